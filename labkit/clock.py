@@ -1,0 +1,45 @@
+"""The only place in labkit that reads time (exhibits excepted).
+
+``now_ns`` is ``time.perf_counter_ns``, which counts from one origin for all processes of a machine:
+``CLOCK_MONOTONIC`` on Linux, ``mach_absolute_time`` on macOS, ``QueryPerformanceCounter`` on Windows.
+Stamps taken in the server, in a worker process and in the client can therefore be subtracted.
+"""
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+now_ns = time.perf_counter_ns
+thread_cpu_ns = time.thread_time_ns
+process_cpu_ns = time.process_time_ns
+sleep = time.sleep
+
+NS_PER_MS = 1_000_000
+NS_PER_S = 1_000_000_000
+
+
+class Now(Protocol):
+    """Where a stamp comes from: a call without arguments that returns nanoseconds."""
+
+    def __call__(self) -> int: ...
+
+
+class FakeClock:
+    """A clock that stands still until told otherwise, for exact tests."""
+
+    def __init__(self, start_ns: int = 0) -> None:
+        self.time_ns = start_ns
+
+    def __call__(self) -> int:
+        return self.time_ns
+
+    def advance(self, *, ms: float = 0, ns: int = 0) -> None:
+        """Let `ms` milliseconds plus `ns` nanoseconds pass."""
+        if ms < 0 or ns < 0:
+            raise ValueError("a clock does not run backwards")
+        self.time_ns += round(ms * NS_PER_MS) + ns
+
+
+def utc_stamp() -> str:
+    """The wall clock as ISO 8601 in UTC, to the second; for metadata, never for a difference."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

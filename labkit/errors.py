@@ -1,0 +1,77 @@
+"""Everything that labkit raises on purpose, in one tree.
+
+::
+
+    LabError
+    +-- UsageError            the request makes no sense; nothing was started
+    |   +-- ScheduleError     a rate, a count or a duration that cannot be fired
+    |   +-- WorkloadError     a workload that is unknown, or a function that cannot be used
+    |   |   +-- NotPicklable  it cannot be sent to another process, and the strategy must
+    |   +-- StrategyError     an exhibit that is unknown, or not one
+    |   +-- ModeError         a mode that is unknown, or in which a strategy cannot run
+    |   +-- TooMuchMemory     more events than this machine can keep
+    +-- ServerError           the server did not start or did not stop
+    |   +-- PortInUse         something else listens there
+    +-- ClientError           the client process did not do what it was asked
+    |   +-- ConnectFailed     no Socket.IO server answered there
+    +-- RecordError           a file that is not a run, or of a newer schema
+    +-- MissingExtra          an optional package is needed and absent
+
+Each message is one sentence that says what to do.
+"""
+
+
+class LabError(Exception):
+    """The root: catch this to catch all of labkit's own errors."""
+
+
+class UsageError(LabError):
+    """The request makes no sense; nothing was started."""
+
+
+class ScheduleError(UsageError):
+    """A rate, a count or a duration that cannot be fired."""
+
+
+class WorkloadError(UsageError):
+    """A workload that is unknown, or a function that cannot be used."""
+
+
+class NotPicklable(WorkloadError):
+    """The work cannot be sent to another process, and the strategy must."""
+
+
+class StrategyError(UsageError):
+    """An exhibit that is unknown, or not one."""
+
+
+class ModeError(UsageError):
+    """A mode that is unknown, or in which a strategy cannot run."""
+
+
+class TooMuchMemory(UsageError):
+    """More events than this machine can keep."""
+
+
+class ServerError(LabError):
+    """The server did not start or did not stop."""
+
+
+class PortInUse(ServerError):
+    """Something else listens there."""
+
+
+class ClientError(LabError):
+    """The client process did not do what it was asked."""
+
+
+class ConnectFailed(ClientError):
+    """No Socket.IO server answered there."""
+
+
+class RecordError(LabError):
+    """A file that is not a run, or of a newer schema."""
+
+
+class MissingExtra(LabError):
+    """An optional package is needed and absent."""
