@@ -1,0 +1,257 @@
+"""The client helper: fires a plan from another process, so that it shares neither GIL nor garbage with the server.
+
+One process lives as long as the session: starting one costs half a second, and a client that has just started is
+slower than one that has run. It takes orders on its standard input and ends when that closes, so it never outlives
+the notebook, however the kernel ends.
+"""
+
+import atexit
+import functools
+import pickle
+import subprocess
+import sys
+import tempfile
+import threading
+from typing import Any, Protocol, Self
+
+from labkit.errors import ClientError, LabError
+from labkit.firing import Fired, Job
+from labkit.generator import Generator
+
+
+class Client(Protocol):
+    """What fires: connect, warm up, fire, close."""
+
+    def open(
+        self, url: str, senders: int, bystander: bool = True, listener: bool = True, timeout_s: float = 10
+    ) -> None: ...
+
+    def warm(self, payloads: list[Any], timeout_s: float) -> int: ...
+
+    def fire(self, job: Job) -> Fired: ...
+
+    def spin(self, turns: int) -> float: ...
+
+    def close(self) -> None: ...
+
+
+class ClientProcess:
+    """A generator in a process of its own.
+
+    Raises (all methods): `ClientError` where the process ended; whatever `LabError` the generator raised.
+    """
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the process, unless it runs."""
+        if self._process is not None and self._process.poll() is None:
+            return
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process) a pipe that nobody reads would stop the process when it is full
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", "from labkit.client import _serve; _serve()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+        )
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process, while it runs."""
+        return None if self._process is None or self._process.poll() is not None else self._process.pid
+
+    def order(self, name: str, *args: Any) -> Any:
+        """Give an order and wait for its answer."""
+        self.send(name, *args)
+        return self.receive()
+
+    def send(self, name: str, *args: Any) -> None:
+        """Give an order without waiting."""
+        self.start()
+        assert self._process is not None
+        assert self._process.stdin is not None
+        try:
+            pickle.dump((name, args), self._process.stdin)
+            self._process.stdin.flush()
+        except OSError as error:
+            raise self._ended() from error
+
+    def receive(self) -> Any:
+        """The answer to the order before."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        try:
+            answer = pickle.load(self._process.stdout)
+        except KeyboardInterrupt:
+            # The order goes on over there, and its answer would be taken for the next one's.
+            self.kill()
+            raise
+        except (EOFError, OSError, pickle.UnpicklingError) as error:
+            raise self._ended() from error
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def _ended(self) -> ClientError:
+        self._stderr.seek(0)
+        last = self._stderr.read().decode(errors="replace").strip().splitlines()[-1:]
+        self.kill()
+        return ClientError(f"the client process ended ({' '.join(last) or 'without a word'}): run it again")
+
+    def kill(self) -> None:
+        """End the process, whatever it does."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except OSError:
+                    pass  # what was left in the buffer has nowhere to go
+        self._stderr.close()
+
+    def open(
+        self, url: str, senders: int, bystander: bool = True, listener: bool = True, timeout_s: float = 10
+    ) -> None:
+        """Connect everybody."""
+        self.order("open", url, senders, bystander, listener, timeout_s)
+
+    def warm(self, payloads: list[Any], timeout_s: float) -> int:
+        """Warm up; how many events were answered."""
+        answered: int = self.order("warm", payloads, timeout_s)
+        return answered
+
+    def fire(self, job: Job) -> Fired:
+        """Fire the plan."""
+        fired: Fired = self.order("fire", job)
+        return fired
+
+    def spin(self, turns: int) -> float:
+        """Compute for `turns` turns; how many ms of wall time that took."""
+        took: float = self.order("spin", turns)
+        return took
+
+    def close(self) -> None:
+        """Disconnect everybody; the process goes on."""
+        if self.pid is not None:
+            self.order("close")
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.kill()
+
+
+class ClientThread:
+    """The same generator on a thread of the server's own process, to show how much that falsifies. For nothing else."""
+
+    def __init__(self) -> None:
+        self._generator: Generator | None = None
+
+    def _run(self, name: str, *args: Any) -> Any:
+        # Each order on a thread of its own: a notebook's main thread has an event loop already.
+        box: list[Any] = []
+
+        def work() -> None:
+            try:
+                if self._generator is None:
+                    self._generator = Generator()
+                box.append(_carry_out(self._generator, name, args))
+            except BaseException as error:  # noqa: BLE001 (raised again below, in the caller's thread)
+                box.append(error)
+
+        thread = threading.Thread(target=work, name="labkit-client", daemon=True)
+        thread.start()
+        thread.join()
+        if isinstance(box[0], BaseException):
+            raise box[0]
+        return box[0]
+
+    def open(
+        self, url: str, senders: int, bystander: bool = True, listener: bool = True, timeout_s: float = 10
+    ) -> None:
+        """Connect everybody."""
+        self._run("open", url, senders, bystander, listener, timeout_s)
+
+    def warm(self, payloads: list[Any], timeout_s: float) -> int:
+        """Warm up; how many events were answered."""
+        answered: int = self._run("warm", payloads, timeout_s)
+        return answered
+
+    def fire(self, job: Job) -> Fired:
+        """Fire the plan."""
+        fired: Fired = self._run("fire", job)
+        return fired
+
+    def spin(self, turns: int) -> float:
+        """Compute for `turns` turns; how many ms of wall time that took."""
+        took: float = self._run("spin", turns)
+        return took
+
+    def close(self) -> None:
+        """Disconnect everybody."""
+        if self._generator is not None:
+            self._run("close")
+            self._generator.loop.close()
+            self._generator = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+@functools.cache
+def shared() -> ClientProcess:
+    """The session's one client process."""
+    client = ClientProcess()
+    atexit.register(client.kill)
+    return client
+
+
+def _spin(turns: int) -> float:
+    from labkit import clock
+    from labkit.workloads import _Loop
+
+    before_ns = clock.now_ns()
+    _Loop(turns)(None)
+    return (clock.now_ns() - before_ns) / clock.NS_PER_MS
+
+
+def _carry_out(generator: Generator, name: str, args: tuple[Any, ...]) -> Any:
+    if name == "spin":
+        return _spin(*args)
+    return getattr(generator, name)(*args)
+
+
+def _serve() -> None:
+    """The process: one order after the other, until its standard input closes."""
+    import os
+    import signal
+
+    # Ctrl-C goes to the whole group of processes; what to do about it is the parent's to decide.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    orders = sys.stdin.buffer
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever prints must not end up between the answers
+    generator = Generator()
+    while True:
+        try:
+            name, args = pickle.load(orders)
+        except EOFError:
+            return
+        try:
+            answer = _carry_out(generator, name, args)
+        except LabError as error:
+            answer = error
+        except Exception as error:  # noqa: BLE001 (told to the parent, which raises it)
+            answer = ClientError(f"the client failed ({type(error).__name__}: {error})")
+        pickle.dump(answer, answers)
+        answers.flush()

@@ -1,0 +1,101 @@
+"""One client on one websocket: it answers heartbeats, stamps what comes and keeps it."""
+
+import asyncio
+import selectors
+
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+from labkit import packets
+from labkit.clock import NS_PER_S, now_ns
+from labkit.errors import ConnectFailed
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """asyncio's, on ``select`` and on the clock of the stamps (Windows' monotonic clock ticks in 15 ms)."""
+
+    def __init__(self) -> None:
+        super().__init__(selectors.SelectSelector())
+        self._clock_resolution = 1e-6
+
+    def time(self) -> float:
+        return now_ns() / NS_PER_S
+
+
+class Connection(WSListener):
+    """One client on one websocket: answers heartbeats, keeps everything else."""
+
+    def __init__(self) -> None:
+        self.frames: list[tuple[int, bytes]] = []
+        self.closed_ns = 0
+        self.transport: WSTransport | None = None
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self.transport = transport
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        at_ns = now_ns()
+        if frame.msg_type == WSMsgType.CLOSE:
+            transport.disconnect()
+            return
+        text = frame.get_payload_as_bytes()
+        if text == packets.HEARTBEAT:
+            transport.send(WSMsgType.TEXT, packets.HEARTBEAT_ANSWER)
+        elif self.ready.done():
+            self.frames.append((at_ns, text))
+        elif text.startswith(b"0"):
+            transport.send(WSMsgType.TEXT, packets.CONNECT)
+        elif text.startswith(packets.CONNECT):
+            self.ready.set_result(None)
+        else:
+            self.ready.set_exception(ConnectFailed(f"the server refused the connection: {text[:80]!r}"))
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self.closed_ns = self.closed_ns or now_ns()
+        if not self.ready.done():
+            self.ready.set_exception(ConnectFailed("the server closed the connection during the handshake"))
+
+    def send(self, frame: bytes) -> bool:
+        if self.closed_ns or self.transport is None:
+            return False
+        self.transport.send(WSMsgType.TEXT, frame)
+        return True
+
+
+async def connect_all(url: str, count: int, timeout_s: float) -> list[Connection]:
+    """`count` clients, each on a websocket of its own, all greeted by the server.
+
+    Raises:
+        ConnectFailed: nothing answers there, it is no Socket.IO server, or it refuses.
+    """
+    address = url.replace("http", "ws", 1).rstrip("/") + "/socket.io/?EIO=4&transport=websocket"
+    connections: list[Connection] = []
+    try:
+        async with asyncio.timeout(timeout_s):
+            for opening in asyncio.as_completed([ws_connect(Connection, address) for _ in range(count)]):
+                _, connection = await opening
+                assert isinstance(connection, Connection)
+                connections.append(connection)
+            await asyncio.gather(*(c.ready for c in connections))
+    except BaseException as error:
+        hang_up(connections)
+        if isinstance(error, ConnectFailed) or not isinstance(error, Exception):
+            raise
+        if isinstance(error, TimeoutError):
+            raise ConnectFailed(
+                f"no Socket.IO server answered at {url} within {timeout_s:g} s: check the address"
+            ) from None
+        raise ConnectFailed(
+            f"cannot connect to {url} ({type(error).__name__}: {error}): check that a Socket.IO server with the "
+            "websocket transport listens there"
+        ) from None
+    return connections
+
+
+def hang_up(connections: list[Connection]) -> None:
+    """Say goodbye on all that are open."""
+    for connection in connections:
+        if connection.transport is not None and not connection.closed_ns:
+            connection.send(packets.GOODBYE)
+            connection.transport.send_close()
+            connection.transport.disconnect()

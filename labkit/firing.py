@@ -1,0 +1,281 @@
+"""One plan being fired, open loop: during the burst it only sends, stamps and keeps.
+
+Open loop: an event is sent when its intended start comes, whether or not earlier ones were answered (Schroeder,
+Wierman and Harchol-Balter, "Open versus closed: a cautionary tale", NSDI 2006). Packets are encoded before and decoded
+after. Timers are those of ``select``, which are finer than the whole milliseconds of asyncio's epoll; nothing spins,
+since on two cores a client that spins slows the server down.
+"""
+
+import asyncio
+import gc
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from labkit import packets
+from labkit.clock import NS_PER_MS, NS_PER_S, now_ns, process_cpu_ns
+from labkit.connection import Connection, Loop
+from labkit.packets import ANSWERED, WRONG, Answer
+
+Int64 = NDArray[np.int64]
+
+#: After the last answer: time in which duplicates and strays may still come.
+GRACE_MS = 60
+
+#: How long nothing must have come before there is time to decode.
+QUIET_S = 0.02
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to fire, all of it decided beforehand.
+
+    Attributes:
+        intended_ns: offsets from the start, sorted.
+        connection: which sender each event goes out on.
+        payloads: what each carries.
+        expected: what each must be answered; None where that is not known.
+        ping_ns: offsets of the bystander's pings.
+        ping_event: the event that the bystander sends.
+        timeout_ns: an answer later than this after its intended start is late.
+        watch_pid: the process whose threads and memory are sampled; None for none.
+        watch_ns: the time between two samples.
+        lead_ns: from the order to the start.
+    """
+
+    intended_ns: Int64
+    connection: Int64
+    payloads: list[Any]
+    expected: list[Any] | None
+    ping_ns: Int64
+    ping_event: str
+    timeout_ns: int
+    watch_pid: int | None = None
+    watch_ns: int = 20 * NS_PER_MS
+    lead_ns: int = 100 * NS_PER_MS
+
+
+@dataclass(frozen=True)
+class Fired:
+    """What happened, in ns on the common clock; 0 for what did not happen.
+
+    Attributes:
+        start_ns: the instant from which the plan's offsets count.
+        end_ns: when nothing more was waited for.
+        sent_ns: one an event.
+        delivery_*: one an answer that arrived anywhere. Connections are numbered: senders, bystander, listener.
+        messages: what went wrong, by number of delivery.
+        ping_sent_ns, ping_acked_ns: one a ping.
+        closed_ns: one a connection; 0 where it stayed open.
+        samples: columns instant, threads, resident bytes, CPU ns of the watched process.
+        cpu_ns: CPU time of this process from start to end.
+        collections: garbage collections in this process meanwhile.
+    """
+
+    start_ns: int
+    end_ns: int
+    sent_ns: Int64
+    delivery_event: Int64
+    delivery_connection: Int64
+    delivery_ns: Int64
+    delivery_status: Int64
+    work_start_ns: Int64
+    work_end_ns: Int64
+    work_cpu_ns: Int64
+    messages: dict[int, str]
+    ping_sent_ns: Int64
+    ping_acked_ns: Int64
+    closed_ns: Int64
+    samples: Int64
+    cpu_ns: int
+    collections: int
+
+
+class Firing:
+    """One plan being fired."""
+
+    def __init__(self, loop: Loop, connections: list[Connection], bystander: int, job: Job) -> None:
+        self.loop = loop
+        self.connections = connections
+        self.bystander = bystander
+        self.job = job
+        self.sent_ns = np.zeros(len(job.intended_ns), np.int64)
+        self.ping_sent_ns = np.zeros(len(job.ping_ns), np.int64)
+        self.samples: list[tuple[int, int, int, int]] = []
+        self.deliveries: list[tuple[int, int, Answer]] = []  # instant, connection, answer
+        self.acked: dict[int, int] = {}
+        self.decoded = [0] * len(self.connections)
+        self.answered: set[int] = set()
+        self.done = asyncio.Event()
+
+    async def run(self) -> Fired:
+        job = self.job
+        senders = [self.connections[c] for c in job.connection.tolist()]
+        frames = [packets.event(i, payload) for i, payload in enumerate(job.payloads)]
+        pings = [packets.ping(i, job.ping_event) for i in range(len(job.ping_ns))]
+        for connection in self.connections:
+            connection.frames.clear()
+        collections = _collections()
+        gc.collect()
+        gc.freeze()
+        try:
+            start_ns = now_ns() + job.lead_ns
+            cpu_ns = process_cpu_ns()
+            sending = self._send_all(start_ns, job.intended_ns, senders, frames, self.sent_ns)
+            if pings:
+                bystander = [self.connections[self.bystander]] * len(pings)
+                pinging = self._send_all(start_ns, job.ping_ns, bystander, pings, self.ping_sent_ns)
+            watching = asyncio.ensure_future(self._watch())
+            if frames:
+                await sending
+            if pings:
+                await pinging
+            await self._answers(start_ns)
+            watching.cancel()
+            end_ns = now_ns()
+            cpu_ns = process_cpu_ns() - cpu_ns
+        finally:
+            gc.unfreeze()
+        self._decode()
+        return self._fired(start_ns, end_ns, cpu_ns, _collections() - collections)
+
+    def _send_all(
+        self, start_ns: int, offsets_ns: Int64, connections: list[Connection], frames: list[bytes], sent_ns: Int64
+    ) -> "asyncio.Future[None]":
+        """Send each frame at its instant; the future is done when the last was sent."""
+        loop = self.loop
+        done: asyncio.Future[None] = loop.create_future()
+        due_ns = (offsets_ns + start_ns).tolist()
+        count = len(due_ns)
+        place = 0
+
+        def send_due() -> None:
+            nonlocal place
+            while place < count and due_ns[place] <= now_ns():
+                at_ns = now_ns()  # before the write: what the write takes is part of the way
+                if connections[place].send(frames[place]):
+                    sent_ns[place] = at_ns
+                place += 1
+            if place < count:
+                loop.call_at(due_ns[place] / NS_PER_S, send_due)
+            elif not done.done():
+                done.set_result(None)
+
+        if count:
+            loop.call_at(due_ns[0] / NS_PER_S, send_due)
+        return done
+
+    async def _answers(self, start_ns: int) -> None:
+        """Wait until all is answered, and a little longer for strays; no longer than the time limit."""
+        job = self.job
+        last_ns = max([0, *job.intended_ns[-1:].tolist(), *job.ping_ns[-1:].tolist()])
+        limit_ns = start_ns + last_ns + job.timeout_ns
+        seen = -1
+        while now_ns() < limit_ns:
+            count = sum(len(c.frames) for c in self.connections)
+            if count == seen:
+                # Nothing came for a while: only now is there time to decode.
+                self._decode()
+                if self._complete():
+                    break
+            seen = count
+            await asyncio.sleep(QUIET_S)
+        await asyncio.sleep(GRACE_MS / 1000)
+
+    def _complete(self) -> bool:
+        job = self.job
+        closed = np.array([c.closed_ns > 0 for c in self.connections])
+        waiting = self.sent_ns > 0
+        waiting[list(self.answered)] = False
+        if closed.any():
+            waiting &= ~closed[job.connection]
+        pings_wait = len(self.acked) < np.count_nonzero(self.ping_sent_ns)
+        if pings_wait and bool(closed[self.bystander]):
+            pings_wait = False
+        return not bool(waiting.any()) and not pings_wait
+
+    def _decode(self) -> None:
+        for number, connection in enumerate(self.connections):
+            frames = connection.frames
+            for at_ns, frame in frames[self.decoded[number] :]:
+                if (ping := packets.acknowledged(frame)) >= 0:
+                    if number == self.bystander:
+                        self.acked.setdefault(ping, at_ns)
+                    continue
+                for answer in packets.answers(frame):
+                    if answer.event < -1 or answer.event >= len(self.sent_ns):
+                        continue  # of the warm-up, or of somebody else's plan
+                    self.deliveries.append((at_ns, number, answer))
+                    if answer.event >= 0 and self.job.connection[answer.event] == number:
+                        self.answered.add(answer.event)
+            self.decoded[number] = len(frames)
+
+    async def _watch(self) -> None:
+        """Sample threads and memory of the server's process from here, where sampling does not take its GIL."""
+        if self.job.watch_pid is None:
+            return
+        try:
+            process = psutil.Process(self.job.watch_pid)
+            while True:
+                with process.oneshot():
+                    cpu = process.cpu_times()
+                    self.samples.append(
+                        (
+                            now_ns(),
+                            process.num_threads(),
+                            process.memory_info().rss,
+                            round((cpu.user + cpu.system) * NS_PER_S),
+                        )
+                    )
+                await asyncio.sleep(self.job.watch_ns / NS_PER_S)
+        except psutil.Error:
+            return  # gone, or not ours to look at: then there are no samples
+
+    def _fired(self, start_ns: int, end_ns: int, cpu_ns: int, collections: int) -> Fired:
+        deliveries = sorted(self.deliveries, key=lambda d: d[0])
+        expected = self.job.expected
+        status = []
+        messages = {}
+        for i, (_, _, answer) in enumerate(deliveries):
+            status.append(answer.status)
+            if answer.message:
+                messages[i] = answer.message
+            if answer.status == ANSWERED and expected is not None:
+                want = expected[answer.event]
+                if want is not None and not packets.same(answer.result, want):
+                    status[-1] = WRONG
+                    messages[i] = f"answered {str(answer.result)[:80]}, expected {str(want)[:80]}"
+        acked_ns = np.zeros(len(self.ping_sent_ns), np.int64)
+        for ping, at_ns in self.acked.items():
+            if ping < len(acked_ns):
+                acked_ns[ping] = at_ns
+        return Fired(
+            start_ns=start_ns,
+            end_ns=end_ns,
+            sent_ns=self.sent_ns,
+            delivery_event=_column([a.event for _, _, a in deliveries]),
+            delivery_connection=_column([c for _, c, _ in deliveries]),
+            delivery_ns=_column([at for at, _, _ in deliveries]),
+            delivery_status=_column(status),
+            work_start_ns=_column([a.start_ns for _, _, a in deliveries]),
+            work_end_ns=_column([a.end_ns for _, _, a in deliveries]),
+            work_cpu_ns=_column([a.cpu_ns for _, _, a in deliveries]),
+            messages=messages,
+            ping_sent_ns=self.ping_sent_ns,
+            ping_acked_ns=acked_ns,
+            closed_ns=_column([c.closed_ns for c in self.connections]),
+            samples=np.array(self.samples, np.int64).reshape(-1, 4),
+            cpu_ns=cpu_ns,
+            collections=collections,
+        )
+
+
+def _column(values: list[int]) -> Int64:
+    return np.array(values, np.int64)
+
+
+def _collections() -> int:
+    return sum(generation["collections"] for generation in gc.get_stats())

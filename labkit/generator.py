@@ -1,0 +1,69 @@
+"""The clients of one server, and the three things that they do: connect, warm up, fire."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from labkit import packets
+from labkit.clock import NS_PER_S, now_ns
+from labkit.connection import Connection, Loop, connect_all, hang_up
+from labkit.firing import GRACE_MS, Fired, Firing, Job
+
+
+@dataclass
+class Generator:
+    """Clients of one server: `senders`, and where asked a bystander and a listener, each on its own connection."""
+
+    senders: int = 0
+    connections: list[Connection] = field(default_factory=list)
+    bystander: int = -1
+    loop: Loop = field(default_factory=Loop)
+
+    def open(
+        self, url: str, senders: int, bystander: bool = True, listener: bool = True, timeout_s: float = 10
+    ) -> None:
+        """Connect everybody; raises `ConnectFailed`."""
+        self.close()
+        self.senders = senders
+        self.bystander = senders if bystander else -1
+        count = senders + bystander + listener
+        self.connections = self.loop.run_until_complete(connect_all(url, count, timeout_s))
+
+    def warm(self, payloads: list[Any], timeout_s: float) -> int:
+        """Send events without a place in the plan, all at once, on all senders; how many were answered in time."""
+        return self.loop.run_until_complete(self._warm(payloads, timeout_s))
+
+    def fire(self, job: Job) -> Fired:
+        """Fire the plan, wait for its answers until the time limit, decode."""
+        return self.loop.run_until_complete(Firing(self.loop, self.connections, self.bystander, job).run())
+
+    def close(self) -> None:
+        """Say goodbye and disconnect everybody."""
+        if self.connections:
+            self.loop.run_until_complete(self._disconnect())
+        self.connections = []
+
+    async def _disconnect(self) -> None:
+        hang_up(self.connections)
+        await asyncio.sleep(0)
+
+    async def _warm(self, payloads: list[Any], timeout_s: float) -> int:
+        senders = self.connections[: self.senders]
+        for connection in self.connections:
+            connection.frames.clear()
+        sent = 0
+        for connection in senders:
+            for i, payload in enumerate(payloads):
+                # Ids below 0 have no place in the plan, so the server stamps nothing.
+                sent += connection.send(packets.event(-1 - i, payload))
+        deadline_ns = now_ns() + round(timeout_s * NS_PER_S)
+        answered = 0
+        while now_ns() < deadline_ns and any(not c.closed_ns for c in senders):
+            answered = sum(len({a.event for _, frame in c.frames for a in packets.answers(frame)}) for c in senders)
+            if answered >= sent:
+                break
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(GRACE_MS / 1000)
+        for connection in self.connections:
+            connection.frames.clear()
+        return answered

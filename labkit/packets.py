@@ -1,0 +1,111 @@
+"""Between events and text frames, by python-socketio's own ``Packet``: before the burst and after it, never during it.
+
+Over a websocket each Engine.IO packet is one text frame: ``4`` (message) and then the Socket.IO packet, such as
+``42["message",{"id":7,"payload":1}]``. The only frames that are handled here by hand are the handshake's and the
+heartbeat's (Engine.IO protocol 4, https://github.com/socketio/engine.io-protocol).
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import engineio.packet
+import socketio.packet
+
+#: The event that an exhibit handles, and the one that it answers with.
+MESSAGE, RESPONSE = "message", "response"
+
+CONNECT = b"40"
+HEARTBEAT = b"2"
+HEARTBEAT_ANSWER = b"3"
+GOODBYE = b"41"
+
+# What became of an answer; the order is that of `records.OUTCOMES`, of which these are the first.
+ANSWERED, FAILED, SHED, SUPERSEDED, GARBLED, WRONG = range(6)
+
+
+def _text(packet: Any) -> bytes:
+    encoded: str = engineio.packet.Packet(engineio.packet.MESSAGE, packet.encode()).encode()
+    return encoded.encode()
+
+
+def event(number: int, payload: Any, name: str = MESSAGE) -> bytes:
+    """The frame of one event of the plan; `number` comes back in its answer."""
+    return _text(socketio.packet.Packet(socketio.packet.EVENT, data=[name, {"id": number, "payload": payload}]))
+
+
+def ping(number: int, name: str) -> bytes:
+    """The frame of an event without data that asks for an acknowledgement."""
+    return _text(socketio.packet.Packet(socketio.packet.EVENT, data=[name], id=number))
+
+
+def acknowledged(frame: bytes) -> int:
+    """The number of the ping that a frame acknowledges; -1 where it is no acknowledgement."""
+    if not frame.startswith(b"43"):
+        return -1
+    try:
+        number = socketio.packet.Packet(encoded_packet=frame[1:].decode()).id
+    except (ValueError, UnicodeDecodeError):
+        return -1
+    return -1 if number is None else int(number)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer out of a frame.
+
+    Attributes:
+        event: its number in the plan; -1 where it cannot be told.
+        status: ANSWERED, FAILED, SHED, SUPERSEDED or GARBLED (whether it is WRONG is not known here).
+        result: what the work returned.
+        message: what went wrong, where something did.
+        start_ns, end_ns, cpu_ns: the work's own stamps; 0 where it did not run.
+    """
+
+    event: int
+    status: int
+    result: Any = None
+    message: str = ""
+    start_ns: int = 0
+    end_ns: int = 0
+    cpu_ns: int = 0
+
+
+def answers(frame: bytes) -> list[Answer]:
+    """The answers that a frame carries: none where it is another event, several where the server sends batches."""
+    if not frame.startswith(b"42"):
+        return []
+    try:
+        name, *arguments = socketio.packet.Packet(encoded_packet=frame[1:].decode()).data
+    except (ValueError, TypeError, UnicodeDecodeError) as error:
+        return [Answer(-1, GARBLED, message=f"not a Socket.IO packet ({error}): {frame[:60]!r}")]
+    if name != RESPONSE:
+        return []
+    body = arguments[0] if arguments else None
+    return [_answer(item) for item in (body if isinstance(body, list) else [body])]
+
+
+def _answer(item: Any) -> Answer:
+    number = item.get("id") if isinstance(item, dict) else None
+    if type(number) is not int:
+        return Answer(-1, GARBLED, message=f"an answer without an id: {str(item)[:60]}")
+    stamps = {key: item.get(key, 0) for key in ("start_ns", "end_ns", "cpu_ns")}
+    if any(type(value) is not int for value in stamps.values()):
+        return Answer(number, GARBLED, message="an answer whose stamps are no integers")
+    if "result" in item:
+        return Answer(number, ANSWERED, item["result"], **stamps)
+    if "error" in item:
+        return Answer(number, FAILED, message=str(item["error"])[:500], **stamps)
+    if item.get("busy"):
+        return Answer(number, SHED)
+    if item.get("superseded"):
+        return Answer(number, SUPERSEDED)
+    return Answer(number, GARBLED, message=f"an answer with neither a result nor an error: {str(item)[:60]}")
+
+
+def same(result: Any, expected: Any) -> bool:
+    """Whether an answer is the expected one, both as JSON gives them back."""
+    if result == expected:
+        return True
+    # NaN, which Python's JSON passes through, is not equal to itself.
+    return json.dumps(result, sort_keys=True) == json.dumps(expected, sort_keys=True)

@@ -1,0 +1,318 @@
+"""A Flask-SocketIO server on a thread, that starts and stops as often as one likes.
+
+``socketio.run()`` gives no handle and no port, ``socketio.stop()`` cannot stop Werkzeug, and a plain ``make_server``
+leaks threads and descriptors at every stop (each websocket has four threads, of which two wait in a read). So the lab
+keeps a list of all threads and sockets that its server starts, and ends them in an order in which none waits for
+another. Two settings differ from Werkzeug's defaults; ``stock=True`` leaves both alone:
+
+- Nagle's algorithm is off: with it, small answers wait for the client's delayed acknowledgement (40 ms on Linux).
+- A connection ends when its websocket does: Werkzeug goes on reading it as HTTP (and answers 400 to leftover frames).
+"""
+
+import contextlib
+import errno
+import logging
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+from engineio.async_drivers._websocket_wsgi import SimpleWebSocketWSGI
+from flask import Flask
+from flask_socketio import SocketIO
+from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
+
+from labkit import clock
+from labkit.errors import PortInUse, ServerError
+from labkit.instrument import Instrument
+from labkit.strategies import Strategy
+
+#: The event that a bystander sends: the server does nothing but acknowledge it.
+PING_EVENT = "bystander"
+
+#: What differs from a stock server, for people to read; recorded with every run.
+TUNED = {
+    "Nagle's algorithm": "off (Werkzeug's default: on)",
+    "connection after its websocket": "closed (Werkzeug's default: read as HTTP)",
+}
+
+
+class Server:
+    """A strategy behind a real Flask-SocketIO server: ``with Server(strategy, work) as server: server.url``.
+
+    Args:
+        strategy: how events are handled.
+        complex_calculation: what the strategy calls with an event's data.
+        stock: leave every default of Werkzeug untouched.
+        options: further arguments of ``SocketIO(...)``; they win over the strategy's.
+        instrumented: place the hooks that stamp events.
+        host: loopback; anything else is up to the caller.
+        port: 0 for one that is free.
+
+    Raises:
+        PortInUse: something listens there.
+        ServerError: the strategy could not be registered.
+    """
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        complex_calculation: Callable[[Any], Any],
+        *,
+        stock: bool = False,
+        options: Mapping[str, Any] | None = None,
+        instrumented: bool = True,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self.strategy = strategy
+        self.calculation = complex_calculation
+        self.stock = stock
+        self.options = {**strategy.options, **(options or {})}
+        self.instrumented = instrumented
+        self.host = host
+        self.port = port
+        self.instrument: Instrument | None = None
+        self.log: list[str] = []
+        self._wsgi: _TrackingServer | None = None
+
+    @property
+    def url(self) -> str:
+        """Where clients connect: ``http://127.0.0.1:PORT``."""
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What differs from a stock server, for people to read."""
+        ours = {} if self.stock else dict(TUNED)
+        return ours | {f"SocketIO({key}=...)": repr(value) for key, value in self.options.items()}
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Listen, register the strategy, serve."""
+        if self._wsgi is not None:
+            raise ServerError("this server runs already: stop it first, or make another")
+        listening = _listen(self.host, self.port)
+        try:
+            self._start(listening)
+        except BaseException:
+            listening.close()
+            raise
+
+    def _start(self, listening: socket.socket) -> None:
+        # All of it new at each start: engine.io's service task never starts a second time.
+        self._threads = _Threads(self.log)
+        self._stopping = threading.Event()
+        self._close: Callable[[], object] | None = None
+        logger = _list_logger(self.log)
+        app = Flask("labkit")
+        self.socketio = SocketIO(app, async_mode="threading", logger=logger, engineio_logger=logger, **self.options)
+        eio = self.socketio.server.eio
+        # The driver's table is shared by all servers of the process, so this one gets a copy.
+        eio._async = {**eio._async, "thread": self._threads.make, "websocket": self._websocket}
+        eio.sleep = self._sleep
+        if self.instrumented:
+            self.instrument = Instrument(self.socketio, thread_class=self._threads.make)
+        self.socketio.on_event(PING_EVENT, _acknowledge)
+        try:
+            self._close = self.strategy.register(self.socketio, self.calculation, **self.strategy.parameters)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise ServerError(f"{self.strategy.name} could not be registered ({reason}): mend its register") from error
+        handler = type("_Handler", (_StockHandler if self.stock else _TunedHandler,), {"server_log": self.log})
+        self._wsgi = _TrackingServer(listening, app, handler, self._threads, self.log)
+        self.port = self._wsgi.port
+        self._accepting = threading.Thread(target=self._accept, name="labkit-server", daemon=True)
+        self._accepting.start()
+
+    def _accept(self) -> None:
+        assert self._wsgi is not None
+        while not self._stopping.is_set():
+            self._wsgi.handle_request()
+
+    def _websocket(self, handler: Any, server: Any) -> Any:
+        return SimpleWebSocketWSGI(handler, server, thread_class=self._threads.make)
+
+    def _sleep(self, seconds: float = 0) -> None:
+        # Also behind socketio.sleep(): a loop that a strategy leaves behind ends here instead of spinning.
+        if self._stopping.wait(seconds):
+            raise SystemExit
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Stop serving and end every thread and socket of this server; twice does no harm.
+
+        Args:
+            timeout_s: how long to wait for threads that are still at work (a handler cannot be interrupted). Those that
+                are left are named in :attr:`log`.
+        """
+        wsgi, self._wsgi = self._wsgi, None
+        if wsgi is None:
+            return
+        deadline_ns = clock.now_ns() + round(timeout_s * clock.NS_PER_S)
+        try:
+            if self._close is not None:
+                self._close()
+        except Exception as error:  # noqa: BLE001 (a strategy's own; the server must stop all the same)
+            self.log.append(f"{self.strategy.name}'s close failed: {type(error).__name__}: {error}")
+        finally:
+            self._stopping.set()
+            _knock(self.host, self.port)
+            self._accepting.join()
+            eio = self.socketio.server.eio
+            for connection in list(eio.sockets.values()):
+                # Never eio.disconnect(): it waits for the queue, for ever if the client does not read.
+                connection.close(wait=False)
+            self._threads.join_named("writer", clock.now_ns() + 20 * clock.NS_PER_MS)  # time for a goodbye
+            wsgi.hang_up()
+            if eio.service_task_handle is not None:
+                while not hasattr(eio, "service_task_event") or eio.service_task_event is None:
+                    clock.sleep(0.001)  # it makes its own event, so it has to have begun
+                self.socketio.server.shutdown()
+            for name in self._threads.join(deadline_ns):
+                self.log.append(f"still at work {timeout_s:g} s after the stop: {name}")
+            wsgi.server_close()
+
+    @property
+    def errors(self) -> list[str]:
+        """Tracebacks of handlers that raised, in the order in which they did."""
+        return [] if self.instrument is None else self.instrument.errors
+
+
+def _acknowledge(*_: object) -> None:
+    """Return nothing: Flask-SocketIO sends the acknowledgement."""
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    # Werkzeug would print and exit the process where the port is taken.
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(128)
+    except OSError as error:
+        listening.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUse(f"port {port} on {host} is in use: stop what listens there, or leave port=0") from error
+        raise ServerError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    return listening
+
+
+def _knock(host: str, port: int) -> None:
+    """Wake the thread that waits for a connection, so that it sees that it should stop."""
+    with contextlib.suppress(OSError):
+        socket.create_connection((host, port), timeout=1).close()
+
+
+def _list_logger(log: list[str]) -> logging.Logger:
+    """A logger of its own, so that nothing reaches the notebook's stderr."""
+
+    class _Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            log.append(self.format(record))
+
+    logger = logging.Logger("labkit.server", logging.WARNING)
+    logger.addHandler(_Handler())
+    return logger
+
+
+class _Threads:
+    """Makes the threads of one server, and can wait for all of them."""
+
+    def __init__(self, log: list[str]) -> None:
+        self.log = log
+        self.started: set[threading.Thread] = set()
+
+    def make(self, *args: Any, **kwargs: Any) -> threading.Thread:
+        """A daemon thread, as engine.io's own, that puts its traceback into the log instead of on stderr."""
+        return _Thread(self, *args, **kwargs)
+
+    def join_named(self, part: str, deadline_ns: int) -> None:
+        for thread in list(self.started):
+            if part in thread.name:
+                _join(thread, deadline_ns)
+
+    def join(self, deadline_ns: int) -> list[str]:
+        """Wait for all; the names of those that are still at work at the deadline."""
+        for thread in list(self.started):
+            _join(thread, deadline_ns)
+        return [thread.name for thread in list(self.started) if thread.is_alive()]
+
+
+def _join(thread: threading.Thread, deadline_ns: int) -> None:
+    if thread is not threading.current_thread():
+        thread.join(max(0.0, (deadline_ns - clock.now_ns()) / clock.NS_PER_S))
+
+
+class _Thread(threading.Thread):
+    def __init__(self, ledger: _Threads, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "daemon": True})
+        self._ledger = ledger
+
+    def start(self) -> None:
+        self._ledger.started.add(self)
+        super().start()
+
+    def run(self) -> None:
+        try:
+            super().run()
+        except Exception as error:  # noqa: BLE001 (a thread ends by it either way)
+            self._ledger.log.append(f"{self.name}: {type(error).__name__}: {error}")
+        finally:
+            self._ledger.started.discard(self)
+
+
+class _StockHandler(WSGIRequestHandler):
+    """Werkzeug's own, but it keeps errors instead of printing them."""
+
+    server_log: list[str]
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 (Werkzeug's)
+        if type != "info":
+            self.server_log.append(message % args if args else message)
+
+
+class _TunedHandler(_StockHandler):
+    disable_nagle_algorithm = True
+
+    def handle_one_request(self) -> None:
+        super().handle_one_request()
+        headers = getattr(self, "headers", None)
+        if headers is not None and headers.get("Upgrade", "").lower() == "websocket":
+            self.close_connection = True
+
+
+class _TrackingServer(ThreadedWSGIServer):
+    """Knows its connections and their threads."""
+
+    def __init__(self, listening: socket.socket, app: Flask, handler: type, ledger: _Threads, log: list[str]) -> None:
+        self._ledger = ledger
+        self._log = log
+        self._open: set[socket.socket] = set()
+        host, port = listening.getsockname()[:2]
+        super().__init__(host, port, app, handler, fd=listening.fileno())  # which it duplicates
+        listening.close()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        self._ledger.make(target=self.process_request_thread, args=(request, client_address)).start()
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        import traceback
+
+        self._log.append(traceback.format_exc())
+
+    def hang_up(self) -> None:
+        """Break what is still connected, so that no thread waits in a read or a write."""
+        for request in list(self._open):
+            with contextlib.suppress(OSError):
+                request.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,186 @@
+"""The exhibits: ways of handling an event, each in a file of its own that can be pasted into an app.
+
+An exhibit is ordinary Flask-SocketIO code without a labkit import. It has
+
+``MODES``      the async modes in which it may run
+``OPTIONS``    arguments of ``SocketIO(...)`` that belong to it
+``register(socketio, complex_calculation, **parameters)``
+               registers a handler for the event ``message``; may return a function that releases what it acquired
+``NEEDS_PICKLE`` (optional) True where the work is sent to another process
+
+The event's data is ``{"id": 7, "payload": ...}``. An answer is the event ``response`` with what `complex_calculation`
+returned, alone or in a list, or with ``{"id": 7, "busy": True}`` from an exhibit that declines. The lab's
+`complex_calculation` never raises: an error is an answer.
+"""
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import ModuleType
+from typing import Any
+
+from labkit.errors import ModeError, StrategyError
+
+#: All exhibits, in the order in which the lab shows them.
+NAMES = (
+    "inline",
+    "inline-serial",
+    "thread-broadcast",
+    "thread",
+    "background-task",
+    "thread-pool",
+    "process-pool",
+    "server-batch",
+)
+
+#: The modes in which this version of the lab measures.
+MODES = ("threading",)
+
+Register = Callable[..., Callable[[], object] | None]
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A way of handling events, ready to be registered.
+
+    Attributes:
+        name: how tables and figures call it.
+        register: see the module's docstring.
+        modes: the async modes in which it may run.
+        options: arguments of ``SocketIO(...)``.
+        parameters: keyword arguments of `register`.
+        needs_pickle: the work must be picklable.
+        about: one sentence on what it does.
+        source: its code, for people to read; empty where it cannot be found.
+    """
+
+    name: str
+    register: Register
+    modes: frozenset[str] = frozenset(MODES)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    needs_pickle: bool = False
+    about: str = ""
+    source: str = field(default="", repr=False)
+
+    def require_mode(self, mode: str) -> None:
+        """Raise `ModeError` unless the lab measures in `mode` and this strategy can run there."""
+        if mode not in MODES:
+            raise ModeError(f"unknown mode {mode!r}: this version measures in {', '.join(MODES)}")
+        if mode not in self.modes:
+            raise ModeError(f"{self.name} cannot run in mode {mode!r}, only in {', '.join(sorted(self.modes))}")
+
+
+def strategy(
+    exhibit: str | Register | ModuleType | Strategy,
+    *,
+    name: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    **parameters: Any,
+) -> Strategy:
+    """A strategy from an exhibit's name, from a module, or from a `register` function in a notebook cell.
+
+    Args:
+        exhibit: one of :data:`NAMES`, a module with `register`, or a function like `register`.
+        name: how to call it; made of the exhibit's name and of what differs where None.
+        options: further arguments of ``SocketIO(...)``, such as ``{"async_handlers": False}``.
+        parameters: keyword arguments of `register`, such as ``workers=2``.
+
+    Raises:
+        StrategyError: there is no such exhibit, it is not one, or `register` does not know a parameter.
+    """
+    base = _base(exhibit)
+    known = inspect.signature(base.register).parameters
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in known.values())
+    for parameter in parameters:
+        if parameter not in known and not takes_any:
+            own = list(known)[2:]
+            raise StrategyError(f"{base.name} has no parameter {parameter!r}: it has {', '.join(own) or 'none'}")
+    options = dict(options or {})
+    differs = [f"{key}={value}" for key, value in {**options, **parameters}.items()]
+    return replace(
+        base,
+        name=name or ", ".join([base.name, *differs]),
+        options={**base.options, **options},
+        parameters={**base.parameters, **parameters},
+    )
+
+
+def _base(exhibit: str | Register | ModuleType | Strategy) -> Strategy:
+    if isinstance(exhibit, Strategy):
+        return exhibit
+    if isinstance(exhibit, str):
+        if exhibit not in NAMES:
+            raise StrategyError(f"unknown strategy {exhibit!r}: choose from {', '.join(NAMES)}")
+        return _from_module(importlib.import_module(f"{__name__}.{exhibit.replace('-', '_')}"), exhibit)
+    if isinstance(exhibit, ModuleType):
+        return _from_module(exhibit, exhibit.__name__.rpartition(".")[2].replace("_", "-"))
+    if callable(exhibit):
+        # A function of a cell is most often called `register`: its module says no more, so ask for a name.
+        name = getattr(exhibit, "__name__", type(exhibit).__name__)
+        return Strategy(
+            name.replace("_", "-"),
+            exhibit,
+            options=getattr(exhibit, "OPTIONS", {}),
+            about=_first_line(exhibit.__doc__),
+            source=_source(exhibit),
+        )
+    raise StrategyError(f"a strategy is an exhibit's name, a module or a register function, not {exhibit!r}")
+
+
+def _from_module(module: ModuleType, name: str) -> Strategy:
+    register = getattr(module, "register", None)
+    if not callable(register):
+        raise StrategyError(f"{module.__name__} is not an exhibit: it has no register(socketio, complex_calculation)")
+    return Strategy(
+        name,
+        register,
+        modes=frozenset(getattr(module, "MODES", MODES)),
+        options=dict(getattr(module, "OPTIONS", {})),
+        needs_pickle=bool(getattr(module, "NEEDS_PICKLE", False)),
+        about=_first_line(module.__doc__),
+        source=_source(module),
+    )
+
+
+def _first_line(doc: str | None) -> str:
+    return (doc or "").strip().partition("\n")[0]
+
+
+def _source(thing: Any) -> str:
+    try:
+        return inspect.getsource(thing)
+    except (OSError, TypeError):
+        return ""
+
+
+_APP = '''
+
+# --- an app around it: python app.py, then open a client on ws://127.0.0.1:5000 ---
+
+import time
+
+from flask import Flask
+from flask_socketio import SocketIO
+
+
+def complex_calculation(data):
+    """Put your own work here."""
+    time.sleep(0.1)
+    return {"id": data["id"], "result": data["payload"]}
+
+
+if __name__ == "__main__":
+    app = Flask(__name__)
+    socketio = SocketIO(app, async_mode="threading", **OPTIONS)
+    register(socketio, complex_calculation)
+    socketio.run(app, port=int(os.environ.get("PORT", 5000)), allow_unsafe_werkzeug=True)
+'''
+
+
+def runnable(name: str) -> str:
+    """The exhibit as a complete app that needs Flask-SocketIO and no labkit."""
+    source = strategy(name).source
+    app = _APP if "\nimport os\n" in source else _APP.replace("import time\n", "import os\nimport time\n", 1)
+    return source.rstrip() + "\n" + app

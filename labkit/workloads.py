@@ -1,0 +1,363 @@
+"""Work of known kind and cost, and the wrapper in which an exhibit meets it.
+
+A workload is a callable with one argument, the event's payload, that returns what JSON can carry. The kinds:
+
+``io_wait``    waits and holds nothing (a database, another service)
+``cpu``        computes in pure Python and holds the GIL
+``cpu_nogil``  computes in C code that releases the GIL (hashing, compression, much of numpy)
+``prices``     the example job on real data: pure Python, holds the GIL
+``call``       a function of the reader's
+
+`cpu` and `cpu_nogil` do a fixed amount of work, found once by thread CPU time: a loop that spins until a clock says
+stop would do *less* work the more it is disturbed, and so hide what is measured.
+"""
+
+import functools
+import hashlib
+import importlib
+import inspect
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from labkit import clock, prices
+from labkit.errors import NotPicklable, WorkloadError
+
+KINDS = ("io_wait", "cpu", "cpu_nogil")
+
+
+@dataclass(frozen=True)
+class Work:
+    """What an event costs the server: a function, the payloads that it is given, and a name for both.
+
+    Attributes:
+        name: as typed on the command line, such as ``cpu:100ms``.
+        kind: one of ``io_wait``, ``cpu``, ``cpu_nogil``, ``prices``, ``call``.
+        function: payload -> result.
+        make_payloads: (count, seed) -> that many payloads, the same for the same seed.
+        echoes: the result is the payload, so that expected answers cost nothing.
+        ms: the time asked for; None where the cost is the function's own.
+    """
+
+    name: str
+    kind: str
+    function: Callable[[Any], Any]
+    make_payloads: Callable[[int, int], Sequence[Any]]
+    echoes: bool = False
+    ms: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<Work {self.name}>"
+
+
+@dataclass(frozen=True)
+class Calculation:
+    """`complex_calculation` as an exhibit receives it: never raises, and its answer says what happened to it.
+
+    The answer to ``{"id": 7, "payload": ...}`` is ``{"id": 7, "result": ...}`` or ``{"id": 7, "error": "..."}``, each
+    with the work's own stamps: ``start_ns``, ``end_ns`` and ``cpu_ns`` (thread CPU time), so that a pool or another
+    process needs no channel back.
+    """
+
+    function: Callable[[Any], Any]
+
+    def __call__(self, data: dict[str, Any]) -> dict[str, Any]:
+        cpu_ns = clock.thread_cpu_ns()
+        start_ns = clock.now_ns()
+        try:
+            outcome = {"result": self.function(data["payload"])}
+        except Exception as error:  # noqa: BLE001 (it is the answer)
+            outcome = {"error": f"{type(error).__name__}: {error}"}
+        end_ns = clock.now_ns()
+        cpu_ns = clock.thread_cpu_ns() - cpu_ns
+        try:
+            json.dumps(outcome)
+        except (TypeError, ValueError) as error:
+            # Emitting it would raise in whatever thread the exhibit answers from, and the answer would be lost.
+            outcome = {"error": f"the result cannot be sent as JSON: {error}"}
+        return {"id": data["id"], **outcome, "start_ns": start_ns, "end_ns": end_ns, "cpu_ns": cpu_ns}
+
+
+def _numbers(count: int, seed: int) -> Sequence[int]:
+    return range(count)
+
+
+@dataclass(frozen=True)
+class _Wait:
+    seconds: float
+
+    def __call__(self, payload: Any) -> Any:
+        clock.sleep(self.seconds)
+        return payload
+
+
+@dataclass(frozen=True)
+class _Loop:
+    turns: int
+
+    def __call__(self, payload: Any) -> Any:
+        x = 1
+        for _ in range(self.turns):
+            x = (x * 1103515245 + 12345) & 0x7FFFFFFF
+        return payload
+
+
+@dataclass(frozen=True)
+class _Hash:
+    turns: int
+
+    def __call__(self, payload: Any) -> Any:
+        # One call, so one release of the GIL for the whole of it.
+        hashlib.pbkdf2_hmac("sha256", b"labkit", b"salt", self.turns)
+        return payload
+
+
+@functools.cache
+def _turns_per_ms(kind: type[_Loop] | type[_Hash]) -> float:
+    """Turns of the loop that cost one ms of thread CPU time: the fastest of five, since noise only adds."""
+    turns = 20_000
+    best = 0.0
+    for _ in range(5):
+        before = clock.thread_cpu_ns()
+        kind(turns)(None)
+        best = max(best, turns / (clock.thread_cpu_ns() - before))
+    return best * clock.NS_PER_MS
+
+
+def _positive(ms: float) -> float:
+    if not (0 < ms < 3_600_000):
+        raise WorkloadError(f"a workload takes more than 0 ms and less than an hour, not {ms!r} ms")
+    return float(ms)
+
+
+def io_wait(ms: float) -> Work:
+    """Work that waits `ms` and holds neither a core nor the GIL."""
+    ms = _positive(ms)
+    return Work(f"io_wait:{ms:g}ms", "io_wait", _Wait(ms / 1000), _numbers, echoes=True, ms=ms)
+
+
+def cpu(ms: float) -> Work:
+    """Work that computes for `ms` of thread CPU time in pure Python and so holds the GIL."""
+    ms = _positive(ms)
+    turns = max(1, round(ms * _turns_per_ms(_Loop)))
+    return Work(f"cpu:{ms:g}ms", "cpu", _Loop(turns), _numbers, echoes=True, ms=ms)
+
+
+def cpu_nogil(ms: float) -> Work:
+    """Work that computes for `ms` of thread CPU time in C code that releases the GIL (OpenSSL's PBKDF2)."""
+    ms = _positive(ms)
+    turns = max(1, round(ms * _turns_per_ms(_Hash)))
+    return Work(f"cpu_nogil:{ms:g}ms", "cpu_nogil", _Hash(turns), _numbers, echoes=True, ms=ms)
+
+
+def similar_prices(twin: str = "python") -> Work:
+    """The example job: an event carries one day of the GOOG prices; when did they last move like this?
+
+    Args:
+        twin: ``python`` (holds the GIL) or ``numpy`` (the same answer, much of it outside of the GIL).
+    """
+    functions = {"python": prices.most_similar, "numpy": prices.most_similar_numpy}
+    if twin not in functions:
+        raise WorkloadError(f"the example job is there in 'python' and in 'numpy', not in {twin!r}")
+    name = "prices" if twin == "python" else "prices:numpy"
+    return Work(name, "prices", functions[twin], prices.payloads)
+
+
+@dataclass(frozen=True)
+class _WithoutArgument:
+    function: Callable[[], Any]
+
+    def __call__(self, payload: Any) -> Any:
+        return self.function()
+
+
+@dataclass(frozen=True)
+class _Given:
+    values: tuple[Any, ...]
+
+    def __call__(self, count: int, seed: int) -> Sequence[Any]:
+        return [self.values[i % len(self.values)] for i in range(count)]
+
+
+def call(function: Callable[..., Any], payloads: Sequence[Any] | None = None) -> Work:
+    """A function of the reader's.
+
+    Args:
+        function: takes the payload, or nothing; returns what JSON can carry.
+        payloads: what the events carry, in turn; the event's number where none are given.
+
+    Raises:
+        WorkloadError: it is no function, wants more than one argument, is asynchronous, or a payload is not JSON.
+    """
+    if not callable(function):
+        raise WorkloadError(f"a workload is a function, not {function!r}")
+    name = f"{getattr(function, '__module__', '?')}:{getattr(function, '__qualname__', type(function).__name__)}"
+    if inspect.iscoroutinefunction(function):
+        raise WorkloadError(
+            f"{name} is asynchronous, and handlers of async_mode='threading' are not: wrap it in a plain "
+            "function that calls asyncio.run"
+        )
+    if payloads is not None:
+        if not payloads:
+            raise WorkloadError("payloads is empty: give at least one, or leave it out")
+        try:
+            json.dumps(list(payloads))
+        except (TypeError, ValueError) as error:
+            raise WorkloadError(
+                f"a payload cannot be sent as JSON ({error}): give dicts, lists, strings, numbers"
+            ) from None
+    work = _WithoutArgument(function) if _takes_nothing(function, name) else function
+    return Work(name, "call", work, _numbers if payloads is None else _Given(tuple(payloads)))
+
+
+def _takes_nothing(function: Callable[..., Any], name: str) -> bool:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some built-ins have none to show
+        return False
+    try:
+        signature.bind(None)
+    except TypeError:
+        try:
+            signature.bind()
+        except TypeError:
+            raise WorkloadError(
+                f"{name}{signature} must be callable with one argument, the payload, or with none: "
+                "wrap it in a function that is"
+            ) from None
+        return True
+    return False
+
+
+def parse(target: str) -> Work:
+    """A workload by its name: ``cpu:100ms``, ``io_wait:2ms``, ``cpu_nogil:5ms``, ``prices``, ``package.module:function``.
+
+    Raises:
+        WorkloadError: the name is none of these, or the function cannot be imported.
+    """
+    if target in ("prices", "prices:numpy"):
+        return similar_prices("numpy" if target.endswith("numpy") else "python")
+    kind, _, rest = target.partition(":")
+    if kind in KINDS:
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)ms", rest)
+        if match is None:
+            raise WorkloadError(f"write the time in ms, as in {kind}:100ms, not {target!r}")
+        make: dict[str, Callable[[float], Work]] = {"io_wait": io_wait, "cpu": cpu, "cpu_nogil": cpu_nogil}
+        return make[kind](float(match.group(1)))
+    if not rest:
+        raise WorkloadError(
+            f"unknown workload {target!r}: give cpu:100ms, io_wait:100ms, cpu_nogil:100ms, prices, "
+            "or package.module:function"
+        )
+    return replace(call(_imported(kind, rest)), name=target)
+
+
+def _imported(module_name: str, path: str) -> Callable[..., Any]:
+    # A console script has its own folder on the path, not the reader's.
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found: Any = importlib.import_module(module_name)
+    except Exception as error:
+        raise WorkloadError(
+            f"cannot import {module_name!r} ({type(error).__name__}: {error}): run from the folder that "
+            "holds it, with the packages that it needs"
+        ) from error
+    for name in path.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            raise WorkloadError(f"{module_name!r} has no {path!r}: check the name after the colon") from None
+    if not callable(found):
+        raise WorkloadError(f"{module_name}:{path} is a {type(found).__name__}, not a function")
+    function: Callable[..., Any] = found
+    return function
+
+
+def require_picklable(work: Work) -> None:
+    """Raise `NotPicklable` now if the work cannot be sent to another process.
+
+    By cloudpickle, as loky does, so that a function of a notebook cell passes.
+    """
+    import cloudpickle
+
+    try:
+        cloudpickle.loads(cloudpickle.dumps(Calculation(work.function)))
+    except Exception as error:
+        raise NotPicklable(
+            f"{work.name} cannot be sent to another process ({error}): open files, locks and connections "
+            "inside the function, not outside of it"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What each event must be answered, and what one costs when nothing else runs.
+
+    Attributes:
+        payloads: one an event.
+        answers: one an event, as JSON gives them back; None where the answer cannot be known.
+        checked: whether answers can be compared at all.
+        service_ms: what one event took, alone; the unloaded calibration that theory is fed with.
+        cpu_ms: thread CPU time of the same.
+    """
+
+    payloads: tuple[Any, ...]
+    answers: tuple[Any, ...]
+    checked: bool
+    service_ms: tuple[float, ...]
+    cpu_ms: tuple[float, ...]
+
+    @property
+    def mean_service_ms(self) -> float:
+        """The mean time of one event when nothing else runs."""
+        return sum(self.service_ms) / len(self.service_ms)
+
+
+def expect(work: Work, count: int, seed: int = 0, samples: int = 10) -> Expected:
+    """Run the work alone, before anything else does: expected answers, and the service time for theory.
+
+    Each distinct payload is run once where the answer has to be known (at most 1,000 of them; the rest is not checked),
+    `samples` of them where the work echoes its payload.
+
+    Raises:
+        WorkloadError: the first call raises, or returns what JSON cannot carry.
+    """
+    payloads = tuple(work.make_payloads(count, seed))
+    calculate = Calculation(work.function)
+    keys = [json.dumps(p, sort_keys=True) for p in payloads]
+    distinct = dict(zip(keys, payloads, strict=True))
+    limit = samples if work.echoes else max(samples, 1000)
+    seen: dict[str, dict[str, Any]] = {}
+    for key, payload in list(distinct.items())[:limit]:
+        seen[key] = answer = calculate({"id": 0, "payload": payload})
+        if "error" in answer and len(seen) == 1:
+            raise WorkloadError(f"{work.name} failed before the run, on {_short(payload)}: {answer['error']}")
+    first = calculate({"id": 0, "payload": payloads[0]})
+    checked = work.echoes or first.get("result") == seen[keys[0]].get("result")
+    if work.echoes:
+        answers: tuple[Any, ...] = payloads
+    else:
+        answers = tuple(json.loads(json.dumps(seen[k].get("result"))) if checked and k in seen else None for k in keys)
+    timed = [*seen.values(), first]
+    typical = _median([a["end_ns"] - a["start_ns"] for a in timed]), _median([a["cpu_ns"] for a in timed])
+    service = tuple(_ms(seen[k]["end_ns"] - seen[k]["start_ns"]) if k in seen else _ms(typical[0]) for k in keys)
+    cpu_ms = tuple(_ms(seen[k]["cpu_ns"]) if k in seen else _ms(typical[1]) for k in keys)
+    return Expected(payloads, answers, checked, service, cpu_ms)
+
+
+def _ms(ns: float) -> float:
+    return ns / clock.NS_PER_MS
+
+
+def _median(values: list[int]) -> float:
+    return float(sorted(values)[len(values) // 2])
+
+
+def _short(payload: Any) -> str:
+    text = json.dumps(payload)
+    return text if len(text) < 80 else text[:77] + "..."
