@@ -1,0 +1,83 @@
+"""Measure what Flask-SocketIO event handlers do to the people at the other end.
+
+    import labkit as lab
+    from labkit import plots
+
+    plan = lab.burst(events=10)
+    result = lab.compare(["inline", "thread", "process-pool"], lab.cpu(ms=100), plan)
+    plots.overview(result)
+
+The names below are imported when they are used: ``import labkit`` itself loads nothing.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from labkit.claims import check, claim
+    from labkit.comparison import Comparison
+    from labkit.errors import LabError
+    from labkit.experiment import compare, measure, predict
+    from labkit.records import Run
+    from labkit.schedules import burst, constant, poisson, ramp
+    from labkit.strategies import show, strategy
+    from labkit.workloads import call, cpu, cpu_nogil, io_wait, similar_prices
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Comparison": "comparison",
+    "LabError": "errors",
+    "Run": "records",
+    "burst": "schedules",
+    "call": "workloads",
+    "check": "claims",
+    "claim": "claims",
+    "compare": "experiment",
+    "constant": "schedules",
+    "cpu": "workloads",
+    "cpu_nogil": "workloads",
+    "io_wait": "workloads",
+    "measure": "experiment",
+    "poisson": "schedules",
+    "predict": "experiment",
+    "ramp": "schedules",
+    "show": "strategies",
+    "similar_prices": "workloads",
+    "strategy": "strategies",
+}
+
+__all__ = [
+    "Comparison",
+    "LabError",
+    "Run",
+    "burst",
+    "call",
+    "check",
+    "claim",
+    "compare",
+    "constant",
+    "cpu",
+    "cpu_nogil",
+    "io_wait",
+    "measure",
+    "poisson",
+    "predict",
+    "ramp",
+    "show",
+    "similar_prices",
+    "strategy",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'labkit' has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(f"labkit.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -6,6 +6,7 @@ the notebook, however the kernel ends.
 """
 
 import atexit
+import contextlib
 import functools
 import pickle
 import subprocess
@@ -17,6 +18,7 @@ from typing import Any, Protocol, Self
 from labkit.errors import ClientError, LabError
 from labkit.firing import Fired, Job
 from labkit.generator import Generator
+from labkit.workloads import spin
 
 
 class Client(Protocol):
@@ -108,10 +110,9 @@ class ClientProcess:
         process.wait()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
-                try:
+                # What was left in the buffer has nowhere to go.
+                with contextlib.suppress(OSError):
                     pipe.close()
-                except OSError:
-                    pass  # what was left in the buffer has nowhere to go
         self._stderr.close()
 
     def open(
@@ -216,18 +217,9 @@ def shared() -> ClientProcess:
     return client
 
 
-def _spin(turns: int) -> float:
-    from labkit import clock
-    from labkit.workloads import _Loop
-
-    before_ns = clock.now_ns()
-    _Loop(turns)(None)
-    return (clock.now_ns() - before_ns) / clock.NS_PER_MS
-
-
 def _carry_out(generator: Generator, name: str, args: tuple[Any, ...]) -> Any:
     if name == "spin":
-        return _spin(*args)
+        return spin(*args)
     return getattr(generator, name)(*args)
 
 

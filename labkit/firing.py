@@ -192,10 +192,10 @@ class Firing:
         waiting[list(self.answered)] = False
         if closed.any():
             waiting &= ~closed[job.connection]
-        pings_wait = len(self.acked) < np.count_nonzero(self.ping_sent_ns)
-        if pings_wait and bool(closed[self.bystander]):
+        pings_wait = len(self.acked) < int(np.count_nonzero(self.ping_sent_ns))
+        if self.bystander >= 0 and closed[self.bystander]:
             pings_wait = False
-        return not bool(waiting.any()) and not pings_wait
+        return not (bool(waiting.any()) or pings_wait)
 
     def _decode(self) -> None:
         for number, connection in enumerate(self.connections):

@@ -128,6 +128,18 @@ def _turns_per_ms(kind: type[_Loop] | type[_Hash]) -> float:
     return best * clock.NS_PER_MS
 
 
+def calibration_turns(ms: float = 25.0) -> tuple[int, float]:
+    """(turns, ms): so many turns of the loop take so long on a core that is free."""
+    return round(ms * _turns_per_ms(_Loop)), ms
+
+
+def spin(turns: int) -> float:
+    """Compute for `turns` turns; how many ms of wall time that took."""
+    before_ns = clock.now_ns()
+    _Loop(turns)(None)
+    return (clock.now_ns() - before_ns) / clock.NS_PER_MS
+
+
 def _positive(ms: float) -> float:
     if not (0 < ms < 3_600_000):
         raise WorkloadError(f"a workload takes more than 0 ms and less than an hour, not {ms!r} ms")
@@ -175,7 +187,7 @@ class _WithoutArgument:
         return self.function()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Given:
     values: tuple[Any, ...]
 
@@ -234,7 +246,7 @@ def _takes_nothing(function: Callable[..., Any], name: str) -> bool:
 
 
 def parse(target: str) -> Work:
-    """A workload by its name: ``cpu:100ms``, ``io_wait:2ms``, ``cpu_nogil:5ms``, ``prices``, ``package.module:function``.
+    """A workload by its name: ``cpu:100ms``, ``io_wait:2ms``, ``cpu_nogil:5ms``, ``prices``, ``package.module:name``.
 
     Raises:
         WorkloadError: the name is none of these, or the function cannot be imported.
@@ -318,7 +330,7 @@ class Expected:
         return sum(self.service_ms) / len(self.service_ms)
 
 
-def expect(work: Work, count: int, seed: int = 0, samples: int = 10) -> Expected:
+def expect(work: Work, count: int, seed: int = 0, samples: int = 3) -> Expected:
     """Run the work alone, before anything else does: expected answers, and the service time for theory.
 
     Each distinct payload is run once where the answer has to be known (at most 1,000 of them; the rest is not checked),

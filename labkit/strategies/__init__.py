@@ -184,3 +184,17 @@ def runnable(name: str) -> str:
     source = strategy(name).source
     app = _APP if "\nimport os\n" in source else _APP.replace("import time\n", "import os\nimport time\n", 1)
     return source.rstrip() + "\n" + app
+
+
+class Source(str):
+    """Code that a notebook shows as code: its repr is the text itself."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def show(exhibit: str | Register | ModuleType | Strategy) -> Source:
+    """The code of an exhibit, as it can be pasted into an app."""
+    return Source(strategy(exhibit).source.rstrip())

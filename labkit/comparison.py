@@ -1,0 +1,127 @@
+"""Several runs of several strategies, interleaved: what a table, a figure and a claim are made from."""
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from labkit import quality, tables
+from labkit.errors import RecordError, UsageError
+from labkit.metrics import BOUNDS_MS, Summary, summarise
+from labkit.records import Run, require_pandas
+from labkit.strategies import NAMES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Runs of one plan and one work at several strategies.
+
+    Attributes:
+        runs: in the order in which they were measured.
+        bounds_ms: up to the first a tail latency is good, above the second it is poor.
+    """
+
+    runs: tuple[Run, ...]
+    bounds_ms: tuple[float, float] = BOUNDS_MS
+
+    @cached_property
+    def strategies(self) -> tuple[str, ...]:
+        """Their names, in the order of the lab, those of the reader after them."""
+        found = list(dict.fromkeys(run.strategy for run in self.runs))
+        return tuple(sorted(found, key=lambda name: NAMES.index(name) if name in NAMES else len(NAMES)))
+
+    def of(self, strategy: str) -> tuple[Run, ...]:
+        """The runs of one strategy."""
+        found = tuple(run for run in self.runs if run.strategy == strategy)
+        if not found:
+            raise UsageError(f"{strategy!r} was not measured here: there are {', '.join(self.strategies) or 'no runs'}")
+        return found
+
+    @cached_property
+    def _summaries(self) -> dict[str, Summary]:
+        return {name: summarise(self.of(name), self.bounds_ms) for name in self.strategies}
+
+    def __getitem__(self, strategy: str) -> Summary:
+        self.of(strategy)
+        return self._summaries[strategy]
+
+    @property
+    def summaries(self) -> tuple[Summary, ...]:
+        """One a strategy."""
+        return tuple(self._summaries.values())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Every reason for doubt in a line: how many runs it concerns, of which strategies, and the worst of it."""
+        return quality.digest(self.runs)
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether no run is invalid."""
+        return all(quality.is_valid(run) for run in self.runs)
+
+    def order(self, by: str = "own") -> tuple[str, ...]:
+        """The strategies from best to worst by the median of ``own``, ``bystander`` or ``handler_blocking``."""
+        if by not in ("own", "bystander", "handler_blocking", "connection_blocked"):
+            raise UsageError(f"order by own, bystander, handler_blocking or connection_blocked, not by {by!r}")
+        return tuple(sorted(self.strategies, key=lambda name: getattr(self[name], by).p50_ms))
+
+    def table(self) -> "pd.DataFrame":
+        """A DataFrame, one row a strategy; latencies in ms, inf where an answer never came."""
+        rows = [
+            {
+                "strategy": s.strategy,
+                "handler_blocking_p50_ms": s.handler_blocking.p50_ms,
+                "connection_blocked_p50_ms": s.connection_blocked.p50_ms,
+                "own_p50_ms": s.own.p50_ms,
+                "own_max_ms": s.own.max_ms,
+                "bystander_p50_ms": s.bystander.p50_ms,
+                f"bystander_{s.bystander.tail[0]}_ms": s.bystander.tail[1],
+                "goodput": s.goodput,
+                "lost": s.lost,
+                "strays": s.strays,
+                "threads_peak": s.threads,
+                "server_cpu_s": s.server_cpu_s,
+                "verdict": s.verdict,
+            }
+            for s in self.summaries
+        ]
+        return require_pandas().DataFrame(rows).set_index("strategy")
+
+    def __add__(self, other: "Comparison") -> "Comparison":
+        return Comparison(self.runs + other.runs, self.bounds_ms)
+
+    def __repr__(self) -> str:
+        return tables.plain(self.summaries, self.notes)
+
+    def _repr_html_(self) -> str:
+        return tables.html(self.summaries, self.notes)
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write every run into a folder; returns it."""
+        folder = Path(folder)
+        for number, run in enumerate(self.runs):
+            run.save(folder / file_name(number, run))
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Self:
+        """Read the runs of a folder.
+
+        Raises:
+            RecordError: there are none, or one is damaged.
+        """
+        files = sorted(Path(folder).glob("run-*.json"))
+        if not files:
+            raise RecordError(f"there are no runs in {folder}: give the folder that labkit compare wrote")
+        return cls(tuple(Run.load(file) for file in files))
+
+
+def file_name(number: int, run: Run) -> str:
+    """Of a run's files, without ending: sorts in the order of measurement."""
+    safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in run.strategy)
+    return f"run-{number:03}-{safe}"

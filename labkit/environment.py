@@ -1,0 +1,63 @@
+"""Where and with what a run was measured: machine, versions, settings. No host name, no path, no user."""
+
+import importlib.metadata
+import os
+import platform
+import sys
+from typing import Any
+
+_PACKAGES = (
+    "flask",
+    "flask-socketio",
+    "labkit",
+    "loky",
+    "numpy",
+    "picows",
+    "python-engineio",
+    "python-socketio",
+    "simple-websocket",
+    "werkzeug",
+)
+
+
+def describe() -> dict[str, Any]:
+    """Machine and versions, as JSON."""
+    return {
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "gil": gil(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": cores(),
+        "versions": {name: _version(name) for name in _PACKAGES},
+    }
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def gil() -> bool:
+    """Whether one thread at a time executes Python code here."""
+    enabled = getattr(sys, "_is_gil_enabled", None)
+    return True if enabled is None else bool(enabled())
+
+
+def one_line() -> str:
+    """The same in a line, for captions: Python, system, cores, library versions."""
+    about = describe()
+    versions = about["versions"]
+    return (
+        f"Python {about['python']}, {about['system']}, {about['cores']} cores; "
+        f"Flask-SocketIO {versions['flask-socketio']}, python-socketio {versions['python-socketio']}, "
+        f"Werkzeug {versions['werkzeug']}"
+    )
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,343 @@
+"""Measure one strategy, compare several: the server here, the client in its own process, the confounders held still."""
+
+import gc
+import os
+import random
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from labkit import client as clients
+from labkit import clock, environment, ledger, theory
+from labkit.comparison import Comparison
+from labkit.errors import TooMuchMemory, UsageError
+from labkit.firing import Job
+from labkit.metrics import BOUNDS_MS
+from labkit.records import Run
+from labkit.schedules import Schedule
+from labkit.server import PING_EVENT, Server
+from labkit.stamps import Stamps
+from labkit.strategies import Register, Strategy, strategy
+from labkit.workloads import Calculation, Expected, Work, calibration_turns, expect, require_picklable, spin
+
+Exhibit = str | Register | Strategy
+
+#: Bytes that an event takes in server, client and record together, at most (measured: about 900).
+BYTES_AN_EVENT = 2_000
+
+#: Parts of the clients' connections that are not senders: the bystander and the listener.
+EXTRA_CONNECTIONS = 2
+
+_expected = lru_cache(maxsize=16)(expect)
+
+
+def measure(
+    exhibit: Exhibit,
+    work: Work,
+    plan: Schedule,
+    *,
+    mode: str = "threading",
+    options: Mapping[str, Any] | None = None,
+    stock: bool = False,
+    instrumented: bool = True,
+    ping_hz: float = 50.0,
+    window_s: float | None = None,
+    timeout_s: float | None = None,
+    switch_interval_s: float | None = None,
+    freeze_gc: bool = True,
+    warm_up: int = 2,
+    client: clients.Client | None = None,
+) -> Run:
+    """Fire a plan once at one strategy.
+
+    Args:
+        exhibit: an exhibit's name, a `strategy(...)`, or a `register` function.
+        work: what an event costs.
+        plan: what is sent when.
+        mode: how the server runs; this version knows ``threading``.
+        options: further arguments of ``SocketIO(...)``.
+        stock: leave Werkzeug's defaults as they are.
+        instrumented: stamp the server's stages.
+        ping_hz: the bystander's rate; 0 for no bystander.
+        window_s: how long it pings; by default the plan's span and the time that one server would need for all of it,
+            the same for every strategy.
+        timeout_s: an event without an answer so long after its intended start has timed out; by default 5 s and three
+            times that need.
+        switch_interval_s: of ``sys.setswitchinterval`` during the run; Python's own where None.
+        freeze_gc: keep the garbage collector off what is there already, during the run.
+        warm_up: events a connection before the run that are not counted.
+        client: who fires; by default the session's client process.
+
+    Raises:
+        UsageError: the request makes no sense; nothing was started.
+        LabError: server or client failed; both are stopped.
+    """
+    chosen = strategy(exhibit)
+    chosen.require_mode(mode)
+    if chosen.needs_pickle:
+        require_picklable(work)
+    _require_memory(len(plan))
+    expected = _expected(work, len(plan), plan.seed)
+    need_s = expected.mean_service_ms * len(plan) / 1000
+    window_s = _not_negative("window_s", plan.span_s + need_s if window_s is None else window_s)
+    timeout_s = _not_negative("timeout_s", 5 + 3 * need_s if timeout_s is None else timeout_s)
+    ping_hz = _not_negative("ping_hz", ping_hz)
+    ping_ns = _ping_ns(ping_hz, window_s)
+    firing = client or clients.shared()
+
+    spare = [_spare_cpu(firing)]
+    stamps = Stamps(len(plan))
+    job = Job(
+        intended_ns=plan.intended_ns,
+        connection=plan.connection,
+        payloads=list(expected.payloads),
+        expected=list(expected.answers) if expected.checked else None,
+        ping_ns=ping_ns,
+        ping_event=PING_EVENT,
+        timeout_ns=round(timeout_s * clock.NS_PER_S),
+        watch_pid=os.getpid(),
+    )
+    server = Server(chosen, Calculation(work.function), stock=stock, options=options, instrumented=instrumented)
+    try:
+        with server, _confounders(switch_interval_s, freeze_gc) as full_collections:
+            firing.open(server.url, plan.connections, ping_hz > 0)
+            asked = warm_up * plan.connections
+            answered = firing.warm(list(expected.payloads[:1]) * warm_up, timeout_s) if asked else 0
+            if server.instrument is not None:
+                server.instrument.record(stamps)
+            cpu = _ServerCpu(firing)
+            fired = firing.fire(job)
+            about = {
+                **environment.describe(),
+                "measured": clock.utc_stamp(),
+                "seed": plan.seed,
+                "server_settings": server.settings,
+                "stock": stock,
+                "switch_interval_s": sys.getswitchinterval(),
+                "gc_frozen": freeze_gc,
+                "full_collections": full_collections(),
+                "client_collections": fired.collections,
+                "client_cpu_s": fired.cpu_ns / clock.NS_PER_S,
+                "server_cpu_s": cpu.spent_s(),
+                "warm_up": [asked, answered],
+                "answers_checked": expected.checked,
+                "ping_hz": ping_hz,
+                "window_s": window_s,
+                "duration_s": (fired.end_ns - fired.start_ns) / clock.NS_PER_S,
+                "handler_errors": [error.strip().splitlines()[-1] for error in server.errors],
+            }
+            if server.instrument is not None:
+                server.instrument.record(None)
+            firing.close()
+    except BaseException:
+        firing.close()
+        raise
+    spare.append(_spare_cpu(firing))
+    about |= {"spare_cpu": spare, "server_log": server.log[:20]}
+    return ledger.close(
+        fired,
+        stamps,
+        strategy=chosen.name,
+        work=work.name,
+        mode=mode,
+        plan=plan,
+        ping_ns=ping_ns,
+        timeout_s=timeout_s,
+        service_ms=expected.service_ms,
+        environment=about,
+    )
+
+
+def interleaved(strategies: Sequence[Strategy], repeats: int, seed: int = 0) -> list[Strategy]:
+    """Each strategy once a round, in an order that each round draws anew: a slow minute hits all of them alike."""
+    shuffle = random.Random(seed)
+    order: list[Strategy] = []
+    for _ in range(repeats):
+        block = list(strategies)
+        shuffle.shuffle(block)
+        order += block
+    return order
+
+
+def measurements(
+    exhibits: Sequence[Exhibit], work: Work, plan: Schedule, *, repeats: int = 3, seed: int = 0, **settings: Any
+) -> Iterator[Run]:
+    """The runs of a comparison one by one, for those who show or save each as it comes.
+
+    Everything that can be refused is refused before the first: names, modes, work that cannot go to another process.
+    """
+    if repeats < 1:
+        raise UsageError(f"repeats must be 1 or more, not {repeats}")
+    chosen = [strategy(exhibit) for exhibit in exhibits]
+    if not chosen:
+        raise UsageError("there is no strategy to measure: name at least one")
+    names = [s.name for s in chosen]
+    if len(set(names)) < len(names):
+        raise UsageError(f"two strategies have one name ({', '.join(names)}): give one of them name=...")
+    for s in chosen:
+        s.require_mode(settings.get("mode", "threading"))
+        if s.needs_pickle:
+            require_picklable(work)
+    for s in interleaved(chosen, repeats, seed):
+        yield measure(s, work, plan, **settings)
+
+
+def compare(
+    exhibits: Sequence[Exhibit],
+    work: Work,
+    plan: Schedule,
+    *,
+    repeats: int = 3,
+    seed: int = 0,
+    bounds_ms: tuple[float, float] = BOUNDS_MS,
+    progress: Callable[[int, int, Run], object] | None = None,
+    **settings: Any,
+) -> Comparison:
+    """Measure several strategies with the same plan, interleaved in random order, `repeats` times each.
+
+    Args:
+        exhibits: as for :func:`measure`, several.
+        work, plan: the same for all.
+        repeats: runs of each.
+        seed: of the order.
+        bounds_ms: of the verdicts.
+        progress: called after each run, never during one, with how many are done, of how many, and the run.
+        settings: further arguments of :func:`measure`.
+    """
+    total = len(exhibits) * repeats
+    runs: list[Run] = []
+    for run in measurements(exhibits, work, plan, repeats=repeats, seed=seed, **settings):
+        runs.append(run)
+        if progress is not None:
+            progress(len(runs), total, run)
+    return Comparison(tuple(runs), bounds_ms)
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What theory says of a plan, before anything is measured; ms from the intended start, one value an event.
+
+    Attributes:
+        fifo_ms: first in, first out: one event after the other.
+        sharing_ms: all at once, each gets its share of `servers` (processor sharing).
+        service_ms: of one event alone; from the calibration.
+        servers: how many work at a time: cores that can compute, or the threads of a pool.
+    """
+
+    fifo_ms: NDArray[np.float64]
+    sharing_ms: NDArray[np.float64]
+    service_ms: float
+    servers: int
+
+    def __repr__(self) -> str:
+        fifo, sharing = self.fifo_ms / self.service_ms, self.sharing_ms / self.service_ms
+        return (
+            f"One after the other, the first is answered after {_times(fifo.min())}, the last after {_times(fifo.max())}, "
+            f"{_times(fifo.mean())} on average.\n"
+            f"Sharing the processor, the first is answered after {_times(sharing.min())}, the last after "
+            f"{_times(sharing.max())}, {_times(sharing.mean())} on average."
+        )
+
+
+def _times(value: float) -> str:
+    rounded = round(float(value), 1)
+    return f"{rounded:g} service {'time' if rounded == 1 else 'times'}"
+
+
+def predict(work: Work, plan: Schedule, *, servers: int = 1) -> Prediction:
+    """First-in first-out against processor sharing, fed with the mean service time of a calibration."""
+    service_ms = _expected(work, len(plan), plan.seed).mean_service_ms
+    due_s, service_s = plan.intended_ns / clock.NS_PER_S, service_ms / 1000
+    return Prediction(
+        theory.fifo(due_s, service_s, servers).latencies_s(due_s) * 1000,
+        theory.sharing(due_s, service_s, servers).latencies_s(due_s) * 1000,
+        service_ms,
+        servers,
+    )
+
+
+def expected_answers(work: Work, plan: Schedule) -> Expected:
+    """What each event of a plan must be answered and costs alone; computed once a plan."""
+    return _expected(work, len(plan), plan.seed)
+
+
+@contextmanager
+def _confounders(switch_interval_s: float | None, freeze_gc: bool) -> Iterator[Callable[[], int]]:
+    """Hold still what is known to change results, and put it back; gives the count of full collections since."""
+    before_s = sys.getswitchinterval()
+    if switch_interval_s is not None:
+        if not switch_interval_s > 0:
+            raise UsageError(f"switch_interval_s must be above 0, not {switch_interval_s}")
+        sys.setswitchinterval(switch_interval_s)
+    if freeze_gc:
+        gc.collect()
+        gc.freeze()
+    collections = gc.get_stats()[-1]["collections"]
+    try:
+        yield lambda: gc.get_stats()[-1]["collections"] - collections
+    finally:
+        if freeze_gc:
+            gc.unfreeze()
+        sys.setswitchinterval(before_s)
+
+
+def _spare_cpu(client: clients.Client) -> float | None:
+    """Of the CPU that a fixed loop found alone, the share that two of them find now, one here and one in the client."""
+    if not isinstance(client, clients.ClientProcess):
+        return None  # both would hold one GIL
+    turns, alone_ms = calibration_turns()
+    client.send("spin", turns)
+    here_ms = spin(turns)
+    there_ms: float = client.receive()
+    return round(min(1.0, alone_ms / max(here_ms, there_ms)), 3)
+
+
+class _ServerCpu:
+    """CPU seconds of this process and its children since now, the client left out."""
+
+    def __init__(self, client: clients.Client) -> None:
+        self._client_pid = client.pid if isinstance(client, clients.ClientProcess) else None
+        self._before_ns = self._now_ns()
+
+    def _now_ns(self) -> int:
+        total = clock.process_cpu_ns()
+        for child in psutil.Process().children(recursive=True):
+            if child.pid != self._client_pid:
+                try:
+                    times = child.cpu_times()
+                except psutil.Error:
+                    continue  # it has just ended
+                total += round((times.user + times.system) * clock.NS_PER_S)
+        return total
+
+    def spent_s(self) -> float:
+        return (self._now_ns() - self._before_ns) / clock.NS_PER_S
+
+
+def _ping_ns(ping_hz: float, window_s: float) -> NDArray[np.int64]:
+    if ping_hz == 0:
+        return np.zeros(0, np.int64)
+    # Half an interval late: a ping that is due with the burst would measure the client's own sending.
+    return np.round((np.arange(max(1, round(window_s * ping_hz))) + 0.5) / ping_hz * clock.NS_PER_S).astype(np.int64)
+
+
+def _not_negative(name: str, value: float) -> float:
+    if not 0 <= value < 1e6:
+        raise UsageError(f"{name} must be 0 or more, not {value}")
+    return value
+
+
+def _require_memory(events: int) -> None:
+    available = psutil.virtual_memory().available
+    if events * BYTES_AN_EVENT > available:
+        raise TooMuchMemory(
+            f"{events:,} events need about {events * BYTES_AN_EVENT / 1e9:.1f} GB and {available / 1e9:.1f} GB are free: "
+            "fire fewer"
+        )

@@ -1,0 +1,130 @@
+"""What became of every event: from the raw stamps of the client and the server to a :class:`~labkit.records.Run`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labkit.clock import NS_PER_MS, NS_PER_S
+from labkit.firing import Fired
+from labkit.records import (
+    ANSWER,
+    DISCONNECTED,
+    DUPLICATE,
+    GARBLED_DELIVERY,
+    LATE,
+    NEVER,
+    STRAY,
+    TIMED_OUT,
+    UNACCOUNTED,
+    UNSENT,
+    Run,
+)
+from labkit.schedules import Schedule
+from labkit.stamps import MISSING, SERVER_COLUMNS, Stamps
+
+Int64 = NDArray[np.int64]
+
+
+def close(
+    fired: Fired,
+    stamps: Stamps,
+    *,
+    strategy: str,
+    work: str,
+    mode: str,
+    plan: Schedule,
+    ping_ns: Int64,
+    timeout_s: float,
+    service_ms: Sequence[float],
+    environment: Mapping[str, Any],
+) -> Run:
+    """Attribute every delivery to its event, give every event its outcome.
+
+    An event's outcome is that of the first answer on its own connection before its deadline. Without one it has timed
+    out, or was disconnected (its connection closed before the deadline), or was never sent. If the client stopped
+    waiting before the deadline it is *unaccounted*, which is a fault of the lab and not of the server.
+    """
+    count = len(plan)
+    start_ns = fired.start_ns
+    intended = plan.intended_ns.astype(np.int64)
+    deadline = intended + round(timeout_s * NS_PER_S)
+    sent = _relative(fired.sent_ns, start_ns)
+    at = fired.delivery_ns - start_ns
+
+    outcome = np.full(count, UNACCOUNTED, np.int64)
+    kind = np.full(len(at), GARBLED_DELIVERY, np.int64)
+    delivered = np.full(count, NEVER, np.int64)
+    first: dict[int, int] = {}  # event -> its answer's place among the deliveries
+    answered_at_all: set[int] = set()
+    for place in np.argsort(at, kind="stable").tolist():
+        event = int(fired.delivery_event[place])
+        if event < 0:
+            continue
+        if fired.delivery_connection[place] != plan.connection[event]:
+            kind[place] = STRAY
+        elif event in answered_at_all:
+            kind[place] = DUPLICATE
+        elif at[place] > deadline[event]:
+            kind[place] = LATE
+            answered_at_all.add(event)
+        else:
+            kind[place] = ANSWER
+            answered_at_all.add(event)
+            first[event] = place
+
+    for event, place in first.items():
+        outcome[event] = fired.delivery_status[place]
+        delivered[event] = at[place]
+    closed = _relative(fired.closed_ns, start_ns)[plan.connection]
+    silent = np.array([event not in first for event in range(count)], bool)
+    waited = fired.end_ns - start_ns
+    outcome[silent & (waited >= deadline)] = TIMED_OUT
+    outcome[silent & (closed != NEVER) & (closed <= deadline)] = DISCONNECTED
+    outcome[silent & (sent == NEVER)] = UNSENT
+
+    columns: dict[str, Int64] = {"intended": intended, "sent": sent, "delivered": delivered, "outcome": outcome}
+    for name in SERVER_COLUMNS:
+        columns[name] = _relative(np.array(getattr(stamps, name), np.int64), start_ns)
+    places = np.full(count, -1, np.int64)
+    for event, place in first.items():
+        places[event] = place
+    for name, source in (("work_start", fired.work_start_ns), ("work_end", fired.work_end_ns)):
+        columns[name] = _picked(_relative(source, start_ns), places)
+    columns["work_cpu"] = _picked(np.where(fired.work_start_ns == MISSING, NEVER, fired.work_cpu_ns), places)
+    columns["service"] = np.array([round(ms * NS_PER_MS) for ms in service_ms], np.int64)
+
+    return Run(
+        strategy=strategy,
+        work=work,
+        mode=mode,
+        plan=plan,
+        timeout_s=timeout_s,
+        events=columns,
+        deliveries={"event": fired.delivery_event, "connection": fired.delivery_connection, "at": at, "kind": kind},
+        pings={
+            "intended": ping_ns,
+            "sent": _relative(fired.ping_sent_ns, start_ns),
+            "acked": _relative(fired.ping_acked_ns, start_ns),
+        },
+        samples={
+            "at": fired.samples[:, 0] - start_ns,
+            "threads": fired.samples[:, 1],
+            "resident_bytes": fired.samples[:, 2],
+            "cpu": fired.samples[:, 3],
+        },
+        messages={e: fired.messages[p] for e, p in first.items() if p in fired.messages},
+        environment=environment,
+    )
+
+
+def _relative(stamps: Int64, start_ns: int) -> Int64:
+    return np.where(stamps == MISSING, NEVER, stamps - start_ns)
+
+
+def _picked(column: Int64, places: Int64) -> Int64:
+    """Of each event the value that stands at its answer's place; NEVER where it has no answer."""
+    if len(column) == 0:
+        return np.full(len(places), NEVER, np.int64)
+    return np.where(places >= 0, column[np.maximum(places, 0)], NEVER)

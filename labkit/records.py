@@ -1,0 +1,344 @@
+"""A run: what was planned, every stamp that was taken, and what became of every event.
+
+Times are int64 ns from the start of the run, the instant from which the plan's offsets count; :data:`NEVER` where a
+stage was not reached or cannot be shown. A run is frozen, is saved as ``NAME.npz`` and ``NAME.json``, and loading one
+executes nothing.
+"""
+
+import contextlib
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labkit.clock import NS_PER_MS, NS_PER_S
+from labkit.errors import MissingExtra, RecordError
+from labkit.schedules import Schedule
+from labkit.stamps import SIDE_MARKS, STAGES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Int64 = NDArray[np.int64]
+Float64 = NDArray[np.float64]
+
+#: The layout of saved files. One that is newer than this is refused.
+SCHEMA_VERSION = 1
+
+#: No stamp.
+NEVER = int(np.iinfo(np.int64).min)
+
+#: What can become of an event; each has exactly one. The first six are those of its first answer.
+OUTCOMES = (
+    "answered",
+    "failed",
+    "shed",
+    "superseded",
+    "garbled",
+    "wrong",
+    "timed out",
+    "disconnected",
+    "unsent",
+)
+ANSWERED, FAILED, SHED, SUPERSEDED, GARBLED, WRONG, TIMED_OUT, DISCONNECTED, UNSENT = range(9)
+
+#: None of them: the run ended before its own time limit, or its stamps contradict each other. There must be none.
+UNACCOUNTED = -1
+
+#: What can become of a delivery. A stray came on another connection than its event's: the broadcast bug.
+DELIVERIES = ("answer", "duplicate", "late", "stray", "garbled")
+ANSWER, DUPLICATE, LATE, STRAY, GARBLED_DELIVERY = range(5)
+
+_EVENT_COLUMNS = (*STAGES, *SIDE_MARKS, "work_cpu", "outcome", "service")
+_DELIVERY_COLUMNS = ("event", "connection", "at", "kind")
+_PING_COLUMNS = ("intended", "sent", "acked")
+_SAMPLE_COLUMNS = ("at", "threads", "resident_bytes", "cpu")
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One plan, fired once at one strategy.
+
+    Attributes:
+        strategy, work, mode: their names.
+        plan: what was fired.
+        timeout_s: an event that has no answer this long after its intended start has timed out.
+        events: one array a column, one place an event: the stages and side marks in ns, ``work_cpu`` (ns of thread CPU
+            time), ``outcome`` (index into :data:`OUTCOMES`) and ``service`` (ns that the event takes when nothing else
+            runs, from the calibration before the run).
+        deliveries: ``event`` (-1 where it cannot be told), ``connection``, ``at``, ``kind`` (index into
+            :data:`DELIVERIES`). Connections are numbered: senders, bystander, listener.
+        pings: the bystander's: ``intended``, ``sent``, ``acked``.
+        samples: the server's process over time: ``at``, ``threads``, ``resident_bytes``, ``cpu`` (ns).
+        messages: what went wrong, by event.
+        environment: machine, versions, settings and confounders; JSON.
+    """
+
+    strategy: str
+    work: str
+    mode: str
+    plan: Schedule
+    timeout_s: float
+    events: Mapping[str, Int64]
+    deliveries: Mapping[str, Int64]
+    pings: Mapping[str, Int64]
+    samples: Mapping[str, Int64]
+    messages: Mapping[int, str] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for part, columns, length in (
+            ("events", _EVENT_COLUMNS, len(self.plan)),
+            ("deliveries", _DELIVERY_COLUMNS, None),
+            ("pings", _PING_COLUMNS, None),
+            ("samples", _SAMPLE_COLUMNS, None),
+        ):
+            arrays = getattr(self, part)
+            if set(arrays) != set(columns):
+                raise RecordError(f"a run's {part} have the columns {', '.join(columns)}, not {', '.join(arrays)}")
+            lengths = {len(array) for array in arrays.values()}
+            if len(lengths) > 1 or (length is not None and lengths != {length}):
+                raise RecordError(f"the columns of a run's {part} differ in length: {sorted(lengths)}")
+            for array in arrays.values():
+                array.setflags(write=False)
+
+    def __len__(self) -> int:
+        return len(self.plan)
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in self.outcomes.items() if count)
+        return f"<Run {self.strategy}: {self.plan.name} of {self.work}; {counts or 'no events'}>"
+
+    # --- what was measured, in ms, one value an event; NaN where it cannot be told ---
+
+    def between_ms(self, start: str, end: str) -> Float64:
+        """From one stage or side mark to another."""
+        return _between_ms(self.events[start], self.events[end])
+
+    @property
+    def own_ms(self) -> Float64:
+        """End-to-end latency from the intended start (corrected for coordinated omission); inf where no answer came.
+
+        Only an event with the outcome *answered* has an answer here: a strategy must not win by refusing.
+        """
+        return self._answered(self.between_ms("intended", "delivered"))
+
+    @property
+    def own_from_send_ms(self) -> Float64:
+        """The same from the actual send: what a client that waits for its turn would report."""
+        return self._answered(self.between_ms("sent", "delivered"))
+
+    def _answered(self, latency_ms: Float64) -> Float64:
+        return np.where(self.events["outcome"] == ANSWERED, latency_ms, np.inf)
+
+    @property
+    def handler_blocking_ms(self) -> Float64:
+        """From the start to the end of the handler."""
+        return self.between_ms("handler_start", "handler_end")
+
+    @property
+    def connection_blocked_ms(self) -> Float64:
+        """How long the receive loop of its connection could not take the next packet (head-of-line blocking)."""
+        return self.between_ms("dispatched", "loop_free")
+
+    @property
+    def inbox_wait_ms(self) -> Float64:
+        """From the inbox to the receive loop."""
+        return self.between_ms("read", "dispatched")
+
+    @property
+    def service_ms(self) -> Float64:
+        """From the start to the end of the work itself."""
+        return self.between_ms("work_start", "work_end")
+
+    @property
+    def transit_ms(self) -> Float64:
+        """From the client's write to the server's inbox; the server's reader thread has to get the GIL for it."""
+        return self.between_ms("sent", "read")
+
+    @property
+    def lateness_ms(self) -> Float64:
+        """The generator's own: how much later than intended it sent, events and pings."""
+        own = self.between_ms("intended", "sent")
+        pings = _between_ms(self.pings["intended"], self.pings["sent"])
+        lateness = np.concatenate([own, pings])
+        return lateness[~np.isnan(lateness)]
+
+    @property
+    def bystander_ms(self) -> Float64:
+        """Of each ping, from its intended start to its acknowledgement; inf where none came."""
+        latency = _between_ms(self.pings["intended"], self.pings["acked"])
+        return np.where(np.isnan(latency), np.inf, latency)
+
+    # --- what became of it ---
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """How many events had which outcome."""
+        return {name: int(np.count_nonzero(self.events["outcome"] == i)) for i, name in enumerate(OUTCOMES)}
+
+    @property
+    def lost(self) -> int:
+        """Events whose caller never heard anything: timed out and disconnected."""
+        return self.outcomes["timed out"] + self.outcomes["disconnected"]
+
+    @property
+    def unaccounted(self) -> int:
+        """Events without an outcome; must be 0."""
+        return len(self) - sum(self.outcomes.values())
+
+    def delivered(self, kind: str) -> int:
+        """How many deliveries were of a kind of :data:`DELIVERIES`."""
+        return int(np.count_nonzero(self.deliveries["kind"] == DELIVERIES.index(kind)))
+
+    @property
+    def strays(self) -> int:
+        """Answers that came to somebody who did not ask."""
+        return self.delivered("stray")
+
+    @property
+    def threads_peak(self) -> int | None:
+        """Threads of the server's process at the peak, more than before the burst; None where nobody looked."""
+        threads = self.samples["threads"]
+        return None if len(threads) == 0 else int(threads.max() - threads[0])
+
+    @property
+    def makespan_ms(self) -> float:
+        """From the first intended start to the last answer; NaN where there was none."""
+        delivered = self.events["delivered"][self.events["delivered"] != NEVER]
+        if len(delivered) == 0:
+            return float("nan")
+        return float(delivered.max() - self.events["intended"].min()) / NS_PER_MS
+
+    # --- tables ---
+
+    def events_table(self) -> "pd.DataFrame":
+        """A DataFrame, one row an event: stages in ms from the start of the run, NaN where missing, and the outcome."""
+        table = require_pandas().DataFrame({"connection": self.plan.connection})
+        for stage in (*STAGES, *SIDE_MARKS):
+            table[f"{stage}_ms"] = _as_ms(self.events[stage])
+        table["work_cpu_ms"] = _as_ms(self.events["work_cpu"])
+        table["outcome"] = [OUTCOMES[o] if o >= 0 else "unaccounted" for o in self.events["outcome"].tolist()]
+        table["message"] = [self.messages.get(i, "") for i in range(len(self))]
+        table.index.name = "event"
+        return table
+
+    def deliveries_table(self) -> "pd.DataFrame":
+        """A DataFrame, one row a delivery."""
+        table = require_pandas().DataFrame(
+            {"event": self.deliveries["event"], "connection": self.deliveries["connection"]}
+        )
+        table["at_ms"] = _as_ms(self.deliveries["at"])
+        table["kind"] = [DELIVERIES[k] for k in self.deliveries["kind"].tolist()]
+        return table
+
+    def pings_table(self) -> "pd.DataFrame":
+        """A DataFrame, one row a ping of the bystander."""
+        return require_pandas().DataFrame({f"{column}_ms": _as_ms(self.pings[column]) for column in _PING_COLUMNS})
+
+    # --- files ---
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write ``path.npz`` and ``path.json``, whole or not at all; returns the path of the second."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        arrays = {
+            f"{part}.{column}": array
+            for part in ("events", "deliveries", "pings", "samples")
+            for column, array in getattr(self, part).items()
+        }
+        about = {
+            "schema_version": SCHEMA_VERSION,
+            "strategy": self.strategy,
+            "work": self.work,
+            "mode": self.mode,
+            "timeout_s": self.timeout_s,
+            "plan": self.plan.to_dict(),
+            "messages": {str(event): message for event, message in self.messages.items()},
+            "environment": dict(self.environment),
+        }
+        npz, json_ = path.with_name(path.name + ".npz"), path.with_name(path.name + ".json")
+        with whole(npz) as half, half.open("wb") as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        with whole(json_) as half:
+            half.write_text(json.dumps(about, indent=1), encoding="utf-8")
+        return json_
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what :meth:`save` wrote; `path` with or without its ending.
+
+        Raises:
+            RecordError: it is not there, is no run, is damaged, or was written by a newer labkit.
+        """
+        path = Path(path)
+        if path.suffix in (".npz", ".json"):
+            path = path.with_suffix("")
+        npz, json_ = path.with_name(path.name + ".npz"), path.with_name(path.name + ".json")
+        try:
+            about = json.loads(json_.read_text(encoding="utf-8"))
+            version = about["schema_version"]
+            if version > SCHEMA_VERSION:
+                raise RecordError(f"{json_.name} has schema version {version}: read it with a newer labkit than this")
+            parts: dict[str, dict[str, Int64]] = {"events": {}, "deliveries": {}, "pings": {}, "samples": {}}
+            with np.load(npz, allow_pickle=False) as arrays:
+                for name in arrays.files:
+                    part, _, column = name.partition(".")
+                    parts[part][column] = arrays[name].astype(np.int64, casting="safe")
+            return cls(
+                strategy=about["strategy"],
+                work=about["work"],
+                mode=about["mode"],
+                plan=Schedule.from_dict(about["plan"]),
+                timeout_s=about["timeout_s"],
+                messages={int(event): message for event, message in about["messages"].items()},
+                environment=about["environment"],
+                **parts,
+            )
+        except RecordError:
+            raise
+        except FileNotFoundError as error:
+            raise RecordError(f"there is no run at {path}: give the name of its .json") from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+            raise RecordError(f"{path.name} is not a run of labkit, or is damaged ({type(error).__name__})") from error
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A file that appears under its name when it is complete: write to the path that this gives."""
+    half = path.with_name(path.name + ".part")
+    try:
+        yield half
+        os.replace(half, path)
+    finally:
+        half.unlink(missing_ok=True)
+
+
+def _between_ms(start: Int64, end: Int64) -> Float64:
+    missing = (start == NEVER) | (end == NEVER)
+    difference = np.where(missing, 0, end) - np.where(missing, 0, start)
+    return np.where(missing, np.nan, difference / NS_PER_MS)
+
+
+def _as_ms(ns: Int64) -> Float64:
+    return np.where(ns == NEVER, np.nan, ns / NS_PER_MS)
+
+
+def require_pandas() -> Any:
+    """pandas, or a `MissingExtra` that says how to get it."""
+    try:
+        import pandas
+    except ImportError:
+        raise MissingExtra("tables need pandas: pip install 'labkit[lab]'") from None
+    return pandas
+
+
+def seconds(ns: Int64) -> Float64:
+    """ns as s, for theory."""
+    return ns / NS_PER_S
