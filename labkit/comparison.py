@@ -90,7 +90,8 @@ class Comparison:
             }
             for s in self.summaries
         ]
-        return require_pandas().DataFrame(rows).set_index("strategy")
+        table: pd.DataFrame = require_pandas().DataFrame(rows).set_index("strategy")
+        return table
 
     def __add__(self, other: "Comparison") -> "Comparison":
         return Comparison(self.runs + other.runs, self.bounds_ms)

@@ -239,8 +239,8 @@ class Prediction:
     def __repr__(self) -> str:
         fifo, sharing = self.fifo_ms / self.service_ms, self.sharing_ms / self.service_ms
         return (
-            f"One after the other, the first is answered after {_times(fifo.min())}, the last after {_times(fifo.max())}, "
-            f"{_times(fifo.mean())} on average.\n"
+            f"One after the other, the first is answered after {_times(fifo.min())}, the last after "
+            f"{_times(fifo.max())}, {_times(fifo.mean())} on average.\n"
             f"Sharing the processor, the first is answered after {_times(sharing.min())}, the last after "
             f"{_times(sharing.max())}, {_times(sharing.mean())} on average."
         )
@@ -338,6 +338,6 @@ def _require_memory(events: int) -> None:
     available = psutil.virtual_memory().available
     if events * BYTES_AN_EVENT > available:
         raise TooMuchMemory(
-            f"{events:,} events need about {events * BYTES_AN_EVENT / 1e9:.1f} GB and {available / 1e9:.1f} GB are free: "
-            "fire fewer"
+            f"{events:,} events need about {events * BYTES_AN_EVENT / 1e9:.1f} GB and {available / 1e9:.1f} GB "
+            "are free: fire fewer"
         )

@@ -4,6 +4,8 @@ After pyperf's ``format_checks`` (https://github.com/psf/pyperf), which says wha
 leaving it to the reader. *invalid* means that the figures must not be used; *caution*, that they must be read with it.
 """
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,11 +28,15 @@ class Note:
     """One reason for doubt.
 
     Attributes:
+        kind: what was checked; notes of one kind are told once.
+        badness: the larger, the worse, among notes of one kind.
         invalid: the figures must not be used.
         why: what was seen.
         advice: what to do about it.
     """
 
+    kind: str
+    badness: float
     invalid: bool
     why: str
     advice: str
@@ -49,23 +55,38 @@ def is_valid(run: Run) -> bool:
     return not any(note.invalid for note in check(run))
 
 
+def digest(runs: Sequence[Run]) -> tuple[str, ...]:
+    """Every kind of doubt about some runs in a line: the worst of it, how many runs, of which strategies."""
+    concerns: dict[str, list[tuple[Note, str]]] = {}
+    for run in runs:
+        for note in check(run):
+            concerns.setdefault(note.kind, []).append((note, run.strategy))
+    lines = []
+    for found in concerns.values():
+        worst, _ = max(found, key=lambda item: (item[0].invalid, item[0].badness))
+        names = list(dict.fromkeys(name for _, name in found))
+        who = ", ".join(names) if len(names) < 4 else f"{len(names)} strategies"
+        lines.append(f"{worst} ({len(found)} of {len(runs)} runs: {who})")
+    return tuple(lines)
+
+
 def _unaccounted(run: Run) -> Note | None:
     if run.unaccounted == 0:
         return None
-    return Note(
-        True, f"{run.unaccounted} events have no outcome", "run it again, and report it: this is labkit's fault"
-    )
+    why = f"{run.unaccounted} events have no outcome"
+    return Note("unaccounted", run.unaccounted, True, why, "run it again, and report it: this is a fault of labkit")
 
 
 def _order(run: Run) -> Note | None:
     """Stages of one event that run backwards: two clocks, or stamps of the wrong event."""
     backwards = 0
-    for before, after in zip(STAGES, STAGES[1:], strict=False):
+    for before, after in itertools.pairwise(STAGES):
         a, b = run.events[before], run.events[after]
         backwards += int(np.count_nonzero((a != NEVER) & (b != NEVER) & (b < a - ORDER_SLACK_NS)))
     if backwards <= 0.001 * len(run) * (len(STAGES) - 1):
         return None
-    return Note(True, f"{backwards} stages end before they begin", "run client and server on one machine and one clock")
+    why = f"{backwards} stages end before they begin"
+    return Note("order", backwards, True, why, "run client and server on one machine and one clock")
 
 
 def _warm_up(run: Run) -> Note | None:
@@ -73,7 +94,8 @@ def _warm_up(run: Run) -> Note | None:
     if answered >= asked:
         return None
     why = f"{asked - answered} of {asked} warm-up events were not answered"
-    return Note(False, why, "see run.environment['server_log'] for what the strategy did")
+    advice = "see run.environment['server_log'] for what the strategy did"
+    return Note("warm-up", asked - answered, False, why, advice)
 
 
 def _late(run: Run) -> Note | None:
@@ -84,19 +106,20 @@ def _late(run: Run) -> Note | None:
     if late_ms <= max(LATE_SHARE * own_ms, LATE_FLOOR_MS):
         return None
     why = f"the client itself was {late_ms:.1f} ms late (p99) for latencies of {own_ms:.1f} ms"
-    return Note(True, why, "lower the rate, or leave a core to the client")
+    return Note("lateness", late_ms, True, why, "lower the rate, or leave a core to the client")
 
 
 def _spare(run: Run) -> Note | None:
     spare = [value for value in run.environment.get("spare_cpu", ()) if value is not None]
     if not spare or min(spare) >= SPARE_CPU:
         return None
-    why = f"only {min(spare):.0%} of the machine's CPU was there around the run"
-    return Note(False, why, "close what else computes, and repeat")
+    why = f"two cores at work at once got only {min(spare):.0%} of the speed of one alone"
+    return Note("spare CPU", -min(spare), False, why, "close what else computes, and compare within one run only")
 
 
 def _gc(run: Run) -> Note | None:
     collections = run.environment.get("full_collections", 0)
     if not collections:
         return None
-    return Note(False, f"{collections} full garbage collections during the run", "give objects less to do, or repeat")
+    why = f"{collections} full garbage collections during the run"
+    return Note("garbage", collections, False, why, "keep fewer objects in the server's process, or repeat")

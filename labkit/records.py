@@ -135,7 +135,8 @@ class Run:
         return self._answered(self.between_ms("sent", "delivered"))
 
     def _answered(self, latency_ms: Float64) -> Float64:
-        return np.where(self.events["outcome"] == ANSWERED, latency_ms, np.inf)
+        own: Float64 = np.where(self.events["outcome"] == ANSWERED, latency_ms, np.inf)
+        return own
 
     @property
     def handler_blocking_ms(self) -> Float64:
@@ -220,7 +221,7 @@ class Run:
 
     def events_table(self) -> "pd.DataFrame":
         """A DataFrame, one row an event: stages in ms from the start of the run, NaN where missing, and the outcome."""
-        table = require_pandas().DataFrame({"connection": self.plan.connection})
+        table: pd.DataFrame = require_pandas().DataFrame({"connection": self.plan.connection})
         for stage in (*STAGES, *SIDE_MARKS):
             table[f"{stage}_ms"] = _as_ms(self.events[stage])
         table["work_cpu_ms"] = _as_ms(self.events["work_cpu"])
@@ -231,8 +232,8 @@ class Run:
 
     def deliveries_table(self) -> "pd.DataFrame":
         """A DataFrame, one row a delivery."""
-        table = require_pandas().DataFrame(
-            {"event": self.deliveries["event"], "connection": self.deliveries["connection"]}
+        table: pd.DataFrame = require_pandas().DataFrame(
+            {column: self.deliveries[column] for column in ("event", "connection")}
         )
         table["at_ms"] = _as_ms(self.deliveries["at"])
         table["kind"] = [DELIVERIES[k] for k in self.deliveries["kind"].tolist()]
@@ -240,7 +241,8 @@ class Run:
 
     def pings_table(self) -> "pd.DataFrame":
         """A DataFrame, one row a ping of the bystander."""
-        return require_pandas().DataFrame({f"{column}_ms": _as_ms(self.pings[column]) for column in _PING_COLUMNS})
+        table: pd.DataFrame = require_pandas().DataFrame({f"{c}_ms": _as_ms(self.pings[c]) for c in _PING_COLUMNS})
+        return table
 
     # --- files ---
 
@@ -265,7 +267,7 @@ class Run:
         }
         npz, json_ = path.with_name(path.name + ".npz"), path.with_name(path.name + ".json")
         with whole(npz) as half, half.open("wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+            np.savez_compressed(file, **arrays)
         with whole(json_) as half:
             half.write_text(json.dumps(about, indent=1), encoding="utf-8")
         return json_
@@ -323,7 +325,8 @@ def whole(path: Path) -> Iterator[Path]:
 def _between_ms(start: Int64, end: Int64) -> Float64:
     missing = (start == NEVER) | (end == NEVER)
     difference = np.where(missing, 0, end) - np.where(missing, 0, start)
-    return np.where(missing, np.nan, difference / NS_PER_MS)
+    result: Float64 = np.where(missing, np.nan, difference / NS_PER_MS)
+    return result
 
 
 def _as_ms(ns: Int64) -> Float64:

@@ -62,8 +62,8 @@ def legend(summaries: Sequence[Summary]) -> str:
     """What the columns mean, in two lines."""
     good_ms, poor_ms = summaries[0].bounds_ms if summaries else (200, 500)
     return (
-        "Latencies in ms from the intended start; p98 where the sample supports it, else the maximum. goodput: answered "
-        f"within {poor_ms:g} ms.\nverdict: tail up to {good_ms:g} ms good, above {poor_ms:g} ms poor "
+        "Latencies in ms from the intended start; p98 where the sample supports it, else the maximum. goodput: "
+        f"answered within {poor_ms:g} ms.\nverdict: tail up to {good_ms:g} ms good, above {poor_ms:g} ms poor "
         "(bounds borrowed from INP as human limits; this is not INP). strays: answers in a stranger's inbox."
     )
 
