@@ -43,3 +43,8 @@ class FakeClock:
 def utc_stamp() -> str:
     """The wall clock as ISO 8601 in UTC, to the second; for metadata, never for a difference."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def folder_stamp() -> str:
+    """The local wall clock as a folder's name that sorts, such as ``2026-11-24_09-30-00``."""
+    return datetime.now().strftime("%Y-%m-%d_%H-%M-%S")

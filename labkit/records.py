@@ -168,7 +168,7 @@ class Run:
         """The generator's own: how much later than intended it sent, events and pings."""
         own = self.between_ms("intended", "sent")
         pings = _between_ms(self.pings["intended"], self.pings["sent"])
-        lateness = np.concatenate([own, pings])
+        lateness: Float64 = np.concatenate([own, pings])
         return lateness[~np.isnan(lateness)]
 
     @property

@@ -21,7 +21,7 @@ HEADERS = (
     "strays",
     "threads",
     "CPU s",
-    "verdict\nown / bystander",
+    "verdict\nown/bystander",
 )
 
 
@@ -49,7 +49,7 @@ def row(summary: Summary) -> tuple[str, ...]:
         str(summary.strays),
         "-" if summary.threads is None else f"+{summary.threads}",
         "-" if math.isnan(summary.server_cpu_s) else f"{summary.server_cpu_s:.2f}",
-        f"{summary.own_verdict} / {summary.bystander_verdict}",
+        f"{summary.own_verdict}/{summary.bystander_verdict}",
     )
 
 

@@ -118,10 +118,10 @@ class _Hash:
 
 @functools.cache
 def _turns_per_ms(kind: type[_Loop] | type[_Hash]) -> float:
-    """Turns of the loop that cost one ms of thread CPU time: the fastest of five, since noise only adds."""
-    turns = 20_000
+    """Turns of the loop that cost one ms of thread CPU time: the fastest of nine, since noise only adds."""
+    turns = 100_000 if kind is _Loop else 4_000  # about 4 ms
     best = 0.0
-    for _ in range(5):
+    for _ in range(9):
         before = clock.thread_cpu_ns()
         kind(turns)(None)
         best = max(best, turns / (clock.thread_cpu_ns() - before))

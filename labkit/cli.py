@@ -1,0 +1,255 @@
+"""The command: ``labkit compare``, ``labkit show``, ``labkit list``."""
+
+import contextlib
+import importlib.metadata
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from labkit import errors
+
+if TYPE_CHECKING:
+    from labkit.comparison import Comparison
+    from labkit.schedules import Schedule
+    from labkit.strategies import Strategy
+
+MEASURED, INVALID, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+class _Commands(click.Group):
+    """Turns every error of labkit into one sentence and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except errors.UsageError as error:
+            click.echo(f"labkit: {error}", err=True)
+            ctx.exit(WRONG_USAGE)
+        except errors.LabError as error:
+            click.echo(f"labkit: {error}", err=True)
+            ctx.exit(INVALID)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(importlib.metadata.version("labkit"), prog_name="labkit")
+def main() -> None:
+    """Measure what Flask-SocketIO event handlers do to the people at the other end.
+
+    \b
+    labkit compare                         the example job, every strategy, in under a minute
+    labkit compare mypkg.jobs:price        the same for a function of yours
+    labkit show process-pool               a strategy as a complete app to start from
+    labkit list                            all strategies, a line each
+    """
+
+
+@main.command()
+@click.argument("target", default="prices")
+@click.option("--events", type=int, help="How many events.  [default: 10, with --rate 20]")
+@click.option("--burst", type=int, metavar="N", help="So many at one instant.  [default: all]")
+@click.option("--every", type=float, metavar="S", help="Seconds between two bursts, where events exceed a burst.")
+@click.option("--rate", type=float, metavar="HZ", help="Events per second, evenly spaced, instead of a burst.")
+@click.option("--poisson", is_flag=True, help="With --rate: random arrivals of that mean rate.")
+@click.option("--strategies", metavar="A,B,...", help="Which, by name.  [default: all; see labkit list]")
+@click.option("--repeats", type=int, default=3, show_default=True, help="Runs of each, interleaved in random order.")
+@click.option("--connections", type=int, default=1, show_default=True, help="Clients that send, in turn.")
+@click.option("--mode", default="threading", show_default=True, help="Flask-SocketIO's async_mode.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of payloads, arrivals and the order of runs.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the results.  [default: labkit-results/TIME]")
+@click.option("--json", "json_", is_flag=True, help="Print one JSON object instead of the table (see README).")
+def compare(
+    target: str,
+    events: int | None,
+    burst: int | None,
+    every: float | None,
+    rate: float | None,
+    poisson: bool,
+    strategies: str | None,
+    repeats: int,
+    connections: int,
+    mode: str,
+    seed: int,
+    out: Path | None,
+    json_: bool,
+) -> None:
+    """Measure every strategy with one kind of work, and say what it did to its caller and to everybody else.
+
+    TARGET is the work of one event:
+
+    \b
+    prices               the example job on real data (the default): when did GOOG last move like this?
+    cpu:100ms            pure Python that holds the GIL
+    io_wait:100ms        waiting, as for a database
+    cpu_nogil:100ms      C code that releases the GIL
+    package.module:name  a function of yours; it gets the event's number, or nothing if it takes nothing
+
+    Ten events are sent at once, over one connection, to a real server that runs in this process; a bystander on a
+    connection of its own only pings. Exit code: 0 measured, 1 a run is invalid or lost events, 2 wrong usage.
+    """
+    from labkit import workloads
+
+    if poisson and rate is None:
+        raise errors.UsageError("--poisson needs --rate: give the mean events per second")
+    if rate is not None and (burst is not None or every is not None):
+        raise errors.UsageError("--rate excludes --burst and --every: give one or the other")
+    if rate is None:
+        plan = _bursts(events, burst, every, connections, seed)
+    else:
+        plan = _steady(20 if events is None else events, rate, poisson, connections, seed)
+    work = workloads.parse(target)
+    chosen = _strategies(strategies, mode)
+    _Comparing(work, plan, chosen, repeats, seed, mode, _folder(out), json_).run()
+
+
+def _bursts(events: int | None, burst: int | None, every: float | None, connections: int, seed: int) -> "Schedule":
+    from labkit import schedules
+
+    burst = burst or events or 10
+    times, rest = divmod(burst if events is None else events, burst)
+    if rest or times < 1:
+        raise errors.UsageError(f"{events} events are not a whole number of bursts of {burst}: change one of them")
+    return schedules.burst(burst, every_s=every, times=times, connections=connections, seed=seed)
+
+
+def _steady(events: int, rate: float, poisson: bool, connections: int, seed: int) -> "Schedule":
+    from labkit import schedules
+
+    make = schedules.poisson if poisson else schedules.constant
+    return make(rate, events=events, connections=connections, seed=seed)
+
+
+def _folder(out: Path | None) -> Path:
+    """Where runs go: two comparisons in one folder would be taken for one."""
+    from labkit import clock
+
+    folder = out or Path("labkit-results") / clock.folder_stamp()
+    if any(folder.glob("run-*.json")):
+        raise errors.UsageError(f"{folder} holds the runs of an earlier comparison: name another folder")
+    return folder
+
+
+def _strategies(names: str | None, mode: str) -> "list[Strategy]":
+    from labkit.strategies import NAMES, strategy
+
+    chosen = [strategy(name.strip()) for name in (names.split(",") if names else NAMES)]
+    for s in chosen:
+        s.require_mode(mode)
+    return chosen
+
+
+class _Comparing:
+    """One ``labkit compare``: measure, show, keep."""
+
+    def __init__(
+        self,
+        work: Any,
+        plan: "Schedule",
+        chosen: "list[Strategy]",
+        repeats: int,
+        seed: int,
+        mode: str,
+        out: Path,
+        json_: bool,
+    ) -> None:
+        from rich.console import Console
+
+        self.work, self.plan, self.chosen = work, plan, chosen
+        self.repeats, self.seed, self.mode, self.out, self.json = repeats, seed, mode, out, json_
+        # With --json, standard output is the object's alone.
+        self.console = Console(stderr=json_)
+        self.result: Comparison | None = None
+
+    def run(self) -> None:
+        from labkit import experiment, report
+
+        with self._interruptible():
+            expected = experiment.expected_answers(self.work, self.plan)
+            scope = report.scope(self.mode, self.plan.name, self.work.name, expected.mean_service_ms)
+            self.console.print(scope, highlight=False, markup=False)
+            if not expected.checked:
+                self.console.print("Answers are not checked: the work gives different ones for the same data.")
+            runs = experiment.measurements(
+                self.chosen, self.work, self.plan, repeats=self.repeats, seed=self.seed, mode=self.mode
+            )
+            with report.progress(self.console, len(self.chosen) * self.repeats) as screen:
+                for run in runs:
+                    screen.update(self._keep(run), run)
+        self._finish(scope, MEASURED)
+
+    def _keep(self, run: Any) -> "Comparison":
+        """Every run goes to disk at once: what is measured is never lost."""
+        from labkit.comparison import Comparison, file_name
+
+        number = 0 if self.result is None else len(self.result.runs)
+        run.save(self.out / file_name(number, run))
+        self.result = Comparison((run,)) if self.result is None else self.result + Comparison((run,))
+        return self.result
+
+    @contextlib.contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Ctrl-C and failures: show what was measured until then, and where it is."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            if self.result is None:
+                self.console.print("Interrupted before the first run was measured: nothing was kept.")
+                sys.exit(INTERRUPTED)
+            self._finish(f"interrupted after {len(self.result.runs)} runs, which are kept", INTERRUPTED)
+        except errors.LabError as error:
+            if self.result is None:
+                raise
+            self._finish(f"failed after {len(self.result.runs)} runs, which are kept: {error}", INVALID)
+
+    def _finish(self, scope: str, code: int) -> None:
+        from labkit import report
+
+        result = self.result
+        assert result is not None
+        figure = self._figure(result)
+        text = report.as_json(result, scope_line=scope, figure=figure, folder=self.out)
+        (self.out / "summary.json").write_text(text, encoding="utf-8")
+        if code != MEASURED:
+            self.console.print(scope[0].upper() + scope[1:], markup=False)
+        if self.json:
+            click.echo(text)
+        else:
+            self.console.print(report.final(result, self.console.width))
+            self.console.print(f"Figure: {figure}\nRuns:   {self.out}", highlight=False, markup=False, soft_wrap=True)
+        lost = any(s.lost or s.unaccounted for s in result.summaries)
+        sys.exit(code or (INVALID if lost or not result.is_valid else MEASURED))
+
+    def _figure(self, result: "Comparison") -> Path:
+        import matplotlib as mpl
+
+        mpl.use("Agg")
+        from matplotlib import pyplot as plt
+
+        from labkit import plots
+
+        path = self.out / "overview.png"
+        figure = plots.overview(result)
+        figure.savefig(path)
+        plt.close(figure)
+        return path
+
+
+@main.command()
+@click.argument("name")
+@click.option("--exhibit", is_flag=True, help="The strategy alone, without an app around it.")
+def show(name: str, exhibit: bool) -> None:
+    """Print a strategy as a complete Flask-SocketIO app: labkit show process-pool > app.py"""
+    from labkit import strategies
+
+    click.echo(strategies.show(name) if exhibit else strategies.runnable(name))
+
+
+@main.command("list")
+def list_() -> None:
+    """All strategies, a line each."""
+    from labkit.strategies import NAMES, strategy
+
+    for name in NAMES:
+        click.echo(f"{name:18} {strategy(name).about}")

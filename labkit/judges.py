@@ -1,0 +1,161 @@
+"""What each claim compares with which bound: a comparison in, the measured value over its bound out.
+
+1 or more holds. A judge that cannot judge raises :class:`Untestable` with the reason, a sentence for the reader.
+"""
+
+import math
+
+from labkit import environment
+from labkit.comparison import Comparison
+from labkit.metrics import Summary
+
+#: Connections that send no event of the plan: the bystander and the listener.
+EXTRA_CONNECTIONS = 2
+
+
+class Untestable(Exception):
+    """Why a claim cannot be judged on what was measured."""
+
+
+def _one(result: Comparison, starts_with: str, *, serial: bool) -> Summary:
+    """The summary of a strategy under default settings, or of the same with async_handlers=False."""
+    for name in result.strategies:
+        options = result.of(name)[0].environment.get("server_settings", {})
+        is_serial = options.get("SocketIO(async_handlers=...)") == "False"
+        if is_serial == serial and (
+            name == starts_with or name.startswith((f"{starts_with}-serial", f"{starts_with},"))
+        ):
+            return result[name]
+    settings = "with async_handlers=False" if serial else "with default settings"
+    raise Untestable(f"needs runs of {starts_with} {settings}")
+
+
+def _ratio(larger: float, smaller: float) -> float:
+    return larger / smaller if smaller > 0 else math.nan
+
+
+def _burst(result: Comparison) -> int:
+    """How many events compete: the largest burst of the plan."""
+    plan = result.runs[0].plan
+    events = max(plan.intended_ns.tolist().count(at) for at in set(plan.intended_ns.tolist()))
+    if events < 4:
+        raise Untestable("needs at least four events at once: with fewer, nothing competes")
+    return int(events)
+
+
+def _service_ms(result: Comparison) -> float:
+    return float(result.runs[0].events["service"].mean()) / 1e6
+
+
+def _computes(result: Comparison) -> None:
+    """The claim is about work that holds the GIL, on an interpreter that has one."""
+    if not environment.gil():
+        raise Untestable("needs an interpreter with a GIL")
+    run = result.runs[0]
+    cpu = run.events["work_cpu"].astype(float)
+    cpu = cpu[cpu > 0]
+    if len(cpu) == 0 or cpu.mean() / 1e6 < 0.5 * _service_ms(result):
+        raise Untestable("needs work that computes, not work that waits")
+
+
+def _waits(result: Comparison) -> None:
+    run = result.runs[0]
+    cpu = run.events["work_cpu"].astype(float)
+    if cpu.max() / 1e6 > 0.2 * _service_ms(result):
+        raise Untestable("needs work that waits, not work that computes")
+
+
+def alone(result: Comparison) -> float:
+    if len(result.runs[0].plan) != 1:
+        raise Untestable("needs a plan of one event")
+    return 1.5 * _service_ms(result) / result.summaries[0].own.p50_ms
+
+
+def reads_on(result: Comparison) -> float:
+    _burst(result)
+    a = _one(result, "inline", serial=False)
+    return _ratio(a.handler_blocking.p50_ms, a.connection_blocked.p50_ms) / 3
+
+
+def neighbours_wait(result: Comparison) -> float:
+    _burst(result)
+    _computes(result)
+    return _one(result, "inline", serial=False).bystander.p50_ms / _service_ms(result)
+
+
+def serial_spares(result: Comparison) -> float:
+    _computes(result)
+    bound = _burst(result) / 4
+    a, serial = _one(result, "inline", serial=False), _one(result, "inline", serial=True)
+    return _ratio(a.bystander.p50_ms, serial.bystander.p50_ms) / bound
+
+
+def waiting_flips(result: Comparison) -> float:
+    _waits(result)
+    bound = (_burst(result) + 1) / 4
+    a, serial = _one(result, "inline", serial=False), _one(result, "inline", serial=True)
+    later = _ratio(serial.own.p50_ms, a.own.p50_ms) / bound
+    unnoticed = _service_ms(result) / 2 / max(a.bystander.p50_ms, serial.bystander.p50_ms)
+    return min(later, unnoticed)
+
+
+def thread_returns(result: Comparison) -> float:
+    _burst(result)
+    a, b = _one(result, "inline", serial=False), _one(result, "thread", serial=False)
+    return _ratio(a.handler_blocking.p50_ms, b.handler_blocking.p50_ms) / 3
+
+
+def thread_no_sooner(result: Comparison) -> float:
+    _burst(result)
+    a, b = _one(result, "inline", serial=False), _one(result, "thread", serial=False)
+    return _ratio(b.own.p50_ms, a.own.p50_ms) / 0.6
+
+
+def thread_neighbours(result: Comparison) -> float:
+    _burst(result)
+    _computes(result)
+    return _one(result, "thread", serial=False).bystander.p50_ms / _service_ms(result)
+
+
+def thread_worse_on_serial(result: Comparison) -> float:
+    _computes(result)
+    bound = _burst(result) / 5
+    a, b = _one(result, "inline", serial=True), _one(result, "thread", serial=True)
+    return _ratio(b.bystander.p50_ms, a.bystander.p50_ms) / bound
+
+
+def thread_right(result: Comparison) -> float:
+    _waits(result)
+    bound = (_burst(result) + 1) / 4
+    a, b = _one(result, "inline", serial=True), _one(result, "thread", serial=True)
+    return _ratio(a.own.p50_ms, b.own.p50_ms) / bound
+
+
+def broadcast(result: Comparison) -> float:
+    b = _one(result, "thread-broadcast", serial=False)
+    others = sum(len(run) * (run.plan.connections - 1 + EXTRA_CONNECTIONS) for run in result.of(b.strategy))
+    return 1.0 if b.strays == others else 0.0
+
+
+def to_sid(result: Comparison) -> float:
+    b = _one(result, "thread", serial=False)
+    return 1.0 if b.strays == 0 and b.outcomes["answered"] == b.events else 0.0
+
+
+def processes_spare(result: Comparison) -> float:
+    _burst(result)
+    _computes(result)
+    if environment.cores() < 2:
+        raise Untestable("needs two cores: one to compute, one for the server")
+    a, pool = _one(result, "inline", serial=False), _one(result, "process-pool", serial=False)
+    return _ratio(a.bystander.p50_ms, pool.bystander.p50_ms) / 10
+
+
+def closed_ledger(result: Comparison) -> float:
+    clean = all(
+        s.outcomes["answered"] == s.events
+        and s.duplicates == s.late == s.unaccounted == 0
+        and (s.strays == 0 or s.strategy.startswith("thread-broadcast"))
+        for s in result.summaries
+    )
+    return 1.0 if clean else 0.0

@@ -1,0 +1,278 @@
+"""Figures: each takes what was measured and returns a matplotlib Figure whose title says what it shows.
+
+The style is set inside of these figures only. Colours are Okabe and Ito's, which people with any kind of colour vision
+can tell apart (https://jfly.uni-koeln.de/color/); no figure depends on colour alone.
+"""
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from labkit.clock import NS_PER_MS
+from labkit.comparison import Comparison
+from labkit.errors import UsageError
+from labkit.findings import about, headline, waterfall_title
+from labkit.metrics import SAMPLES_BEYOND, Distribution
+from labkit.records import NEVER, Run
+
+if TYPE_CHECKING:
+    from labkit.experiment import Prediction
+
+P = ParamSpec("P")
+
+BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PURPLE = (
+    "#000000",
+    "#E69F00",
+    "#56B4E9",
+    "#009E73",
+    "#F0E442",
+    "#0072B2",
+    "#D55E00",
+    "#CC79A7",
+)
+
+#: The width of a figure in a README on GitHub, at 100 dots an inch.
+WIDTH_IN = 8.3
+
+STYLE: dict[Any, Any] = {
+    "figure.dpi": 100,
+    "savefig.dpi": 100,
+    "figure.constrained_layout.use": True,
+    "font.size": 9.5,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#888888",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.7,
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+}
+
+#: The stages of a waterfall: label, from, to, colour, hatch (so that it can be read without colours).
+BARS = (
+    ("client to inbox", "sent", "read", SKY, ""),
+    ("waits in the inbox", "read", "dispatched", YELLOW, "////"),
+    ("waits for its turn", "dispatched", "work_start", ORANGE, "...."),
+    ("work", "work_start", "work_end", BLUE, ""),
+    ("work done, not yet sent", "work_end", "emitted", PURPLE, "xxxx"),
+    ("server to client", "emitted", "delivered", GREEN, ""),
+)
+
+
+def _styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    @functools.wraps(draw)
+    def styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with plt.rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    return styled
+
+
+@_styled
+def overview(result: Comparison, *, title: str | None = None) -> Figure:
+    """The lead figure: handler-blocking time, own latency and bystander latency, one row a strategy, on log axes.
+
+    A ring is a run's median, the bar the median of all, and the thin line reaches to the largest value of all.
+    """
+    names = result.strategies
+    figure, panels = plt.subplots(1, 3, sharey=True, figsize=(WIDTH_IN, 1.5 + 0.36 * len(names)))
+    parts: tuple[tuple[str, str, Callable[[Run], Any], str], ...] = (
+        ("handler-blocking", "Handler-blocking time", lambda run: run.handler_blocking_ms, ORANGE),
+        ("own", "Own answer", lambda run: run.own_ms, BLUE),
+        ("bystander", "Bystander", lambda run: run.bystander_ms, RED),
+    )
+    subtitles = ("how long the handler ran", "until its caller was answered", "who only pings, and sent none")
+    rows = np.arange(len(names))
+    for axes, (_, heading, values, colour), subtitle in zip(panels, parts, subtitles, strict=True):
+        for row, name in zip(rows, names, strict=True):
+            runs = [Distribution.of(values(run)) for run in result.of(name)]
+            _dots(axes, row, runs, colour)
+        axes.set_title(f"{heading}\n{subtitle}", linespacing=1.4)
+        _log_ms(axes, "x", minimum_decades=2)
+        axes.set_xlabel("ms (log scale)")
+        axes.grid(axis="y", visible=False)
+    panels[0].set_yticks(rows, names)
+    panels[0].set_ylim(len(names) - 0.5, -0.5)
+    figure.suptitle(title or headline(result), x=0.01, ha="left", fontsize=12, fontweight="bold")
+    figure.supxlabel(
+        f"{_what(result.runs[0])}. Ring: a run's median; bar: median of all; line: to the largest.",
+        fontsize=8.5,
+        color="#555555",
+        x=0.01,
+        ha="left",
+    )
+    return figure
+
+
+def _dots(axes: Axes, row: Any, runs: Sequence[Distribution], colour: str) -> None:
+    pooled = Distribution.of(np.concatenate([d.values_ms for d in runs]))
+    if len(pooled) == 0:
+        return
+    medians = [d.p50_ms for d in runs if len(d) and math.isfinite(d.p50_ms)]
+    finite = pooled.values_ms[np.isfinite(pooled.values_ms)]
+    if math.isfinite(pooled.p50_ms):
+        axes.plot([pooled.p50_ms, finite[-1]], [row, row], color=colour, alpha=0.45, linewidth=1.4)
+        axes.plot([pooled.p50_ms] * 2, [row - 0.28, row + 0.28], color=colour, linewidth=2.6)
+    axes.plot(medians, [row] * len(medians), "o", color=colour, markersize=6, markerfacecolor="white")
+    never = len(pooled) - len(finite)
+    if never:
+        at_the_edge = axes.get_yaxis_transform()
+        axes.text(0.99, row, f"{never} never", transform=at_the_edge, ha="right", va="center", fontsize=8)
+
+
+@_styled
+def waterfall(
+    run: Run,
+    *,
+    prediction: "Prediction | None" = None,
+    guess_ms: float | None = None,
+    first: int = 30,
+    title: str | None = None,
+) -> Figure:
+    """A line an event, a colour a stage; theory's answers and the reader's guess drawn in.
+
+    Args:
+        run: what was measured.
+        prediction: marks when each event would be answered one after the other (bar) and sharing the processor (ring).
+        guess_ms: the reader's guess of when the last is answered.
+        first: so many events at most.
+        title: instead of the finding.
+    """
+    count = min(first, len(run))
+    figure, axes = plt.subplots(figsize=(WIDTH_IN, 1.7 + 0.2 * count))
+    rows = np.arange(count)
+    for label, start, end, colour, hatch in BARS:
+        left, right = run.events[start][:count], run.events[end][:count]
+        seen = (left != NEVER) & (right != NEVER) & (right > left)
+        if seen.any():
+            axes.barh(
+                rows[seen],
+                (right - left)[seen] / NS_PER_MS,
+                left=left[seen] / NS_PER_MS,
+                height=0.72,
+                color=colour,
+                hatch=hatch,
+                edgecolor="white",
+                linewidth=0,
+                label=label,
+            )
+    unanswered = run.events["delivered"][:count] == NEVER
+    if unanswered.any():
+        where = run.events["intended"][:count][unanswered] / NS_PER_MS
+        axes.plot(where, rows[unanswered], "x", color=BLACK, label="never answered")
+    if prediction is not None:
+        intended_ms = run.events["intended"][:count] / NS_PER_MS
+        fifo, sharing = prediction.fifo_ms[:count] + intended_ms, prediction.sharing_ms[:count] + intended_ms
+        axes.plot(fifo, rows, "|", color=BLACK, markersize=11, markeredgewidth=2, label="theory: one by one")
+        axes.plot(sharing, rows, "o", color=BLACK, markerfacecolor="white", markersize=5, label="theory: sharing")
+    if guess_ms is not None:
+        axes.axvline(guess_ms, color=RED, linestyle="--", linewidth=1.4, label="your guess")
+    axes.set_ylim(count - 0.4, -0.6)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("ms since the first event was due")
+    axes.set_ylabel("event")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(axis="y", visible=False)
+    figure.legend(loc="outside lower center", ncols=4)
+    axes.set_title(title or waterfall_title(run), fontsize=12, fontweight="bold")
+    return figure
+
+
+@_styled
+def distribution(result: Comparison, *, of: str = "own", title: str | None = None) -> Figure:
+    """Latency by percentile, as far as the sample supports it, `of` ``own``, ``bystander`` or ``handler_blocking``."""
+    figure, axes = plt.subplots(figsize=(WIDTH_IN, 3.9))
+    marks = "osD^vPX*"
+    palette = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK, "#8C8C00")
+    best = 2.0
+    for i, name in enumerate(result.strategies):
+        values = _distribution_of(result, name, of)
+        supported = np.arange(1, len(values) - SAMPLES_BEYOND + 1)
+        if len(supported) == 0:
+            continue
+        beyond = len(values) / (len(values) - supported)  # 2 at the median, 10 at p90
+        best = max(best, float(beyond[-1]))
+        (line,) = axes.plot(beyond, values.values_ms[supported - 1], label=name, color=palette[i % len(palette)])
+        line.set_marker(marks[i % len(marks)])
+        line.set_markevery(max(1, len(beyond) // 6))
+    axes.set_xscale("log")
+    ticks = [t for t in (1, 2, 4, 10, 50, 100, 1000, 10_000) if t <= best * 1.05]
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"p{100 - 100 / x:.4g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    _log_ms(axes, "y", minimum_decades=1)
+    axes.set_xlabel(f"percentile (the highest that has {SAMPLES_BEYOND} samples beyond it ends the line)")
+    axes.set_ylabel("ms (log scale)")
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    what = {"own": "Own answers", "bystander": "A bystander's pings", "handler_blocking": "Handlers"}[of]
+    worst = max(result.strategies, key=lambda name: _distribution_of(result, name, of).p50_ms)
+    least = min(result.strategies, key=lambda name: _distribution_of(result, name, of).p50_ms)
+    finding = f"{what}: {least} is fastest" + (f", {worst} slowest at the median" if worst != least else "")
+    axes.set_title(title or finding, fontsize=12, fontweight="bold")
+    return figure
+
+
+def _distribution_of(result: Comparison, name: str, of: str) -> Distribution:
+    if of not in ("own", "bystander", "handler_blocking"):
+        raise UsageError(f"a distribution is of own, bystander or handler_blocking, not of {of!r}")
+    found: Distribution = getattr(result[name], of)
+    return found
+
+
+@_styled
+def bystander_strip(result: Comparison | Run, *, title: str | None = None) -> Figure:
+    """Everybody else's latency over time: a point a ping at its intended instant, one strip a strategy."""
+    result = Comparison((result,)) if isinstance(result, Run) else result
+    names = result.strategies
+    shape = (WIDTH_IN, 1.3 + 1.0 * len(names))
+    figure, strips = plt.subplots(len(names), 1, sharex=True, sharey=True, squeeze=False, figsize=shape)
+    for axes, name in zip(strips[:, 0], names, strict=True):
+        for run in result.of(name):
+            at_ms, latency = run.pings["intended"] / NS_PER_MS, run.bystander_ms
+            seen = np.isfinite(latency)
+            axes.plot(at_ms[seen], latency[seen], "o", color=RED, markersize=3.2, alpha=0.65, markeredgewidth=0)
+            for at in at_ms[~seen]:
+                axes.axvline(at, color=BLACK, linewidth=0.8)
+        first = result.of(name)[0]
+        work_end = first.events["delivered"][first.events["delivered"] != NEVER]
+        if len(work_end):
+            axes.axvspan(first.events["intended"][0] / NS_PER_MS, work_end.max() / NS_PER_MS, color=SKY, alpha=0.18)
+        axes.set_title(name, fontsize=9.5)
+    _log_ms(strips[0, 0], "y", minimum_decades=2)
+    strips[-1, 0].set_xlabel("ms since the first event was due (shaded: until the last answer of the first run)")
+    figure.supylabel("bystander's ping, ms (log scale)", fontsize=9.5)
+    worst = max(names, key=lambda name: result[name].bystander.p50_ms)
+    median_ms = result[worst].bystander.p50_ms
+    finding = f"Somebody who sent nothing waits {about(median_ms)} ms (median) under {worst}"
+    figure.suptitle(title or finding, x=0.01, ha="left", fontsize=12, fontweight="bold")
+    return figure
+
+
+def _what(run: Run) -> str:
+    return f"{run.plan.name} of {run.work}, async_mode={run.mode}"
+
+
+def _log_ms(axes: Axes, which: str, minimum_decades: int) -> None:
+    """A log axis of whole decades in plain numbers, never so narrow that noise fills it."""
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    getattr(axes, f"set_{which}scale")("log")
+    low, high = getattr(axes, f"get_{which}lim")()
+    low_decade, high_decade = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    low_decade -= max(0, minimum_decades - (high_decade - low_decade))
+    getattr(axes, f"set_{which}lim")(10**low_decade, 10**high_decade)
+    axis.set_major_locator(LogLocator(numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    axis.set_minor_formatter(NullFormatter())

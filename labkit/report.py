@@ -1,0 +1,117 @@
+"""A comparison in the terminal, while it is measured and afterwards: the only module besides `cli` that prints."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from labkit import environment, tables
+from labkit.comparison import Comparison
+from labkit.records import Run
+
+_COLOURS = {"good": "green", "needs work": "yellow", "poor": "red"}
+
+
+def scope(mode: str, plan: str, work: str, service_ms: float) -> str:
+    """The first line: on what was measured, and on what not."""
+    return (
+        f"Werkzeug, async_mode={mode}; other modes: not in this version. {environment.one_line()}.\n"
+        f"{plan} of {work}, {service_ms:.0f} ms each when nothing else runs."
+    )
+
+
+#: Where the terminal is narrower than the whole table, its columns come in two parts, each with the strategy before it.
+_WIDE = 130
+_LATENCIES, _COUNTS = (1, 2, 3, 4, 5, 6), (7, 8, 9, 10, 11, 12)
+
+
+def table(result: Comparison, width: int = _WIDE) -> RenderableType:
+    """One row a strategy; what a cell means is in the legend below it."""
+    if width >= _WIDE:
+        return _table(result, range(1, len(tables.HEADERS)))
+    return Group(_table(result, _LATENCIES), "", _table(result, _COUNTS))
+
+
+def _table(result: Comparison, columns: Sequence[int]) -> Table:
+    shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
+    for i in (0, *columns):
+        left = i in (0, len(tables.HEADERS) - 1)
+        shown.add_column(tables.HEADERS[i], justify="left" if left else "right", no_wrap=True)
+    for summary in result.summaries:
+        cells: list[RenderableType] = list(tables.row(summary))
+        cells[-1] = Text("/").join(
+            Text(word, style=_COLOURS.get(word, "")) for word in (summary.own_verdict, summary.bystander_verdict)
+        )
+        bad = summary.lost or summary.unaccounted
+        shown.add_row(*(cells[i] for i in (0, *columns)), style="bold red" if bad else "")
+    return shown
+
+
+def final(result: Comparison, width: int) -> RenderableType:
+    """The table, its legend, and every reason for doubt."""
+    notes = [Text(note, style="bold red" if "INVALID" in note else "yellow") for note in result.notes]
+    return Group(table(result, width), Text(tables.legend(result.summaries), style="dim"), *notes)
+
+
+class Progress:
+    """What is on screen while runs are measured; it changes between two runs only, never during a burst."""
+
+    def __init__(self, live: Live, console: Console, total: int) -> None:
+        self._live = live
+        self._console = console
+        self._total = total
+        self._done = 0
+
+    def update(self, result: Comparison, run: Run) -> None:
+        """Show the table so far."""
+        self._done += 1
+        line = f"{self._done} of {self._total} runs"
+        if self._console.is_terminal:
+            below = Text(f"{line}; Ctrl-C keeps what is there", style="dim")
+            self._live.update(Group(table(result, self._console.width), below), refresh=True)
+        else:
+            # Where nobody can redraw, a line a run: a log file and a pipe get the same news.
+            self._console.print(f"[{line}] {_line(run)}", highlight=False, markup=False)
+
+
+def _line(run: Run) -> str:
+    summary = Comparison((run,)).summaries[0]
+    return (
+        f"{run.strategy}: own p50 {tables.milliseconds(summary.own.p50_ms)} ms, bystander p50 "
+        f"{tables.milliseconds(summary.bystander.p50_ms)} ms, lost {summary.lost}"
+    )
+
+
+@contextmanager
+def progress(console: Console, total: int) -> Iterator[Progress]:
+    """Show runs as they come."""
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        yield Progress(live, console, total)
+
+
+def as_json(result: Comparison, *, scope_line: str, figure: Path | None, folder: Path | None) -> str:
+    """The documented object of ``labkit compare --json``; latencies that are infinite or unknown are null."""
+    first = result.runs[0]
+    about: dict[str, Any] = {
+        "schema_version": 1,
+        "scope": scope_line,
+        "mode": first.mode,
+        "work": first.work,
+        "plan": first.plan.name,
+        "events": len(first.plan),
+        "service_ms": round(float(first.events["service"].mean()) / 1e6, 3),
+        "bounds_ms": list(result.bounds_ms),
+        "strategies": [summary.to_dict() for summary in result.summaries],
+        "valid": result.is_valid,
+        "notes": list(result.notes),
+        "environment": environment.describe(),
+        "folder": None if folder is None else str(folder),
+        "figure": None if figure is None else str(figure),
+    }
+    return json.dumps(about, indent=2, allow_nan=False)

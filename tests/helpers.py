@@ -1,0 +1,162 @@
+"""What several test modules share: leak checks, a server around a `register` function, clients made by hand."""
+
+import contextlib
+import socket
+import struct
+import threading
+import time
+
+import numpy as np
+import psutil
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Request, TextMessage
+
+from labkit.clock import NS_PER_MS
+from labkit.firing import Job
+from labkit.server import PING_EVENT, Server
+from labkit.strategies import Strategy
+
+
+def wait_until(condition, timeout_s=5.0):
+    """Whether `condition()` became true in time."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def descriptors():
+    process = psutil.Process()
+    return process.num_fds() if hasattr(process, "num_fds") else process.num_handles()
+
+
+@contextlib.contextmanager
+def nothing_left_behind(timeout_s=2.0):
+    """After the block: the threads, descriptors and child processes of before it, and no others."""
+    threads = set(threading.enumerate())
+    opened = descriptors()
+    children = {child.pid for child in psutil.Process().children(recursive=True)}
+    yield
+
+    def new_threads():
+        return [thread.name for thread in threading.enumerate() if thread not in threads]
+
+    def new_children():
+        return [child for child in psutil.Process().children(recursive=True) if child.pid not in children]
+
+    wait_until(lambda: not new_threads() and descriptors() <= opened and not new_children(), timeout_s)
+    assert new_threads() == []
+    assert descriptors() <= opened
+    assert new_children() == []
+
+
+@contextlib.contextmanager
+def no_thread_dies():
+    """Within the block no thread ends by an exception that Python would print (SystemExit it does not)."""
+    died = []
+    before = threading.excepthook
+    threading.excepthook = lambda args: args.exc_type is SystemExit or died.append(args.exc_value)
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+    assert died == []
+
+
+def echo(data):
+    """A calculation that costs nothing."""
+    return {"id": data["id"], "result": data["payload"], "start_ns": 1, "end_ns": 2, "cpu_ns": 1}
+
+
+def answer_inline(socketio, complex_calculation):
+    """The simplest strategy: each event is answered in its handler."""
+    from flask_socketio import emit
+
+    @socketio.on("message")
+    def handle_message(data):
+        emit("response", complex_calculation(data))
+
+
+def make_server(register=answer_inline, calculation=echo, **arguments):
+    """A server around a `register` function, not yet started."""
+    return Server(Strategy("tested", register), calculation, **arguments)
+
+
+def make_job(
+    events=4, *, every_ms=2.0, senders=1, timeout_ms=5000, pings=0, payloads=None, expected="payloads", lead_ms=20
+):
+    """A plan whose events go out on the senders in turn."""
+    payloads = list(range(events)) if payloads is None else payloads
+    return Job(
+        intended_ns=np.arange(events, dtype=np.int64) * round(every_ms * NS_PER_MS),
+        connection=np.arange(events, dtype=np.int64) % senders,
+        payloads=payloads,
+        expected=payloads if expected == "payloads" else expected,
+        ping_ns=np.arange(pings, dtype=np.int64) * round(every_ms * NS_PER_MS),
+        ping_event=PING_EVENT,
+        timeout_ns=round(timeout_ms * NS_PER_MS),
+        lead_ns=round(lead_ms * NS_PER_MS),
+    )
+
+
+class RawClient:
+    """A Socket.IO client on a blocking socket: it reads only when told to."""
+
+    def __init__(self, port, *, receive_buffer=None):
+        self.sock = socket.socket()
+        if receive_buffer is not None:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.sock.settimeout(5)
+        self.sock.connect(("127.0.0.1", port))
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.ws = WSConnection(ConnectionType.CLIENT)
+        self.texts = []
+        self.part = ""
+        self.closed = False
+        target = "/socket.io/?EIO=4&transport=websocket"
+        self.sock.sendall(self.ws.send(Request(host=f"127.0.0.1:{port}", target=target)))
+        assert self.receive().startswith("0")
+        self.send("40")
+        assert self.receive().startswith("40")
+
+    def send(self, text):
+        self.sock.sendall(self.ws.send(TextMessage(data=text)))
+
+    def receive(self):
+        """The next text; None once the server has closed."""
+        while not self.texts and not self.closed:
+            data = self.sock.recv(65536)
+            self.ws.receive_data(data or None)
+            for event in self.ws.events():
+                if isinstance(event, TextMessage):
+                    self.part += event.data
+                    if event.message_finished:
+                        self.texts.append(self.part)
+                        self.part = ""
+                elif isinstance(event, CloseConnection):
+                    self.closed = True
+                else:
+                    assert isinstance(event, AcceptConnection | BytesMessage)
+        return self.texts.pop(0) if self.texts else None
+
+    def ask(self, text):
+        """Send, and take the next text that is no heartbeat."""
+        self.send(text)
+        answer = self.receive()
+        return self.receive() if answer == "2" else answer
+
+    def abort(self):
+        """Reset the connection, as a machine that loses its power."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.close()
+
+    def close(self):
+        self.sock.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()

@@ -1,0 +1,346 @@
+"""Every exhibit keeps the contract, runs without the lab, and leaves nothing behind."""
+
+import ast
+import contextlib
+import importlib
+import inspect
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+from labkit.client import ClientProcess, ClientThread
+from labkit.errors import ModeError, StrategyError
+from labkit.firing import Job
+from labkit.packets import ANSWERED
+from labkit.server import Server
+from labkit.strategies import MODES, NAMES, Strategy, runnable, show, strategy
+from labkit.workloads import Calculation, io_wait
+
+every_exhibit = pytest.mark.parametrize("name", NAMES)
+
+
+def module_of(name):
+    return importlib.import_module(f"labkit.strategies.{name.replace('-', '_')}")
+
+
+def three_events(connection=0):
+    """What to fire: three events at once; each is answered with its payload."""
+    return Job(
+        intended_ns=np.zeros(3, np.int64),
+        connection=np.full(3, connection),
+        payloads=[10, 11, 12],
+        expected=[10, 11, 12],
+        ping_ns=np.zeros(0, np.int64),
+        ping_event="",
+        timeout_ns=10_000_000_000,
+    )
+
+
+def rightly_answered(fired):
+    """The events with a right answer, sorted."""
+    return sorted(
+        e for e, status in zip(fired.delivery_event, fired.delivery_status, strict=True) if status == ANSWERED
+    )
+
+
+# --- the contract ---
+
+
+@every_exhibit
+def test_an_exhibit_has_modes_options_and_register(name):
+    module = module_of(name)
+    assert module.MODES
+    assert module.MODES <= {*MODES, "gevent", "eventlet", "asgi"}
+    assert isinstance(module.OPTIONS, dict)
+    assert list(inspect.signature(module.register).parameters)[:2] == ["socketio", "complex_calculation"]
+
+
+@every_exhibit
+def test_an_exhibits_parameters_all_have_defaults(name):
+    parameters = list(inspect.signature(module_of(name).register).parameters.values())[2:]
+    assert all(p.default is not p.empty for p in parameters)
+
+
+@every_exhibit
+def test_an_exhibit_says_in_a_line_what_it_does(name):
+    assert module_of(name).__doc__.strip().endswith((".", ")"))
+    assert strategy(name).about == module_of(name).__doc__.strip().partition("\n")[0]
+    assert len(strategy(name).about) < 120
+
+
+@every_exhibit
+def test_an_exhibit_knows_nothing_of_the_lab(name):
+    tree = ast.parse(inspect.getsource(module_of(name)))
+    imported = [node.module or "." for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    imported += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    assert imported
+    assert not [module for module in imported if module.startswith(("labkit", "."))]
+
+
+@every_exhibit
+def test_an_exhibit_is_short_enough_to_paste(name):
+    source = inspect.getsource(module_of(name))
+    body = inspect.getsource(module_of(name).register).splitlines()
+    assert len([line for line in body if line.strip()]) <= 25
+    assert len(source.splitlines()) <= 40
+
+
+@every_exhibit
+def test_an_exhibit_acquires_nothing_before_it_is_registered(name):
+    tree = ast.parse(inspect.getsource(module_of(name)))
+    allowed = (ast.Import, ast.ImportFrom, ast.Assign, ast.FunctionDef, ast.Expr)
+    assert all(isinstance(node, allowed) for node in tree.body)
+    assert not [n for a in tree.body if isinstance(a, ast.Assign) for n in ast.walk(a) if isinstance(n, ast.Call)]
+
+
+def test_every_file_of_the_folder_is_an_exhibit_that_the_lab_shows():
+    folder = os.path.dirname(inspect.getfile(Strategy))
+    files = {name[:-3].replace("_", "-") for name in os.listdir(folder) if name.endswith(".py") and name[0] != "_"}
+    assert files == set(NAMES)
+
+
+# --- strategy() ---
+
+
+def register(socketio, complex_calculation, workers=2):
+    """One of the reader's own."""
+
+
+def test_a_strategy_takes_everything_from_its_exhibit():
+    chosen = strategy("inline-serial")
+    assert (chosen.name, chosen.options, chosen.parameters) == ("inline-serial", {"async_handlers": False}, {})
+    assert chosen.register is module_of("inline-serial").register
+    assert strategy("process-pool").needs_pickle
+    assert not strategy("thread-pool").needs_pickle
+
+
+def test_a_strategy_is_named_after_what_differs():
+    assert strategy("thread-pool", workers=8, waiting=0).name == "thread-pool, workers=8, waiting=0"
+    assert strategy("inline", options={"async_handlers": False}).name == "inline, async_handlers=False"
+
+
+def test_a_name_given_is_kept():
+    assert strategy("thread-pool", name="eight", workers=8).name == "eight"
+
+
+def test_options_and_parameters_add_to_those_of_the_exhibit():
+    chosen = strategy(strategy("inline-serial", options={"ping_interval": 5}), options={"ping_timeout": 6})
+    assert chosen.options == {"async_handlers": False, "ping_interval": 5, "ping_timeout": 6}
+    assert strategy(strategy("thread-pool", workers=8), waiting=1).parameters == {"workers": 8, "waiting": 1}
+
+
+def test_an_option_leaves_the_exhibit_as_it_was():
+    strategy("inline-serial", options={"async_handlers": True})
+    assert strategy("inline-serial").options == {"async_handlers": False}
+
+
+def test_a_module_and_its_name_are_the_same_strategy():
+    assert strategy(module_of("thread-pool")) == strategy("thread-pool")
+
+
+def test_a_function_of_the_reader_is_a_strategy():
+    chosen = strategy(register, workers=3)
+    assert (chosen.name, chosen.about) == ("register, workers=3", "One of the reader's own.")
+    assert "def register" in chosen.source
+    assert chosen.modes == set(MODES)
+
+
+def test_a_function_that_takes_any_parameter_takes_any():
+    def any_of_them(socketio, complex_calculation, **parameters):
+        pass
+
+    assert strategy(any_of_them, colour="blue").parameters == {"colour": "blue"}
+
+
+@pytest.mark.parametrize("name", ["", "Inline", "no-such-strategy", "__init__", "os"])
+def test_an_unknown_name_is_refused(name):
+    with pytest.raises(StrategyError, match="choose from inline, "):
+        strategy(name)
+
+
+@pytest.mark.parametrize("thing", [json, None, 42, ["inline"]])
+def test_what_is_no_exhibit_is_refused(thing):
+    with pytest.raises(StrategyError):
+        strategy(thing)
+
+
+def test_an_unknown_parameter_is_refused_and_the_known_ones_are_named():
+    with pytest.raises(StrategyError, match="workers, waiting"):
+        strategy("thread-pool", threads=3)
+    with pytest.raises(StrategyError, match="it has none"):
+        strategy("inline", workers=3)
+
+
+def test_what_the_lab_itself_hands_to_register_is_no_parameter():
+    with pytest.raises(StrategyError):
+        strategy("inline", socketio=None)
+
+
+def test_an_unknown_mode_is_refused():
+    with pytest.raises(ModeError, match="unknown mode"):
+        strategy("inline").require_mode("telepathy")
+
+
+def test_a_mode_of_other_strategies_is_refused():
+    with pytest.raises(ModeError, match="cannot run in mode"):
+        Strategy("elsewhere", register, modes=frozenset({"gevent"})).require_mode("threading")
+
+
+@every_exhibit
+def test_every_exhibit_can_run_in_the_mode_that_the_lab_measures_in(name):
+    strategy(name).require_mode("threading")
+
+
+# --- show() and runnable() ---
+
+
+@every_exhibit
+def test_show_is_the_source_and_its_repr_is_too(name):
+    assert repr(show(name)) == str(show(name)) == inspect.getsource(module_of(name)).rstrip()
+
+
+@every_exhibit
+def test_a_runnable_app_mentions_no_lab_and_starts_with_the_exhibit(name):
+    assert runnable(name).startswith(show(name))
+    assert "labkit" not in runnable(name)
+    compile(runnable(name), "app.py", "exec")
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return listening.getsockname()[1]
+
+
+@contextlib.contextmanager
+def app_running(command, folder):
+    """The app in a process of its own; gives its URL; afterwards it is gone, and its children too."""
+    port = free_port()
+    with (folder / "log").open("w") as log:
+        app = subprocess.Popen(
+            [sys.executable, *command], cwd=folder, env={**os.environ, "PORT": str(port)}, stdout=log, stderr=log
+        )
+    try:
+        for _ in range(200):
+            assert app.poll() is None, (folder / "log").read_text()
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        children = psutil.Process(app.pid).children(recursive=True) if app.poll() is None else []
+        app.kill()
+        app.wait()
+        for child in children:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+        psutil.wait_procs(children, timeout=5)
+
+
+WITHOUT_THE_LAB = "import runpy, sys; sys.modules['labkit'] = None; runpy.run_path('app.py', run_name='__main__')"
+
+
+@every_exhibit
+def test_an_exhibit_runs_without_the_lab(name, tmp_path):
+    (tmp_path / "app.py").write_text(runnable(name))
+    with app_running(["-c", WITHOUT_THE_LAB], tmp_path) as url, ClientThread() as client:
+        client.open(url, senders=1, bystander=False, listener=False)
+        assert rightly_answered(client.fire(three_events())) == [0, 1, 2]
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def test_the_process_pool_runs_from_a_plain_script(tmp_path):
+    (tmp_path / "app.py").write_text(runnable("process-pool"))
+    # In front of the installed one, for the script and for the processes that it starts.
+    (tmp_path / "labkit.py").write_text("raise ImportError('there is no lab here')")
+    with app_running(["app.py"], tmp_path) as url, ClientThread() as client:
+        client.open(url, senders=1, bystander=False, listener=False)
+        assert rightly_answered(client.fire(three_events())) == [0, 1, 2]
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+# --- in the lab's server ---
+
+
+@pytest.fixture(scope="module")
+def client():
+    with ClientProcess() as process:
+        yield process
+
+
+def answers_of(chosen, calculation, client, job=None):
+    with Server(chosen, calculation) as server:
+        client.open(server.url, senders=2)
+        fired = client.fire(job or three_events())
+        client.close()
+    assert server.errors == []
+    return fired
+
+
+def alive():
+    """Threads and child processes, without those that multiprocessing and loky keep for the interpreter's life."""
+    children = psutil.Process().children(recursive=True)
+    return set(threading.enumerate()), {child.pid for child in children}
+
+
+def waits_for(condition, seconds=5):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return condition()
+
+
+@every_exhibit
+def test_what_an_exhibit_owns_is_gone_after_it_is_closed(name, client):
+    work = Calculation(io_wait(5).function)
+    answers_of(strategy("process-pool"), work, client)  # from here on the resource trackers are there
+    threads, children = alive()
+    fired = answers_of(strategy(name), work, client)
+    assert rightly_answered(fired)[:1] == [0]
+    assert waits_for(lambda: alive()[0] <= threads), alive()[0] - threads
+    assert waits_for(lambda: alive()[1] <= children), alive()[1] - children
+
+
+@every_exhibit
+def test_an_answer_goes_to_its_caller_alone_except_by_broadcast(name, client):
+    fired = answers_of(strategy(name), Calculation(io_wait(5).function), client, three_events(connection=1))
+    reached = {1} if name != "thread-broadcast" else {0, 1, 2, 3}  # two senders, the bystander, the listener
+    assert set(fired.delivery_connection.tolist()) == reached
+    assert len(fired.delivery_event) == 3 * len(reached)
+
+
+@every_exhibit
+def test_an_error_of_the_work_reaches_its_caller(name, client):
+    def job(payload):
+        raise ValueError("so it goes")
+
+    fired = answers_of(strategy(name), Calculation(job), client)
+    assert {message for message in fired.messages.values()} == {"ValueError: so it goes"}
+    assert {0, 1, 2} == set(fired.delivery_event.tolist())
+
+
+def test_the_process_pool_takes_a_function_of_a_notebook_cell(client):
+    cell = {"__name__": "__main__"}
+    exec("offset = 10\ndef job(payload):\n    return payload - offset + offset", cell)
+    assert rightly_answered(answers_of(strategy("process-pool"), Calculation(cell["job"]), client)) == [0, 1, 2]
+
+
+def test_the_process_pool_takes_a_lambda_and_works_elsewhere(client):
+    own = os.getpid()
+    work = Calculation(lambda payload: payload if os.getpid() != own else "the same process")
+    assert rightly_answered(answers_of(strategy("process-pool", workers=1), work, client)) == [0, 1, 2]
+
+
+def test_the_thread_pool_says_busy_when_it_is_full(client):
+    full = strategy("thread-pool", workers=1, waiting=0)
+    fired = answers_of(full, Calculation(io_wait(200).function), client)
+    assert sorted(fired.delivery_event.tolist()) == [0, 1, 2]
+    assert len(rightly_answered(fired)) == 1
