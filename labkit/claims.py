@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from labkit import judges
 from labkit.comparison import Comparison
 from labkit.errors import UsageError
+from labkit.records import Run
+from labkit.text import Plain
 
 HOLDS, DOES_NOT_HOLD, NOT_TESTABLE = "HOLDS", "DOES NOT HOLD HERE", "NOT TESTABLE HERE"
 
@@ -64,8 +66,8 @@ class Verdict:
         return f"{self.status}: {self.why or self.claim.sentence}"
 
 
-def claim(slug: str, result: Comparison) -> Verdict:
-    """Judge a claim on a comparison.
+def claim(slug: str, result: Comparison | Run) -> Verdict:
+    """Judge a claim on a comparison, or on a single run.
 
     Raises:
         UsageError: there is no such claim. Nothing else: what cannot be judged is NOT TESTABLE HERE, with the reason.
@@ -74,7 +76,7 @@ def claim(slug: str, result: Comparison) -> Verdict:
         raise UsageError(f"there is no claim {slug!r}: there are {', '.join(CLAIMS)}")
     chosen = CLAIMS[slug]
     try:
-        headroom = chosen.judge(result)
+        headroom = chosen.judge(Comparison((result,)) if isinstance(result, Run) else result)
     except (judges.Untestable, UsageError) as reason:
         return Verdict(chosen, NOT_TESTABLE, why=str(reason))
     if math.isnan(headroom):
@@ -82,16 +84,16 @@ def claim(slug: str, result: Comparison) -> Verdict:
     return Verdict(chosen, HOLDS if headroom >= 1 else DOES_NOT_HOLD, headroom)
 
 
-def check(mine: Sequence[str] | None, measured: Sequence[str]) -> str:
+def check(mine: Sequence[str] | None, measured: Sequence[str]) -> Plain:
     """An exercise: is the reader's order (best first) the measured one? Compares orders, never milliseconds."""
     if not mine:
-        return f"Your turn: write the order of {', '.join(sorted(measured))}, best first."
+        return Plain(f"Your turn: write the order of {', '.join(sorted(measured))}, best first.")
     if sorted(mine) != sorted(measured):
-        return f"Name each of {', '.join(sorted(measured))} once."
+        return Plain(f"Name each of {', '.join(sorted(measured))} once.")
     if list(mine) == list(measured):
-        return "Right: this machine measured the same order."
+        return Plain("Right: this machine measured the same order.")
     first = next(i for i, (a, b) in enumerate(zip(mine, measured, strict=True)) if a != b)
-    return f"Not on this machine: place {first + 1} is {measured[first]}."
+    return Plain(f"Not on this machine: place {first + 1} is {measured[first]}.")
 
 
 _ALL = (

@@ -18,7 +18,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocat
 from labkit.clock import NS_PER_MS
 from labkit.comparison import Comparison
 from labkit.errors import UsageError
-from labkit.findings import about, headline, waterfall_title
+from labkit.findings import SAME, about, headline, ratio, times, waterfall_title
 from labkit.metrics import SAMPLES_BEYOND, Distribution
 from labkit.records import NEVER, Run
 
@@ -259,6 +259,61 @@ def bystander_strip(result: Comparison | Run, *, title: str | None = None) -> Fi
     finding = f"Somebody who sent nothing waits {about(median_ms)} ms (median) under {worst}"
     figure.suptitle(title or finding, x=0.01, ha="left", fontsize=12, fontweight="bold")
     return figure
+
+
+@_styled
+def two_by_two(computes: Comparison, waits: Comparison, *, title: str | None = None) -> Figure:
+    """The first lesson: computing or waiting work, default or serial server; A beside B for its caller and the rest.
+
+    Args:
+        computes, waits: `inline` and `thread`, each with default settings and with ``async_handlers=False``, measured
+            with work that computes and with work that waits.
+        title: instead of the finding.
+    """
+    figure, panels = plt.subplots(2, 2, sharex=True, sharey=True, figsize=(WIDTH_IN, 4.6))
+    kinds = (("Work computes", computes), ("Work waits", waits))
+    settings = (("default settings", False), ("async_handlers=False", True))
+    for line, (kind, result) in zip(panels, kinds, strict=True):
+        for axes, (setting, serial) in zip(line, settings, strict=True):
+            a, b = (_with_setting(result, exhibit, serial) for exhibit in ("inline", "thread"))
+            rows = ((a, "own_ms", BLUE), (b, "own_ms", BLUE), (a, "bystander_ms", RED), (b, "bystander_ms", RED))
+            for row, (name, values, colour) in enumerate(rows):
+                _dots(axes, row, [Distribution.of(getattr(run, values)) for run in result.of(name)], colour)
+            axes.set_title(f"{kind}, {setting}\n{_does_b_help(result, a, b)}", linespacing=1.4)
+            axes.grid(axis="y", visible=False)
+    panels[0, 0].set_yticks(range(4), ("A: own answer", "B: own answer", "A: bystander", "B: bystander"))
+    panels[0, 0].set_ylim(3.5, -0.5)
+    _log_ms(panels[0, 0], "x", minimum_decades=2)
+    for axes in panels[1]:
+        axes.set_xlabel("ms (log scale)")
+    finding = "Does B, the thread, help? Only where work waits on a server that is serial."
+    helps = [_helps(waits, *(_with_setting(waits, e, True) for e in ("inline", "thread")))]
+    helps += [not _helps(computes, *(_with_setting(computes, e, s) for e in ("inline", "thread"))) for s in (0, 1)]
+    if not all(helps):
+        finding = "Does B, the thread, help? See below."
+    figure.suptitle(title or finding, x=0.01, ha="left", fontsize=12, fontweight="bold")
+    return figure
+
+
+def _with_setting(result: Comparison, exhibit: str, serial: bool | int) -> str:
+    """The strategy's name: an exhibit under default settings, or with async_handlers=False."""
+    names = {False: (exhibit,), True: (f"{exhibit}-serial", f"{exhibit}, async_handlers=False")}[bool(serial)]
+    for name in names:
+        if name in result.strategies:
+            return name
+    raise UsageError(f"this figure needs runs of {names[-1]}: there are {', '.join(result.strategies)}")
+
+
+def _helps(result: Comparison, a: str, b: str) -> bool:
+    return ratio(result[b].own.p50_ms, result[a].own.p50_ms) >= SAME
+
+
+def _does_b_help(result: Comparison, a: str, b: str) -> str:
+    own = ratio(result[b].own.p50_ms, result[a].own.p50_ms)
+    harm = ratio(result[a].bystander.p50_ms, result[b].bystander.p50_ms)
+    caller = f"B answers {times(own)} sooner" if own >= SAME else "B answers nobody sooner"
+    # Below 10 ms nobody notices whether it is 2 or 4.
+    return f"{caller}, neighbours wait {times(harm)}" if harm >= 2 and result[b].bystander.p50_ms > 10 else caller
 
 
 def _what(run: Run) -> str:

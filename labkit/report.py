@@ -92,6 +92,7 @@ def _line(run: Run) -> str:
 def progress(console: Console, total: int) -> Iterator[Progress]:
     """Show runs as they come."""
     with Live(console=console, auto_refresh=False, transient=True) as live:
+        live.update(Text(f"0 of {total} runs", style="dim"), refresh=console.is_terminal)
         yield Progress(live, console, total)
 
 

@@ -147,6 +147,14 @@ class RawClient:
         answer = self.receive()
         return self.receive() if answer == "2" else answer
 
+    def leave(self):
+        """Close as a browser does, and wait until the server has closed too; the seconds that it took."""
+        before = time.monotonic()
+        self.sock.sendall(self.ws.send(CloseConnection(code=1000)))
+        while self.sock.recv(65536):
+            pass
+        return time.monotonic() - before
+
     def abort(self):
         """Reset the connection, as a machine that loses its power."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

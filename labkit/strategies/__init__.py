@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from labkit.errors import ModeError, StrategyError
+from labkit.text import Plain
 
 #: All exhibits, in the order in which the lab shows them.
 NAMES = (
@@ -186,15 +187,6 @@ def runnable(name: str) -> str:
     return source.rstrip() + "\n" + app
 
 
-class Source(str):
-    """Code that a notebook shows as code: its repr is the text itself."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return str(self)
-
-
-def show(exhibit: str | Register | ModuleType | Strategy) -> Source:
+def show(exhibit: str | Register | ModuleType | Strategy) -> Plain:
     """The code of an exhibit, as it can be pasted into an app."""
-    return Source(strategy(exhibit).source.rstrip())
+    return Plain(strategy(exhibit).source.rstrip())

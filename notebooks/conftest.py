@@ -1,0 +1,46 @@
+"""How `pytest --nbval` runs the notebooks, and the summary that it ends with."""
+
+import pytest
+
+CELL_TIMEOUT_S = 120
+CLAIM_TAG = "nbval-check-output"
+
+_claims: list[tuple[str, str]] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Here and not in addopts: plain pytest must run without nbval, and paths there depend on the working directory.
+    if getattr(config.option, "nbval", False) or getattr(config.option, "nbval_lax", False):
+        config.option.nbval_current_env = True
+        config.option.nbval_cell_timeout = CELL_TIMEOUT_S
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    # What a claim cell printed travels with its report, so that this works under pytest-xdist too.
+    if report.when == "call":
+        _claims.extend((report.location[0], line) for name, line in report.user_properties if name == "claim")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item):
+    try:
+        return (yield)
+    finally:
+        cell = getattr(item, "cell", None)
+        if cell is not None and CLAIM_TAG in cell.metadata.get("tags", ()):
+            for output in getattr(item, "test_outputs", None) or ():
+                sentence = output.get("data", {}).get("text/plain", "")
+                if sentence:
+                    item.user_properties.append(("claim", sentence))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not _claims:
+        return
+    terminalreporter.section("What this machine confirmed")
+    shown = None
+    for notebook, sentence in _claims:
+        if notebook != shown:
+            terminalreporter.write_line(notebook, bold=True)
+            shown = notebook
+        terminalreporter.write_line(f"  {sentence}", green=sentence.startswith("HOLDS"), yellow=sentence[:5] != "HOLDS")
