@@ -122,13 +122,10 @@ def _steady(events: int, rate: float, poisson: bool, connections: int, seed: int
 
 
 def _folder(out: Path | None) -> Path:
-    """Where runs go: two comparisons in one folder would be taken for one."""
     from labkit import clock
+    from labkit.comparison import unused
 
-    folder = out or Path("labkit-results") / clock.folder_stamp()
-    if any(folder.glob("run-*.json")):
-        raise errors.UsageError(f"{folder} holds the runs of an earlier comparison: name another folder")
-    return folder
+    return unused(out or Path("labkit-results") / clock.folder_stamp())
 
 
 def _strategies(names: str | None, mode: str) -> "list[Strategy]":
@@ -172,7 +169,13 @@ class _Comparing:
             if not expected.checked:
                 self.console.print("Answers are not checked: the work gives different ones for the same data.")
             runs = experiment.measurements(
-                self.chosen, self.work, self.plan, repeats=self.repeats, seed=self.seed, mode=self.mode
+                self.chosen,
+                self.work,
+                self.plan,
+                repeats=self.repeats,
+                seed=self.seed,
+                mode=self.mode,
+                expected=expected,
             )
             with report.progress(self.console, len(self.chosen) * self.repeats) as screen:
                 for run in runs:
@@ -209,6 +212,7 @@ class _Comparing:
         result = self.result
         assert result is not None
         figure = self._figure(result)
+        result.save_bounds(self.out)
         text = report.as_json(result, scope_line=scope, figure=figure, folder=self.out)
         (self.out / "summary.json").write_text(text, encoding="utf-8")
         if code != MEASURED:

@@ -12,7 +12,7 @@ import pickle
 import subprocess
 import sys
 import tempfile
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, Self
 
 from labkit.errors import ClientError, LabError
@@ -150,29 +150,22 @@ class ClientProcess:
 
 
 class ClientThread:
-    """The same generator on a thread of the server's own process, to show how much that falsifies. For nothing else."""
+    """The same generator on a thread of the server's own process, to show how much that falsifies. For nothing else.
+
+    One thread for all orders, which is not the caller's: a notebook's main thread has an event loop already.
+    """
 
     def __init__(self) -> None:
         self._generator: Generator | None = None
+        self._thread = ThreadPoolExecutor(1, "labkit-client")
 
     def _run(self, name: str, *args: Any) -> Any:
-        # Each order on a thread of its own: a notebook's main thread has an event loop already.
-        box: list[Any] = []
+        def work() -> Any:
+            if self._generator is None:
+                self._generator = Generator()
+            return _carry_out(self._generator, name, args)
 
-        def work() -> None:
-            try:
-                if self._generator is None:
-                    self._generator = Generator()
-                box.append(_carry_out(self._generator, name, args))
-            except BaseException as error:  # noqa: BLE001 (raised again below, in the caller's thread)
-                box.append(error)
-
-        thread = threading.Thread(target=work, name="labkit-client", daemon=True)
-        thread.start()
-        thread.join()
-        if isinstance(box[0], BaseException):
-            raise box[0]
-        return box[0]
+        return self._thread.submit(work).result()
 
     def open(
         self, url: str, senders: int, bystander: bool = True, listener: bool = True, timeout_s: float = 10
@@ -207,6 +200,7 @@ class ClientThread:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+        self._thread.shutdown()
 
 
 @functools.cache

@@ -1,5 +1,6 @@
 """Several runs of several strategies, interleaved: what a table, a figure and a claim are made from."""
 
+import json
 import os
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,9 @@ from labkit.strategies import NAMES
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: Of a folder of runs: what belongs to all of them.
+_ABOUT = "comparison.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,11 +107,16 @@ class Comparison:
         return tables.html(self.summaries, self.notes)
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write every run into a folder; returns it."""
-        folder = Path(folder)
+        """Write every run into a folder; returns it. UsageError where it holds the runs of another comparison."""
+        folder = unused(folder)
         for number, run in enumerate(self.runs):
             run.save(folder / file_name(number, run))
+        self.save_bounds(folder)
         return folder
+
+    def save_bounds(self, folder: Path) -> None:
+        """Write what belongs to the comparison and to none of its runs."""
+        (folder / _ABOUT).write_text(json.dumps({"bounds_ms": self.bounds_ms}), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Self:
@@ -119,10 +128,27 @@ class Comparison:
         files = sorted(Path(folder).glob("run-*.json"))
         if not files:
             raise RecordError(f"there are no runs in {folder}: give the folder that labkit compare wrote")
-        return cls(tuple(Run.load(file) for file in files))
+        runs = tuple(Run.load(file) for file in files)
+        about = Path(folder) / _ABOUT
+        if not about.exists():  # not finished, but each of its runs is whole
+            return cls(runs)
+        try:
+            good_ms, poor_ms = json.loads(about.read_text(encoding="utf-8"))["bounds_ms"]
+            return cls(runs, (float(good_ms), float(poor_ms)))
+        except (ValueError, KeyError, TypeError) as error:
+            raise RecordError(
+                f"{about.name} is damaged ({type(error).__name__}): remove it for default bounds"
+            ) from error
+
+
+def unused(folder: str | os.PathLike[str]) -> Path:
+    """The folder, if it holds no runs: two comparisons in one folder would be taken for one."""
+    if any(Path(folder).glob("run-*.json")):
+        raise UsageError(f"{folder} holds the runs of an earlier comparison: name another folder")
+    return Path(folder)
 
 
 def file_name(number: int, run: Run) -> str:
     """Of a run's files, without ending: sorts in the order of measurement."""
     safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in run.strategy)
-    return f"run-{number:03}-{safe}"
+    return f"run-{number:05}-{safe}"

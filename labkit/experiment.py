@@ -35,7 +35,15 @@ BYTES_AN_EVENT = 2_000
 #: Parts of the clients' connections that are not senders: the bystander and the listener.
 EXTRA_CONNECTIONS = 2
 
-_expected = lru_cache(maxsize=16)(expect)
+#: The lab's own work is the same for the same name, so it is calibrated once a session. A function of the reader's may
+#: depend on anything, and is calibrated anew for every measurement or comparison.
+_calibrated_once = lru_cache(maxsize=16)(expect)
+
+
+def expected_answers(work: Work, plan: Schedule) -> Expected:
+    """What each event of a plan must be answered, and what it costs when nothing else runs."""
+    calibrate = expect if work.kind == "call" else _calibrated_once
+    return calibrate(work, len(plan), plan.seed)
 
 
 def measure(
@@ -54,6 +62,7 @@ def measure(
     freeze_gc: bool = True,
     warm_up: int = 2,
     client: clients.Client | None = None,
+    expected: Expected | None = None,
 ) -> Run:
     """Fire a plan once at one strategy.
 
@@ -74,6 +83,7 @@ def measure(
         freeze_gc: keep the garbage collector off what is there already, during the run.
         warm_up: events a connection before the run that are not counted.
         client: who fires; by default the session's client process.
+        expected: of an earlier :func:`expected_answers`, which costs one run of the work a payload.
 
     Raises:
         UsageError: the request makes no sense; nothing was started.
@@ -84,11 +94,13 @@ def measure(
     if chosen.needs_pickle:
         require_picklable(work)
     _require_memory(len(plan))
-    expected = _expected(work, len(plan), plan.seed)
+    expected = expected or expected_answers(work, plan)
     need_s = expected.mean_service_ms * len(plan) / 1000
     window_s = _not_negative("window_s", plan.span_s + need_s if window_s is None else window_s)
     timeout_s = _not_negative("timeout_s", 5 + 3 * need_s if timeout_s is None else timeout_s)
     ping_hz = _not_negative("ping_hz", ping_hz)
+    if switch_interval_s is not None and not switch_interval_s > 0:
+        raise UsageError(f"switch_interval_s must be above 0, not {switch_interval_s}")
     ping_ns = _ping_ns(ping_hz, window_s)
     firing = client or clients.shared()
 
@@ -185,6 +197,7 @@ def measurements(
         s.require_mode(settings.get("mode", "threading"))
         if s.needs_pickle:
             require_picklable(work)
+    settings.setdefault("expected", expected_answers(work, plan))
     for s in interleaved(chosen, repeats, seed):
         yield measure(s, work, plan, **settings)
 
@@ -237,13 +250,17 @@ class Prediction:
     servers: int
 
     def __repr__(self) -> str:
-        fifo, sharing = self.fifo_ms / self.service_ms, self.sharing_ms / self.service_ms
         return (
-            f"One after the other, the first is answered after {_times(fifo.min())}, the last after "
-            f"{_times(fifo.max())}, {_times(fifo.mean())} on average.\n"
-            f"Sharing the processor, the first is answered after {_times(sharing.min())}, the last after "
-            f"{_times(sharing.max())}, {_times(sharing.mean())} on average."
+            f"One after the other: {_spread(self.fifo_ms / self.service_ms)}.\n"
+            f"Sharing the processor: {_spread(self.sharing_ms / self.service_ms)}."
         )
+
+
+def _spread(latency: NDArray[np.float64]) -> str:
+    first, last, mean = (_times(value) for value in (latency.min(), latency.max(), latency.mean()))
+    if first == last:
+        return f"all are answered after {last}"
+    return f"the first is answered after {first}, the last after {last}, {mean} on average"
 
 
 def _times(value: float) -> str:
@@ -253,7 +270,7 @@ def _times(value: float) -> str:
 
 def predict(work: Work, plan: Schedule, *, servers: int = 1) -> Prediction:
     """First-in first-out against processor sharing, fed with the mean service time of a calibration."""
-    service_ms = _expected(work, len(plan), plan.seed).mean_service_ms
+    service_ms = expected_answers(work, plan).mean_service_ms
     due_s, service_s = plan.intended_ns / clock.NS_PER_S, service_ms / 1000
     return Prediction(
         theory.fifo(due_s, service_s, servers).latencies_s(due_s) * 1000,
@@ -261,11 +278,6 @@ def predict(work: Work, plan: Schedule, *, servers: int = 1) -> Prediction:
         service_ms,
         servers,
     )
-
-
-def expected_answers(work: Work, plan: Schedule) -> Expected:
-    """What each event of a plan must be answered and costs alone; computed once a plan."""
-    return _expected(work, len(plan), plan.seed)
 
 
 @contextmanager

@@ -44,6 +44,8 @@ class Job:
         watch_pid: the process whose threads and memory are sampled; None for none.
         watch_ns: the time between two samples.
         lead_ns: from the order to the start.
+        start_ns: the start itself, on the common clock, where several processes share a plan; else None.
+        share: (k, n): this process is the k-th of n, and sends what the senders k, k + n, k + 2n, ... send.
     """
 
     intended_ns: Int64
@@ -56,6 +58,8 @@ class Job:
     watch_pid: int | None = None
     watch_ns: int = 20 * NS_PER_MS
     lead_ns: int = 100 * NS_PER_MS
+    start_ns: int | None = None
+    share: tuple[int, int] = (0, 1)
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,10 @@ class Firing:
         self.connections = connections
         self.bystander = bystander
         self.job = job
+        part, parts = job.share
+        #: The events that are sent from here, and the connection of this process on which each goes out; -1 elsewhere.
+        self.mine = np.flatnonzero(job.connection % parts == part)
+        self.local = np.where(job.connection % parts == part, job.connection // parts, -1)
         self.sent_ns = np.zeros(len(job.intended_ns), np.int64)
         self.ping_sent_ns = np.zeros(len(job.ping_ns), np.int64)
         self.samples: list[tuple[int, int, int, int]] = []
@@ -113,8 +121,9 @@ class Firing:
 
     async def run(self) -> Fired:
         job = self.job
-        senders = [self.connections[c] for c in job.connection.tolist()]
-        frames = [packets.event(i, payload) for i, payload in enumerate(job.payloads)]
+        senders = [self.connections[c] for c in self.local[self.mine].tolist()]
+        frames = [packets.event(i, job.payloads[i]) for i in self.mine.tolist()]
+        sent_ns = np.zeros(len(frames), np.int64)
         pings = [packets.ping(i, job.ping_event) for i in range(len(job.ping_ns))]
         for connection in self.connections:
             connection.frames.clear()
@@ -122,9 +131,9 @@ class Firing:
         gc.collect()
         gc.freeze()
         try:
-            start_ns = now_ns() + job.lead_ns
+            start_ns = job.start_ns or now_ns() + job.lead_ns
             cpu_ns = process_cpu_ns()
-            sending = self._send_all(start_ns, job.intended_ns, senders, frames, self.sent_ns)
+            sending = self._send_all(start_ns, job.intended_ns[self.mine], senders, frames, sent_ns)
             if pings:
                 bystander = [self.connections[self.bystander]] * len(pings)
                 pinging = self._send_all(start_ns, job.ping_ns, bystander, pings, self.ping_sent_ns)
@@ -133,6 +142,7 @@ class Firing:
                 await sending
             if pings:
                 await pinging
+            self.sent_ns[self.mine] = sent_ns
             await self._answers(start_ns)
             watching.cancel()
             end_ns = now_ns()
@@ -154,11 +164,15 @@ class Firing:
 
         def send_due() -> None:
             nonlocal place
-            while place < count and due_ns[place] <= now_ns():
-                at_ns = now_ns()  # before the write: what the write takes is part of the way
-                if connections[place].send(frames[place]):
-                    sent_ns[place] = at_ns
-                place += 1
+            try:
+                while place < count and due_ns[place] <= now_ns():
+                    at_ns = now_ns()  # before the write: what the write takes is part of the way
+                    if connections[place].send(frames[place]):
+                        sent_ns[place] = at_ns
+                    place += 1
+            except Exception as error:  # noqa: BLE001 (raised where the future is awaited)
+                done.set_exception(error)
+                return
             if place < count:
                 loop.call_at(due_ns[place] / NS_PER_S, send_due)
             elif not done.done():
@@ -186,12 +200,11 @@ class Firing:
         await asyncio.sleep(GRACE_MS / 1000)
 
     def _complete(self) -> bool:
-        job = self.job
         closed = np.array([c.closed_ns > 0 for c in self.connections])
         waiting = self.sent_ns > 0
         waiting[list(self.answered)] = False
         if closed.any():
-            waiting &= ~closed[job.connection]
+            waiting[self.mine] &= ~closed[self.local[self.mine]]
         pings_wait = len(self.acked) < int(np.count_nonzero(self.ping_sent_ns))
         if self.bystander >= 0 and closed[self.bystander]:
             pings_wait = False
@@ -209,7 +222,7 @@ class Firing:
                     if answer.event < -1 or answer.event >= len(self.sent_ns):
                         continue  # of the warm-up, or of somebody else's plan
                     self.deliveries.append((at_ns, number, answer))
-                    if answer.event >= 0 and self.job.connection[answer.event] == number:
+                    if answer.event >= 0 and self.local[answer.event] == number:
                         self.answered.add(answer.event)
             self.decoded[number] = len(frames)
 

@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
 from labkit.clock import NS_PER_MS
 from labkit.comparison import Comparison
@@ -88,7 +88,7 @@ def overview(result: Comparison, *, title: str | None = None) -> Figure:
     A ring is a run's median, the bar the median of all, and the thin line reaches to the largest value of all.
     """
     names = result.strategies
-    figure, panels = plt.subplots(1, 3, sharey=True, figsize=(WIDTH_IN, 1.5 + 0.36 * len(names)))
+    figure, panels = plt.subplots(1, 3, sharey=True, figsize=(WIDTH_IN, 1.9 + 0.34 * len(names)))
     parts: tuple[tuple[str, str, Callable[[Run], Any], str], ...] = (
         ("handler-blocking", "Handler-blocking time", lambda run: run.handler_blocking_ms, ORANGE),
         ("own", "Own answer", lambda run: run.own_ms, BLUE),
@@ -101,7 +101,7 @@ def overview(result: Comparison, *, title: str | None = None) -> Figure:
             runs = [Distribution.of(values(run)) for run in result.of(name)]
             _dots(axes, row, runs, colour)
         axes.set_title(f"{heading}\n{subtitle}", linespacing=1.4)
-        _log_ms(axes, "x", minimum_decades=2)
+        _log_ms(axes, "x", minimum_decades=2, ticks=5)
         axes.set_xlabel("ms (log scale)")
         axes.grid(axis="y", visible=False)
     panels[0].set_yticks(rows, names)
@@ -184,7 +184,7 @@ def waterfall(
     axes.set_xlim(left=0)
     axes.set_xlabel("ms since the first event was due")
     axes.set_ylabel("event")
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_yticks(range(0, count, max(1, count // 10)))
     axes.grid(axis="y", visible=False)
     figure.legend(loc="outside lower center", ncols=4)
     axes.set_title(title or waterfall_title(run), fontsize=12, fontweight="bold")
@@ -251,9 +251,9 @@ def bystander_strip(result: Comparison | Run, *, title: str | None = None) -> Fi
         if len(work_end):
             axes.axvspan(first.events["intended"][0] / NS_PER_MS, work_end.max() / NS_PER_MS, color=SKY, alpha=0.18)
         axes.set_title(name, fontsize=9.5)
+        axes.set_ylabel("ping, ms")
     _log_ms(strips[0, 0], "y", minimum_decades=2)
-    strips[-1, 0].set_xlabel("ms since the first event was due (shaded: until the last answer of the first run)")
-    figure.supylabel("bystander's ping, ms (log scale)", fontsize=9.5)
+    strips[-1, 0].set_xlabel("when the ping was due, ms since the first event (shaded: until the last answer of a run)")
     worst = max(names, key=lambda name: result[name].bystander.p50_ms)
     median_ms = result[worst].bystander.p50_ms
     finding = f"Somebody who sent nothing waits {about(median_ms)} ms (median) under {worst}"
@@ -320,7 +320,7 @@ def _what(run: Run) -> str:
     return f"{run.plan.name} of {run.work}, async_mode={run.mode}"
 
 
-def _log_ms(axes: Axes, which: str, minimum_decades: int) -> None:
+def _log_ms(axes: Axes, which: str, minimum_decades: int, ticks: int = 12) -> None:
     """A log axis of whole decades in plain numbers, never so narrow that noise fills it."""
     axis = axes.xaxis if which == "x" else axes.yaxis
     getattr(axes, f"set_{which}scale")("log")
@@ -328,6 +328,6 @@ def _log_ms(axes: Axes, which: str, minimum_decades: int) -> None:
     low_decade, high_decade = math.floor(math.log10(low)), math.ceil(math.log10(high))
     low_decade -= max(0, minimum_decades - (high_decade - low_decade))
     getattr(axes, f"set_{which}lim")(10**low_decade, 10**high_decade)
-    axis.set_major_locator(LogLocator(numticks=12))
+    axis.set_major_locator(LogLocator(numticks=ticks))
     axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
     axis.set_minor_formatter(NullFormatter())

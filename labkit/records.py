@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labkit.clock import NS_PER_MS, NS_PER_S
-from labkit.errors import MissingExtra, RecordError
+from labkit.errors import LabError, MissingExtra, RecordError
 from labkit.schedules import Schedule
 from labkit.stamps import SIDE_MARKS, STAGES
 
@@ -57,6 +58,19 @@ ANSWER, DUPLICATE, LATE, STRAY, GARBLED_DELIVERY = range(5)
 
 _EVENT_COLUMNS = (*STAGES, *SIDE_MARKS, "work_cpu", "outcome", "service")
 _DELIVERY_COLUMNS = ("event", "connection", "at", "kind")
+#: What reading a file that is no run, or half of one, can raise in json, numpy and zipfile.
+_DAMAGED = (
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
 _PING_COLUMNS = ("intended", "sent", "acked")
 _SAMPLE_COLUMNS = ("at", "threads", "resident_bytes", "cpu")
 
@@ -265,11 +279,12 @@ class Run:
             "messages": {str(event): message for event, message in self.messages.items()},
             "environment": dict(self.environment),
         }
+        text = json.dumps(about, indent=1)
         npz, json_ = path.with_name(path.name + ".npz"), path.with_name(path.name + ".json")
-        with whole(npz) as half, half.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-        with whole(json_) as half:
-            half.write_text(json.dumps(about, indent=1), encoding="utf-8")
+        with whole(json_) as half_json, whole(npz) as half_npz:
+            half_json.write_text(text, encoding="utf-8")
+            with half_npz.open("wb") as file:
+                np.savez_compressed(file, **arrays)
         return json_
 
     @classmethod
@@ -307,7 +322,7 @@ class Run:
             raise
         except FileNotFoundError as error:
             raise RecordError(f"there is no run at {path}: give the name of its .json") from error
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        except (LabError, *_DAMAGED) as error:
             raise RecordError(f"{path.name} is not a run of labkit, or is damaged ({type(error).__name__})") from error
 
 

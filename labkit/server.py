@@ -260,7 +260,8 @@ class _Thread(threading.Thread):
 
     def run(self) -> None:
         try:
-            super().run()
+            with contextlib.suppress(SystemExit):  # of _sleep
+                super().run()
         except Exception as error:  # noqa: BLE001 (a thread ends by it either way)
             self._ledger.log.append(f"{self.name}: {type(error).__name__}: {error}")
         finally:

@@ -72,7 +72,10 @@ def render(summaries: Sequence[Summary], style: str = "simple") -> str:
     """The table as text; `style` is one of tabulate's: ``simple``, ``github``, ``html``."""
     headers = HEADERS if style == "simple" else tuple(h.replace("\n", " ") for h in HEADERS)
     align = ("left", *["right"] * (len(HEADERS) - 2), "left")
-    return tabulate([row(s) for s in summaries], headers, tablefmt=style, colalign=align, disable_numparse=True)
+    rows = [row(s) for s in summaries]
+    if style == "github":
+        rows = [tuple(cell.replace("|", "\\|") for cell in cells) for cells in rows]
+    return tabulate(rows, headers, tablefmt=style, colalign=align, disable_numparse=True)
 
 
 def plain(summaries: Sequence[Summary], notes: Sequence[str] = ()) -> str:

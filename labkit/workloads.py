@@ -71,15 +71,22 @@ class Calculation:
         try:
             outcome = {"result": self.function(data["payload"])}
         except Exception as error:  # noqa: BLE001 (it is the answer)
-            outcome = {"error": f"{type(error).__name__}: {error}"}
+            outcome = {"error": _told(error)}
         end_ns = clock.now_ns()
         cpu_ns = clock.thread_cpu_ns() - cpu_ns
         try:
             json.dumps(outcome)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             # Emitting it would raise in whatever thread the exhibit answers from, and the answer would be lost.
             outcome = {"error": f"the result cannot be sent as JSON: {error}"}
         return {"id": data["id"], **outcome, "start_ns": start_ns, "end_ns": end_ns, "cpu_ns": cpu_ns}
+
+
+def _told(error: Exception) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 (the reader's own __str__)
+        return type(error).__name__
 
 
 def _numbers(count: int, seed: int) -> Sequence[int]:
@@ -208,7 +215,7 @@ def call(function: Callable[..., Any], payloads: Sequence[Any] | None = None) ->
     if not callable(function):
         raise WorkloadError(f"a workload is a function, not {function!r}")
     name = f"{getattr(function, '__module__', '?')}:{getattr(function, '__qualname__', type(function).__name__)}"
-    if inspect.iscoroutinefunction(function):
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
         raise WorkloadError(
             f"{name} is asynchronous, and handlers of async_mode='threading' are not: wrap it in a plain "
             "function that calls asyncio.run"

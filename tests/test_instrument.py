@@ -7,12 +7,12 @@ import simple_websocket
 from engineio.async_drivers._websocket_wsgi import SimpleWebSocketWSGI
 from flask import Flask
 from flask_socketio import SocketIO, emit
-from helpers import RawClient, answer_inline, make_server, no_thread_dies, wait_until
 
 from labkit.clock import FakeClock
 from labkit.errors import ServerError
 from labkit.instrument import Instrument, _Inbox
 from labkit.stamps import MISSING, SERVER_COLUMNS, Stamps
+from tests.helpers import RawClient, answer_inline, make_server, no_thread_dies, wait_until
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,14 @@ import time
 import psutil
 import pytest
 from flask_socketio import emit
-from helpers import (
+
+from labkit import workloads
+from labkit.clock import NS_PER_S, now_ns
+from labkit.errors import LabError, PortInUse, ServerError
+from labkit.server import PING_EVENT, TUNED, _Threads
+from labkit.strategies import NAMES, strategy
+from labkit.workloads import Calculation
+from tests.helpers import (
     RawClient,
     answer_inline,
     descriptors,
@@ -18,13 +25,6 @@ from helpers import (
     nothing_left_behind,
     wait_until,
 )
-
-from labkit import workloads
-from labkit.clock import NS_PER_S, now_ns
-from labkit.errors import LabError, PortInUse, ServerError
-from labkit.server import PING_EVENT, TUNED, _Threads
-from labkit.strategies import NAMES, strategy
-from labkit.workloads import Calculation
 
 EVENT = '42["message",{"id":0,"payload":7}]'
 
@@ -156,7 +156,7 @@ def failing_register(socketio, complex_calculation):
 def test_a_register_that_raises_is_a_server_error_and_frees_the_port():
     server = make_server(failing_register)
     with nothing_left_behind():
-        with pytest.raises(ServerError, match="tested could not be registered .*no such queue") as caught:
+        with pytest.raises(ServerError, match=r"tested could not be registered .*no such queue") as caught:
             server.start()
         assert isinstance(caught.value.__cause__, LookupError)
     with socket.socket() as probe:
@@ -262,6 +262,13 @@ def test_stopping_twice_does_no_harm(server):
     running.stop()
     running.stop()
     assert can_listen(running.port)
+
+
+def test_the_port_is_closed_by_the_stop_and_not_by_the_garbage_collector(server):
+    running = server()
+    listening = running._wsgi.socket
+    running.stop()
+    assert listening.fileno() == -1
 
 
 def test_stop_before_start_does_nothing():
@@ -432,12 +439,14 @@ def test_a_strategy_without_close_is_not_given_that_of_an_earlier_start():
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ValueError])
 def test_an_exception_inside_the_block_passes_and_leaves_nothing(error):
-    with nothing_left_behind():
-        with pytest.raises(error), make_server() as running:
-            client = RawClient(running.port)
+    def block():
+        with running, RawClient(running.port) as client:
             client.ask(EVENT)
             raise error
-        client.close()
+
+    running = make_server()
+    with nothing_left_behind(), pytest.raises(error):
+        block()
     assert can_listen(running.port)
 
 
@@ -509,6 +518,19 @@ def test_nothing_is_printed_for_a_request_that_makes_no_sense(server, capfd, sen
         while client.recv(4096):
             pass
     assert answers_pings(running.port)
+    running.stop()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_nothing_is_printed_when_the_handler_of_a_connection_fails(server, capfd, monkeypatch):
+    def fail(handler):
+        raise LookupError("in Werkzeug itself")
+
+    running = server()
+    monkeypatch.setattr(running._wsgi.RequestHandlerClass, "handle", fail)
+    with socket.create_connection(("127.0.0.1", running.port), timeout=5) as client:
+        assert client.recv(1) == b""
+    assert wait_until(lambda: any("in Werkzeug itself" in line for line in running.log))
     running.stop()
     assert capfd.readouterr() == ("", "")
 

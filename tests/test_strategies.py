@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 import pytest
 
-from labkit.client import ClientProcess, ClientThread
+from labkit.client import ClientProcess
 from labkit.errors import ModeError, StrategyError
 from labkit.firing import Job
 from labkit.packets import ANSWERED
@@ -51,6 +51,12 @@ def rightly_answered(fired):
     )
 
 
+@pytest.fixture(scope="module")
+def client():
+    with ClientProcess() as process:
+        yield process
+
+
 # --- the contract ---
 
 
@@ -58,7 +64,7 @@ def rightly_answered(fired):
 def test_an_exhibit_has_modes_options_and_register(name):
     module = module_of(name)
     assert module.MODES
-    assert module.MODES <= {*MODES, "gevent", "eventlet", "asgi"}
+    assert {*MODES, "gevent", "eventlet", "asgi"} >= module.MODES
     assert isinstance(module.OPTIONS, dict)
     assert list(inspect.signature(module.register).parameters)[:2] == ["socketio", "complex_calculation"]
 
@@ -249,31 +255,25 @@ WITHOUT_THE_LAB = "import runpy, sys; sys.modules['labkit'] = None; runpy.run_pa
 
 
 @every_exhibit
-def test_an_exhibit_runs_without_the_lab(name, tmp_path):
+def test_an_exhibit_runs_without_the_lab(name, tmp_path, client):
     (tmp_path / "app.py").write_text(runnable(name))
-    with app_running(["-c", WITHOUT_THE_LAB], tmp_path) as url, ClientThread() as client:
+    with app_running(["-c", WITHOUT_THE_LAB], tmp_path) as url:
         client.open(url, senders=1, bystander=False, listener=False)
         assert rightly_answered(client.fire(three_events())) == [0, 1, 2]
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
-def test_the_process_pool_runs_from_a_plain_script(tmp_path):
+def test_the_process_pool_runs_from_a_plain_script(tmp_path, client):
     (tmp_path / "app.py").write_text(runnable("process-pool"))
     # In front of the installed one, for the script and for the processes that it starts.
     (tmp_path / "labkit.py").write_text("raise ImportError('there is no lab here')")
-    with app_running(["app.py"], tmp_path) as url, ClientThread() as client:
+    with app_running(["app.py"], tmp_path) as url:
         client.open(url, senders=1, bystander=False, listener=False)
         assert rightly_answered(client.fire(three_events())) == [0, 1, 2]
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
 # --- in the lab's server ---
-
-
-@pytest.fixture(scope="module")
-def client():
-    with ClientProcess() as process:
-        yield process
 
 
 def answers_of(chosen, calculation, client, job=None):
@@ -286,7 +286,7 @@ def answers_of(chosen, calculation, client, job=None):
 
 
 def alive():
-    """Threads and child processes, without those that multiprocessing and loky keep for the interpreter's life."""
+    """Threads and child processes."""
     children = psutil.Process().children(recursive=True)
     return set(threading.enumerate()), {child.pid for child in children}
 
@@ -298,12 +298,17 @@ def waits_for(condition, seconds=5):
     return condition()
 
 
+@pytest.fixture(scope="module")
+def resource_trackers(client):
+    """Those of loky and multiprocessing, one an interpreter: from here on they are there, and may stay."""
+    answers_of(strategy("process-pool"), Calculation(io_wait(5).function), client)
+
+
 @every_exhibit
+@pytest.mark.usefixtures("resource_trackers")
 def test_what_an_exhibit_owns_is_gone_after_it_is_closed(name, client):
-    work = Calculation(io_wait(5).function)
-    answers_of(strategy("process-pool"), work, client)  # from here on the resource trackers are there
     threads, children = alive()
-    fired = answers_of(strategy(name), work, client)
+    fired = answers_of(strategy(name), Calculation(io_wait(5).function), client)
     assert rightly_answered(fired)[:1] == [0]
     assert waits_for(lambda: alive()[0] <= threads), alive()[0] - threads
     assert waits_for(lambda: alive()[1] <= children), alive()[1] - children
@@ -323,7 +328,7 @@ def test_an_error_of_the_work_reaches_its_caller(name, client):
         raise ValueError("so it goes")
 
     fired = answers_of(strategy(name), Calculation(job), client)
-    assert {message for message in fired.messages.values()} == {"ValueError: so it goes"}
+    assert set(fired.messages.values()) == {"ValueError: so it goes"}
     assert {0, 1, 2} == set(fired.delivery_event.tolist())
 
 

@@ -92,12 +92,11 @@ def strategy(
         StrategyError: there is no such exhibit, it is not one, or `register` does not know a parameter.
     """
     base = _base(exhibit)
-    known = inspect.signature(base.register).parameters
+    known = dict(list(inspect.signature(base.register).parameters.items())[2:])
     takes_any = any(p.kind is p.VAR_KEYWORD for p in known.values())
     for parameter in parameters:
         if parameter not in known and not takes_any:
-            own = list(known)[2:]
-            raise StrategyError(f"{base.name} has no parameter {parameter!r}: it has {', '.join(own) or 'none'}")
+            raise StrategyError(f"{base.name} has no parameter {parameter!r}: it has {', '.join(known) or 'none'}")
     options = dict(options or {})
     differs = [f"{key}={value}" for key, value in {**options, **parameters}.items()]
     return replace(

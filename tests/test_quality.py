@@ -1,0 +1,146 @@
+"""Each doubt is told when there is a reason for it, and only then."""
+
+import numpy as np
+import pytest
+
+from labkit import quality
+from labkit.records import Run
+from tests import simulated
+
+
+def told(run):
+    return {note.kind for note in quality.check(run)}
+
+
+def note_of(kind, run):
+    (note,) = [n for n in quality.check(run) if n.kind == kind]
+    return note
+
+
+def backwards(run, events):
+    """The same run, with the work of its first events ended before it began, by more than two clocks differ."""
+    columns = dict(run.events)
+    ends = columns["work_end"].copy()
+    ends[:events] = columns["work_start"][:events] - quality.ORDER_SLACK_NS - 1
+    columns["work_end"] = ends
+    parts = {part: getattr(run, part) for part in ("deliveries", "pings", "samples", "environment")}
+    return Run(run.strategy, run.work, run.mode, run.plan, run.timeout_s, columns, **parts)
+
+
+def test_a_good_run_has_no_notes():
+    assert quality.check(simulated.run()) == []
+    assert quality.is_valid(simulated.run())
+
+
+@pytest.mark.parametrize("outcome", ["timed out", "failed", "disconnected", "unsent", "shed"])
+def test_a_bad_outcome_is_a_result_and_no_doubt(outcome):
+    assert told(simulated.run(outcomes={outcome: 3})) == set()
+
+
+def test_unaccounted_events_make_a_run_invalid():
+    run = simulated.run(outcomes={"unaccounted": 2})
+    note = note_of("unaccounted", run)
+    assert (note.invalid, note.badness) == (True, 2)
+    assert not quality.is_valid(run)
+
+
+def test_stages_that_run_backwards_make_a_run_invalid():
+    assert told(backwards(simulated.run(), 1)) == {"order"}
+    assert not quality.is_valid(backwards(simulated.run(), 1))
+
+
+def test_a_stage_in_a_thousand_may_run_backwards():
+    run = simulated.run(events=1000, own_ms=100)  # seven pairs of stages each
+    assert told(backwards(run, 7)) == set()
+    assert told(backwards(run, 8)) == {"order"}
+
+
+def test_stages_that_cannot_be_shown_are_not_out_of_order():
+    assert told(simulated.run(instrumented=False)) == set()
+
+
+def test_warm_up_events_without_an_answer_are_a_caution():
+    note = note_of("warm-up", simulated.run(environment={"warm_up": [4, 1]}))
+    assert (note.invalid, note.badness) == (False, 3)
+    assert "3 of 4" in str(note)
+    assert told(simulated.run(environment={"warm_up": [4, 4]})) == set()
+
+
+def test_a_client_that_is_late_by_a_tenth_makes_a_run_invalid():
+    assert told(simulated.run(own_ms=100, late_ms=11)) == {"lateness"}
+    assert told(simulated.run(own_ms=100, late_ms=9)) == set()
+    assert not quality.is_valid(simulated.run(own_ms=100, late_ms=11))
+
+
+def test_lateness_below_a_millisecond_is_nobodys_fault():
+    assert told(simulated.run(own_ms=2, late_ms=0.9)) == set()
+    assert told(simulated.run(own_ms=2, late_ms=1.1)) == {"lateness"}
+
+
+@pytest.mark.parametrize(
+    ("spare", "kinds"),
+    [
+        ([0.75, 1.0], set()),
+        ([1.0, 0.74], {"spare CPU"}),
+        ([0.74, None], {"spare CPU"}),
+        ([None, None], set()),
+        ([], set()),
+    ],
+)
+def test_too_little_spare_cpu_before_or_after_is_a_caution(spare, kinds):
+    run = simulated.run(environment={"spare_cpu": spare})
+    assert told(run) == kinds
+    assert quality.is_valid(run)
+
+
+@pytest.mark.parametrize(("collections", "kinds"), [(0, set()), (1, {"garbage"})])
+def test_full_collections_are_a_caution(collections, kinds):
+    run = simulated.run(environment={"full_collections": collections})
+    assert told(run) == kinds
+    assert quality.is_valid(run)
+
+
+def test_a_run_that_says_nothing_of_its_environment_is_not_doubted():
+    run = simulated.run()
+    parts = {part: getattr(run, part) for part in ("events", "deliveries", "pings", "samples")}
+    assert quality.check(Run(run.strategy, run.work, run.mode, run.plan, run.timeout_s, **parts)) == []
+
+
+def test_a_note_says_how_bad_it_is_why_and_what_to_do():
+    caution = str(note_of("garbage", simulated.run(environment={"full_collections": 2})))
+    invalid = str(note_of("unaccounted", simulated.run(outcomes={"unaccounted": 1})))
+    assert caution.startswith("caution: 2 full garbage collections")
+    assert invalid.startswith("INVALID: ")
+    assert "; " in caution
+    assert "; " in invalid
+
+
+def test_the_digest_tells_each_kind_once_with_the_worst_of_it():
+    runs = [
+        simulated.run("inline", environment={"full_collections": 1}),
+        simulated.run("thread", environment={"full_collections": 3, "spare_cpu": [0.5]}),
+        simulated.run("thread", environment={"full_collections": 2, "spare_cpu": [0.4]}),
+        simulated.run("thread-pool"),
+    ]
+    spare, garbage = sorted(quality.digest(runs), key=lambda line: "garbage" in line)
+    assert "3 full garbage collections" in garbage
+    assert garbage.endswith("(3 of 4 runs: inline, thread)")
+    assert "40%" in spare
+    assert spare.endswith("(2 of 4 runs: thread)")
+
+
+def test_the_digest_counts_strategies_where_they_are_many():
+    runs = [simulated.run(name, environment={"full_collections": 1}) for name in "abcd"]
+    assert quality.digest(runs)[0].endswith("(4 of 4 runs: 4 strategies)")
+
+
+def test_the_digest_prefers_an_invalid_note():
+    runs = [simulated.run(own_ms=np.full(10, 100.0), late_ms=late) for late in (30, 20)]
+    (line,) = quality.digest(runs)
+    assert line.startswith("INVALID: ")
+    assert "30.0 ms late" in line
+
+
+def test_good_runs_have_an_empty_digest():
+    assert quality.digest([simulated.run(), simulated.run("thread")]) == ()
+    assert quality.digest([]) == ()
