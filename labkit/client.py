@@ -12,6 +12,7 @@ import pickle
 import subprocess
 import sys
 import tempfile
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, Self
 
@@ -50,7 +51,9 @@ class ClientProcess:
         """Start the process, unless it runs."""
         if self._process is not None and self._process.poll() is None:
             return
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process) a pipe that nobody reads would stop the process when it is full
+        self.kill()  # what is left of one that died
+        # A file: a pipe that nobody reads would stop the process when it is full.
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process)
         self._process = subprocess.Popen(
             [sys.executable, "-c", "from labkit.client import _serve; _serve()"],
             stdin=subprocess.PIPE,
@@ -212,32 +215,45 @@ def shared() -> ClientProcess:
 
 
 def _carry_out(generator: Generator, name: str, args: tuple[Any, ...]) -> Any:
-    if name == "spin":
-        return spin(*args)
-    return getattr(generator, name)(*args)
+    try:
+        return spin(*args) if name == "spin" else getattr(generator, name)(*args)
+    except LabError:
+        raise
+    except Exception as error:
+        raise ClientError(f"the client failed ({type(error).__name__}: {error})") from error
 
 
 def _serve() -> None:
     """The process: one order after the other, until its standard input closes."""
     import os
+    import queue
     import signal
+    import traceback
 
     # Ctrl-C goes to the whole group of processes; what to do about it is the parent's to decide.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    orders = sys.stdin.buffer
+    orders: queue.SimpleQueue[tuple[str, tuple[Any, ...]]] = queue.SimpleQueue()
+
+    def read() -> None:
+        # Beside the work, so that the parent's end is seen in the middle of a firing too.
+        try:
+            while True:
+                orders.put(pickle.load(sys.stdin.buffer))
+        except EOFError:
+            os._exit(0)
+        except Exception:  # noqa: BLE001 (its last words, which the parent reads)
+            traceback.print_exc()
+            os._exit(1)
+
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever prints must not end up between the answers
     generator = Generator()
+    threading.Thread(target=read, daemon=True).start()
     while True:
-        try:
-            name, args = pickle.load(orders)
-        except EOFError:
-            return
+        name, args = orders.get()
         try:
             answer = _carry_out(generator, name, args)
         except LabError as error:
             answer = error
-        except Exception as error:  # noqa: BLE001 (told to the parent, which raises it)
-            answer = ClientError(f"the client failed ({type(error).__name__}: {error})")
         pickle.dump(answer, answers)
         answers.flush()

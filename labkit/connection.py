@@ -41,6 +41,8 @@ class Connection(WSListener):
         text = frame.get_payload_as_bytes()
         if text == packets.HEARTBEAT:
             transport.send(WSMsgType.TEXT, packets.HEARTBEAT_ANSWER)
+        elif self.ready.done() and text.startswith(packets.GOODBYE):
+            transport.disconnect()  # as a Socket.IO client does when the server disconnects it
         elif self.ready.done():
             self.frames.append((at_ns, text))
         elif text.startswith(b"0"):
@@ -69,16 +71,20 @@ async def connect_all(url: str, count: int, timeout_s: float) -> list[Connection
         ConnectFailed: nothing answers there, it is no Socket.IO server, or it refuses.
     """
     address = url.replace("http", "ws", 1).rstrip("/") + "/socket.io/?EIO=4&transport=websocket"
-    connections: list[Connection] = []
+    # A handshake ends by picows' own timer: it closes the socket, which a cancellation would not.
+    openings = [
+        asyncio.ensure_future(ws_connect(Connection, address, websocket_handshake_timeout=0.9 * timeout_s))
+        for _ in range(count)
+    ]
     try:
         async with asyncio.timeout(timeout_s):
-            for opening in asyncio.as_completed([ws_connect(Connection, address) for _ in range(count)]):
-                _, connection = await opening
-                assert isinstance(connection, Connection)
-                connections.append(connection)
+            await asyncio.gather(*openings, return_exceptions=True)
+            connections = [_opened(opening.result()[1]) for opening in openings]
             await asyncio.gather(*(c.ready for c in connections))
     except BaseException as error:
-        hang_up(connections)
+        ended = [o for o in openings if o.done() and not o.cancelled() and o.exception() is None]
+        hang_up([c for o in ended if isinstance(c := o.result()[1], Connection)])
+        await asyncio.sleep(0)  # the loop stops with this order; the sockets are closed by then
         if isinstance(error, ConnectFailed) or not isinstance(error, Exception):
             raise
         if isinstance(error, TimeoutError):
@@ -90,6 +96,12 @@ async def connect_all(url: str, count: int, timeout_s: float) -> list[Connection
             "websocket transport listens there"
         ) from None
     return connections
+
+
+def _opened(listener: WSListener | None) -> Connection:
+    if not isinstance(listener, Connection):  # picows' None: closed in the middle, without an error
+        raise ConnectionError("the server closed the connection during the handshake")
+    return listener
 
 
 def hang_up(connections: list[Connection]) -> None:

@@ -28,6 +28,9 @@ GRACE_MS = 60
 #: How long nothing must have come before there is time to decode.
 QUIET_S = 0.02
 
+#: The same where several processes share a plan: answers to the others' events may still stray to this one's.
+QUIET_SHARED_S = 0.3
+
 
 @dataclass(frozen=True)
 class Job:
@@ -196,7 +199,7 @@ class Firing:
                 if self._complete():
                     break
             seen = count
-            await asyncio.sleep(QUIET_S)
+            await asyncio.sleep(QUIET_S if job.share[1] == 1 else QUIET_SHARED_S)
         await asyncio.sleep(GRACE_MS / 1000)
 
     def _complete(self) -> bool:

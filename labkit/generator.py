@@ -54,12 +54,14 @@ class Generator:
         sent = 0
         for connection in senders:
             for i, payload in enumerate(payloads):
-                # Ids below 0 have no place in the plan, so the server stamps nothing.
-                sent += connection.send(packets.event(-1 - i, payload))
+                # Ids below -1 (an answer without an id) have no place in the plan, so the server stamps nothing.
+                sent += connection.send(packets.event(-2 - i, payload))
         deadline_ns = now_ns() + round(timeout_s * NS_PER_S)
         answered = 0
         while now_ns() < deadline_ns and any(not c.closed_ns for c in senders):
-            answered = sum(len({a.event for _, frame in c.frames for a in packets.answers(frame)}) for c in senders)
+            answered = sum(
+                len({a.event for _, frame in c.frames for a in packets.answers(frame) if a.event < -1}) for c in senders
+            )
             if answered >= sent:
                 break
             await asyncio.sleep(0.01)

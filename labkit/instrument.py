@@ -81,6 +81,7 @@ class Instrument:
             "handle_event": self.server._handle_event,
             "handle_event_internal": self.server._handle_event_internal,
             "emit": self.server.manager.emit,
+            "websocket": self.server.eio._async["websocket"],
         }
         self.server._handle_event = self._handle_event
         self.server._handle_event_internal = self._handle_event_internal
@@ -92,9 +93,11 @@ class Instrument:
     def detach(self) -> None:
         """Take the hooks off again; connections that are open keep their stamping inbox."""
         self.record(None)
-        for name in ("_handle_event", "_handle_event_internal"):
-            self.server.__dict__.pop(name, None)
-        self.server.manager.__dict__.pop("emit", None)
+        self.server._handle_event = self._originals["handle_event"]
+        self.server._handle_event_internal = self._originals["handle_event_internal"]
+        self.server.manager.emit = self._originals["emit"]
+        eio = self.server.eio
+        eio._async = {**eio._async, "websocket": self._originals["websocket"]}
 
     def _stamped_websocket(self) -> Callable[..., Any]:
         instrument = self

@@ -45,7 +45,7 @@ def acknowledged(frame: bytes) -> int:
         return -1
     try:
         number = socketio.packet.Packet(encoded_packet=frame[1:].decode()).id
-    except (ValueError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         return -1
     return -1 if number is None else int(number)
 
@@ -77,7 +77,7 @@ def answers(frame: bytes) -> list[Answer]:
         return []
     try:
         name, *arguments = socketio.packet.Packet(encoded_packet=frame[1:].decode()).data
-    except (ValueError, TypeError, UnicodeDecodeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         return [Answer(-1, GARBLED, message=f"not a Socket.IO packet ({error}): {frame[:60]!r}")]
     if name != RESPONSE:
         return []
@@ -90,8 +90,8 @@ def _answer(item: Any) -> Answer:
     if type(number) is not int:
         return Answer(-1, GARBLED, message=f"an answer without an id: {str(item)[:60]}")
     stamps = {key: item.get(key, 0) for key in ("start_ns", "end_ns", "cpu_ns")}
-    if any(type(value) is not int for value in stamps.values()):
-        return Answer(number, GARBLED, message="an answer whose stamps are no integers")
+    if any(type(value) is not int or not 0 <= value < 2**63 for value in stamps.values()):
+        return Answer(number, GARBLED, message="an answer whose stamps are no integers of 64 bits")
     if "result" in item:
         return Answer(number, ANSWERED, item["result"], **stamps)
     if "error" in item:

@@ -99,20 +99,25 @@ class Server:
         if self._wsgi is not None:
             raise ServerError("this server runs already: stop it first, or make another")
         listening = _listen(self.host, self.port)
+        self._threads = _Threads(self.log)
+        self._stopping = threading.Event()
         try:
             self._start(listening)
         except BaseException:
+            self._stopping.set()  # what `register` began before it raised ends too
+            self._threads.join(clock.now_ns() + clock.NS_PER_S)
             listening.close()
             raise
 
     def _start(self, listening: socket.socket) -> None:
         # All of it new at each start: engine.io's service task never starts a second time.
-        self._threads = _Threads(self.log)
-        self._stopping = threading.Event()
         self._close: Callable[[], object] | None = None
         logger = _list_logger(self.log)
         app = Flask("labkit")
-        self.socketio = SocketIO(app, async_mode="threading", logger=logger, engineio_logger=logger, **self.options)
+        try:
+            self.socketio = SocketIO(app, async_mode="threading", logger=logger, engineio_logger=logger, **self.options)
+        except Exception as error:
+            raise ServerError(f"SocketIO(...) does not take these options ({error}): change them") from error
         eio = self.socketio.server.eio
         # The driver's table is shared by all servers of the process, so this one gets a copy.
         eio._async = {**eio._async, "thread": self._threads.make, "websocket": self._websocket}
@@ -239,14 +244,21 @@ class _Threads:
 
     def join(self, deadline_ns: int) -> list[str]:
         """Wait for all; the names of those that are still at work at the deadline."""
-        for thread in list(self.started):
-            _join(thread, deadline_ns)
-        return [thread.name for thread in list(self.started) if thread.is_alive()]
+        while others := self.started - {threading.current_thread()}:
+            if clock.now_ns() >= deadline_ns:
+                return [thread.name for thread in others]
+            for thread in others:
+                _join(thread, deadline_ns)
+        return []
 
 
 def _join(thread: threading.Thread, deadline_ns: int) -> None:
-    if thread is not threading.current_thread():
+    if thread is threading.current_thread():
+        return
+    try:
         thread.join(max(0.0, (deadline_ns - clock.now_ns()) / clock.NS_PER_S))
+    except RuntimeError:
+        clock.sleep(0.001)  # listed, and about to be started
 
 
 class _Thread(threading.Thread):

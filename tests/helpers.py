@@ -1,6 +1,7 @@
 """What several test modules share: leak checks, a server around a `register` function, clients made by hand."""
 
 import contextlib
+import functools
 import socket
 import struct
 import threading
@@ -63,6 +64,32 @@ def no_thread_dies():
     finally:
         threading.excepthook = before
     assert died == []
+
+
+def ends_within(seconds):
+    """A test that fails where it would otherwise wait for ever."""
+
+    def decorate(test):
+        @functools.wraps(test)
+        def run(*args, **kwargs):
+            outcome = []
+
+            def work():
+                try:
+                    outcome.append(test(*args, **kwargs))
+                except BaseException as error:  # noqa: BLE001 (raised again below)
+                    outcome.append(error)
+
+            thread = threading.Thread(target=work, daemon=True)
+            thread.start()
+            thread.join(seconds)
+            assert outcome, f"still at work after {seconds} s"
+            if isinstance(outcome[0], BaseException):
+                raise outcome[0]
+
+        return run
+
+    return decorate
 
 
 def echo(data):

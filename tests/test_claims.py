@@ -260,6 +260,13 @@ def test_an_unknown_claim_is_refused_and_the_known_ones_are_named():
     assert "'no-such-claim'" in str(refused.value)
 
 
+def test_a_judge_that_misses_a_strategy_ends_in_a_sentence(monkeypatch):
+    asks = dataclasses.replace(CLAIMS["one-alone"], judge=lambda result: result["mine"].goodput)
+    monkeypatch.setitem(CLAIMS, "one-alone", asks)
+    verdict = claim("one-alone", computing({"inline": {}}))
+    assert (verdict.status, "'mine' was not measured" in verdict.why) == (NOT_TESTABLE, True)
+
+
 @every_claim
 def test_where_nothing_was_measured_nothing_holds(slug):
     assert claim(slug, Comparison(())).status == NOT_TESTABLE

@@ -24,6 +24,7 @@ from labkit.errors import ClientError, ConnectFailed, LabError
 from labkit.packets import ANSWERED, FAILED, GARBLED, SHED, SUPERSEDED, WRONG
 from tests.helpers import (
     echo,
+    ends_within,
     make_job,
     make_server,
     no_thread_dies,
@@ -420,26 +421,20 @@ def test_pings_without_acknowledgement_are_waited_for_until_the_time_limit(clien
     assert fired.end_ns >= fired.start_ns + job.timeout_ns
 
 
+@ends_within(5)
 def test_a_send_that_fails_ends_the_firing(server, monkeypatch):
     """Whatever the websocket's library raises: an error in time, never a wait for ever."""
-    fired = []
 
     def fail(connection, frame):
         raise RuntimeError("not today")
 
-    def fire_at(url):
-        with ClientThread() as client:
-            client.open(url, 1)
-            monkeypatch.setattr(Connection, "send", fail)
+    running = server()
+    with ClientThread() as client:
+        client.open(running.url, 1)
+        with monkeypatch.context() as patch:
+            patch.setattr(Connection, "send", fail)
             with pytest.raises(ClientError, match="not today"):
                 client.fire(make_job(2, timeout_ms=100))
-            monkeypatch.undo()
-            fired.append(True)
-
-    thread = threading.Thread(target=fire_at, args=(server().url,), daemon=True)
-    thread.start()
-    thread.join(3)
-    assert fired == [True]
 
 
 def test_a_server_that_stops_in_the_middle_ends_the_firing(client, server):
@@ -770,6 +765,7 @@ def test_what_the_process_prints_cannot_get_between_its_answers(process):
 # The same on a thread
 
 
+@ends_within(5)
 def test_the_thread_does_the_same_and_leaves_nothing_behind(capfd):
     with nothing_left_behind(), make_server() as running:
         with ClientThread() as client:
@@ -785,6 +781,7 @@ def test_the_thread_does_the_same_and_leaves_nothing_behind(capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@ends_within(5)
 def test_the_thread_raises_in_its_caller():
     with ClientThread() as client, pytest.raises(ConnectFailed):
         client.open(f"http://127.0.0.1:{free_port()}", 1, timeout_s=0.5)
@@ -793,11 +790,13 @@ def test_the_thread_raises_in_its_caller():
 @pytest.mark.parametrize("order", [("fire", make_job(1)), ("spin", "fast")], ids=["fire", "spin"])
 def test_the_thread_raises_the_same_kind_of_error_as_the_process(process, order):
     name, argument = order
-    for client in (process, ClientThread()):
-        with pytest.raises(ClientError):
-            getattr(client, name)(argument)
+    with ClientThread() as thread:
+        for client in (process, thread):
+            with pytest.raises(ClientError):
+                getattr(client, name)(argument)
 
 
+@ends_within(5)
 def test_the_thread_works_within_a_running_event_loop(server):
     """As in a notebook."""
     import asyncio
@@ -812,6 +811,7 @@ def test_the_thread_works_within_a_running_event_loop(server):
     assert len(asyncio.run(cell()).delivery_ns) == 2
 
 
+@ends_within(5)
 def test_a_closed_thread_can_be_opened_again(server):
     running = server()
     client = ClientThread()

@@ -137,16 +137,18 @@ def right_ends(figure):
 
 @every_figure
 def test_a_figure_leaves_the_readers_settings_alone(name):
-    before = dict(mpl.rcParams)
-    FIGURES[name](CASES["two strategies"]())
-    assert dict(mpl.rcParams) == before
+    with mpl.rc_context({"font.size": 7.25, "axes.grid": False}):
+        before = dict(mpl.rcParams)
+        FIGURES[name](CASES["two strategies"]())
+        assert dict(mpl.rcParams) == before
 
 
 def test_a_refused_figure_leaves_the_readers_settings_alone():
-    before = dict(mpl.rcParams)
-    with pytest.raises(UsageError):
-        plots.distribution(CASES["one strategy"](), of="nonsense")
-    assert dict(mpl.rcParams) == before
+    with mpl.rc_context({"font.size": 7.25, "axes.grid": False}):
+        before = dict(mpl.rcParams)
+        with pytest.raises(UsageError):
+            plots.distribution(CASES["one strategy"](), of="nonsense")
+        assert dict(mpl.rcParams) == before
 
 
 @every_figure
