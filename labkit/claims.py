@@ -76,7 +76,10 @@ def claim(slug: str, result: Comparison | Run) -> Verdict:
         raise UsageError(f"there is no claim {slug!r}: there are {', '.join(CLAIMS)}")
     chosen = CLAIMS[slug]
     try:
-        headroom = chosen.judge(Comparison((result,)) if isinstance(result, Run) else result)
+        comparison = Comparison((result,)) if isinstance(result, Run) else result
+        if not comparison.runs:
+            raise judges.Untestable("needs at least one run")
+        headroom = chosen.judge(comparison)
     except (judges.Untestable, UsageError) as reason:
         return Verdict(chosen, NOT_TESTABLE, why=str(reason))
     if math.isnan(headroom):

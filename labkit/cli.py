@@ -31,6 +31,9 @@ class _Commands(click.Group):
         except errors.LabError as error:
             click.echo(f"labkit: {error}", err=True)
             ctx.exit(INVALID)
+        except KeyboardInterrupt:
+            click.echo("labkit: interrupted before the first run was measured, so nothing was kept", err=True)
+            ctx.exit(INTERRUPTED)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -91,6 +94,8 @@ def compare(
     """
     from labkit import workloads
 
+    if repeats < 1:
+        raise errors.UsageError(f"--repeats must be 1 or more, not {repeats}")
     if poisson and rate is None:
         raise errors.UsageError("--poisson needs --rate: give the mean events per second")
     if rate is not None and (burst is not None or every is not None):
@@ -107,7 +112,10 @@ def compare(
 def _bursts(events: int | None, burst: int | None, every: float | None, connections: int, seed: int) -> "Schedule":
     from labkit import schedules
 
-    burst = burst or events or 10
+    if burst is None:
+        burst = 10 if events is None else events
+    if burst < 1:
+        return schedules.burst(burst)  # which says what is wrong with it
     times, rest = divmod(burst if events is None else events, burst)
     if rest or times < 1:
         raise errors.UsageError(f"{events} events are not a whole number of bursts of {burst}: change one of them")
@@ -198,8 +206,7 @@ class _Comparing:
             yield
         except KeyboardInterrupt:
             if self.result is None:
-                self.console.print("Interrupted before the first run was measured: nothing was kept.")
-                sys.exit(INTERRUPTED)
+                raise
             self._finish(f"interrupted after {len(self.result.runs)} runs, which are kept", INTERRUPTED)
         except errors.LabError as error:
             if self.result is None:
@@ -244,7 +251,11 @@ class _Comparing:
 @click.argument("name")
 @click.option("--exhibit", is_flag=True, help="The strategy alone, without an app around it.")
 def show(name: str, exhibit: bool) -> None:
-    """Print a strategy as a complete Flask-SocketIO app: labkit show process-pool > app.py"""
+    """Print a strategy as a complete Flask-SocketIO app.
+
+    \b
+    labkit show process-pool > app.py
+    """
     from labkit import strategies
 
     click.echo(strategies.show(name) if exhibit else strategies.runnable(name))

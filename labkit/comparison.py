@@ -143,6 +143,8 @@ class Comparison:
 
 def unused(folder: str | os.PathLike[str]) -> Path:
     """The folder, if it holds no runs: two comparisons in one folder would be taken for one."""
+    if Path(folder).exists() and not Path(folder).is_dir():
+        raise UsageError(f"{folder} is a file: name a folder")
     if any(Path(folder).glob("run-*.json")):
         raise UsageError(f"{folder} holds the runs of an earlier comparison: name another folder")
     return Path(folder)

@@ -27,21 +27,53 @@ def headline(result: Comparison) -> str:
     if "inline" in names and thread is not None:
         a, b = result["inline"], result[thread]
         blocking = ratio(b.handler_blocking.p50_ms, a.handler_blocking.p50_ms)
-        own = ratio(b.own.p50_ms, a.own.p50_ms)
         if blocking >= SAME:
-            answered = "Nobody is answered sooner." if own < SAME else f"Its caller is answered {times(own)} sooner."
-            sentences.append(f"{thread} returns {times(blocking)} sooner. {answered}")
-    quiet = min(names, key=lambda name: result[name].bystander.p50_ms)
-    loud = max(names, key=lambda name: result[name].bystander.p50_ms)
-    quiet_ms, loud_ms = result[quiet].bystander.p50_ms, result[loud].bystander.p50_ms
-    if ratio(quiet_ms, loud_ms) >= 2:
-        sentences.append(f"Neighbours wait {about(loud_ms)} ms under {loud}, {about(quiet_ms)} ms under {quiet}.")
+            sentences.append(
+                f"{thread} returns {times(blocking)} sooner. {_answered(a.own.p50_ms, b.own.p50_ms)}".strip()
+            )
+    elif extremes := _extremes({name: result[name].own.p50_ms for name in names}):
+        sentences.append(f"Callers wait {extremes}.")
+    if extremes := _extremes({name: result[name].bystander.p50_ms for name in names}):
+        sentences.append(f"Neighbours wait {extremes}.")
     return "\n".join(sentences) or "No strategy makes a difference that can be told from noise."
+
+
+def _answered(a_ms: float, b_ms: float) -> str:
+    """Whether B's caller has its answer sooner than A's; nothing where B never answered or nobody looked."""
+    if math.isnan(a_ms) or not math.isfinite(b_ms):
+        return ""
+    if math.isinf(a_ms):
+        return "Its caller is answered, inline's is not."
+    own = ratio(b_ms, a_ms)
+    return f"Its caller is answered {times(own)} sooner." if own >= SAME else "Nobody is answered sooner."
+
+
+def _extremes(waits_ms: dict[str, float]) -> str:
+    """The longest and the shortest wait, where one is at least twice the other; nothing otherwise."""
+    known = {name: ms for name, ms in waits_ms.items() if not math.isnan(ms)}
+    if len(known) < 2:
+        return ""
+    longest, shortest = max(known, key=lambda n: known[n]), min(known, key=lambda n: known[n])
+    if not known[longest] >= 2 * known[shortest] > 0 or math.isinf(known[shortest]):
+        return ""
+    return f"{about(known[longest])} under {longest}, {about(known[shortest])} under {shortest}"
 
 
 def about(value_ms: float) -> str:
     """Milliseconds with as many digits as two noisy cores deserve."""
-    return f"{value_ms:.0f}" if value_ms >= 10 else f"{value_ms:.1f}"
+    if not math.isfinite(value_ms):
+        return "for ever" if math.isinf(value_ms) else "an unknown time"
+    return f"{value_ms:.0f} ms" if value_ms >= 10 else f"{value_ms:.1f} ms"
+
+
+def fastest(what: str, medians_ms: dict[str, float]) -> str:
+    """Who is fastest and who is slowest, where that can be told."""
+    known = {name: ms for name, ms in medians_ms.items() if not math.isnan(ms)}
+    if len(known) > 1:
+        best, worst = min(known, key=lambda n: known[n]), max(known, key=lambda n: known[n])
+        if known[best] > 0 and known[worst] >= SAME * known[best] and math.isfinite(known[best]):
+            return f"{what}: {best} is fastest, {worst} slowest at the median"
+    return f"{what} by percentile"
 
 
 def waterfall_title(run: Run) -> str:

@@ -5,9 +5,12 @@
 
 import math
 
+import numpy as np
+
 from labkit import environment
 from labkit.comparison import Comparison
 from labkit.metrics import Summary
+from labkit.records import NEVER
 
 #: Connections that send no event of the plan: the bystander and the listener.
 EXTRA_CONNECTIONS = 2
@@ -44,31 +47,35 @@ def _burst(result: Comparison) -> int:
 
 
 def _service_ms(result: Comparison) -> float:
-    return float(result.runs[0].events["service"].mean()) / 1e6
+    return float(np.mean([run.events["service"].mean() for run in result.runs])) / 1e6
+
+
+def _cpu_share(result: Comparison) -> float:
+    """CPU time of the work over its time alone; of all runs, since one of them may have lost everything."""
+    cpu = np.concatenate([run.events["work_cpu"] for run in result.runs])
+    cpu = cpu[cpu != NEVER]
+    if len(cpu) == 0:
+        raise Untestable("needs answers: there is none to tell what kind of work it was")
+    return _ratio(float(cpu.mean()) / 1e6, _service_ms(result))
 
 
 def _computes(result: Comparison) -> None:
     """The claim is about work that holds the GIL, on an interpreter that has one."""
     if not environment.gil():
         raise Untestable("needs an interpreter with a GIL")
-    run = result.runs[0]
-    cpu = run.events["work_cpu"].astype(float)
-    cpu = cpu[cpu > 0]
-    if len(cpu) == 0 or cpu.mean() / 1e6 < 0.5 * _service_ms(result):
+    if _cpu_share(result) < 0.5:
         raise Untestable("needs work that computes, not work that waits")
 
 
 def _waits(result: Comparison) -> None:
-    run = result.runs[0]
-    cpu = run.events["work_cpu"].astype(float)
-    if cpu.max() / 1e6 > 0.2 * _service_ms(result):
+    if _cpu_share(result) > 0.2:
         raise Untestable("needs work that waits, not work that computes")
 
 
 def alone(result: Comparison) -> float:
     if len(result.runs[0].plan) != 1:
         raise Untestable("needs a plan of one event")
-    return 1.5 * _service_ms(result) / result.summaries[0].own.p50_ms
+    return _ratio(1.5 * _service_ms(result), result.summaries[0].own.p50_ms)
 
 
 def reads_on(result: Comparison) -> float:
@@ -95,8 +102,10 @@ def waiting_flips(result: Comparison) -> float:
     bound = (_burst(result) + 1) / 4
     a, serial = _one(result, "inline", serial=False), _one(result, "inline", serial=True)
     later = _ratio(serial.own.p50_ms, a.own.p50_ms) / bound
-    unnoticed = _service_ms(result) / 2 / max(a.bystander.p50_ms, serial.bystander.p50_ms)
-    return min(later, unnoticed)
+    # numpy's, since they keep NaN: what was not measured must not pass.
+    neighbours_ms = float(np.maximum(a.bystander.p50_ms, serial.bystander.p50_ms))
+    unnoticed = _ratio(_service_ms(result) / 2, neighbours_ms)
+    return float(np.minimum(later, unnoticed))
 
 
 def thread_returns(result: Comparison) -> float:

@@ -6,6 +6,7 @@ can tell apart (https://jfly.uni-koeln.de/color/); no figure depends on colour a
 
 import functools
 import math
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -18,7 +19,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 from labkit.clock import NS_PER_MS
 from labkit.comparison import Comparison
 from labkit.errors import UsageError
-from labkit.findings import SAME, about, headline, ratio, times, waterfall_title
+from labkit.findings import SAME, about, fastest, headline, ratio, times, waterfall_title
 from labkit.metrics import SAMPLES_BEYOND, Distribution
 from labkit.records import NEVER, Run
 
@@ -104,9 +105,9 @@ def overview(result: Comparison, *, title: str | None = None) -> Figure:
         _log_ms(axes, "x", minimum_decades=2, ticks=5)
         axes.set_xlabel("ms (log scale)")
         axes.grid(axis="y", visible=False)
-    panels[0].set_yticks(rows, names)
+    panels[0].set_yticks(rows, [_short(name) for name in names])
     panels[0].set_ylim(len(names) - 0.5, -0.5)
-    figure.suptitle(title or headline(result), x=0.01, ha="left", fontsize=12, fontweight="bold")
+    _headline(figure, title or headline(result))
     figure.supxlabel(
         f"{_what(result.runs[0])}. Ring: a run's median; bar: median of all; line: to the largest.",
         fontsize=8.5,
@@ -187,19 +188,20 @@ def waterfall(
     axes.set_yticks(range(0, count, max(1, count // 10)))
     axes.grid(axis="y", visible=False)
     figure.legend(loc="outside lower center", ncols=4)
-    axes.set_title(title or waterfall_title(run), fontsize=12, fontweight="bold")
+    axes.set_title(_wrapped(title or waterfall_title(run)), fontsize=12, fontweight="bold")
     return figure
 
 
 @_styled
 def distribution(result: Comparison, *, of: str = "own", title: str | None = None) -> Figure:
     """Latency by percentile, as far as the sample supports it, `of` ``own``, ``bystander`` or ``handler_blocking``."""
+    values_of = {name: _distribution_of(result, name, of) for name in result.strategies}
     figure, axes = plt.subplots(figsize=(WIDTH_IN, 3.9))
     marks = "osD^vPX*"
     palette = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK, "#8C8C00")
     best = 2.0
     for i, name in enumerate(result.strategies):
-        values = _distribution_of(result, name, of)
+        values = values_of[name]
         supported = np.arange(1, len(values) - SAMPLES_BEYOND + 1)
         if len(supported) == 0:
             continue
@@ -216,12 +218,13 @@ def distribution(result: Comparison, *, of: str = "own", title: str | None = Non
     _log_ms(axes, "y", minimum_decades=1)
     axes.set_xlabel(f"percentile (the highest that has {SAMPLES_BEYOND} samples beyond it ends the line)")
     axes.set_ylabel("ms (log scale)")
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    if axes.lines:
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    else:
+        axes.text(0.5, 0.5, f"too few samples: {SAMPLES_BEYOND} must lie beyond", ha="center", transform=axes.transAxes)
     what = {"own": "Own answers", "bystander": "A bystander's pings", "handler_blocking": "Handlers"}[of]
-    worst = max(result.strategies, key=lambda name: _distribution_of(result, name, of).p50_ms)
-    least = min(result.strategies, key=lambda name: _distribution_of(result, name, of).p50_ms)
-    finding = f"{what}: {least} is fastest" + (f", {worst} slowest at the median" if worst != least else "")
-    axes.set_title(title or finding, fontsize=12, fontweight="bold")
+    finding = fastest(what, {name: values.p50_ms for name, values in values_of.items()})
+    axes.set_title(_wrapped(title or finding), fontsize=12, fontweight="bold")
     return figure
 
 
@@ -254,10 +257,12 @@ def bystander_strip(result: Comparison | Run, *, title: str | None = None) -> Fi
         axes.set_ylabel("ping, ms")
     _log_ms(strips[0, 0], "y", minimum_decades=2)
     strips[-1, 0].set_xlabel("when the ping was due, ms since the first event (shaded: until the last answer of a run)")
-    worst = max(names, key=lambda name: result[name].bystander.p50_ms)
-    median_ms = result[worst].bystander.p50_ms
-    finding = f"Somebody who sent nothing waits {about(median_ms)} ms (median) under {worst}"
-    figure.suptitle(title or finding, x=0.01, ha="left", fontsize=12, fontweight="bold")
+    medians = {name: result[name].bystander.p50_ms for name in names if len(result[name].bystander)}
+    finding = "Nobody pinged"
+    if medians:
+        worst = max(medians, key=lambda name: medians[name])
+        finding = f"Somebody who sent nothing waits {about(medians[worst])} (median) under {worst}"
+    _headline(figure, title or finding)
     return figure
 
 
@@ -270,12 +275,17 @@ def two_by_two(computes: Comparison, waits: Comparison, *, title: str | None = N
             with work that computes and with work that waits.
         title: instead of the finding.
     """
+    names = {
+        (kind, serial): tuple(_with_setting(result, exhibit, serial) for exhibit in ("inline", "thread"))
+        for kind, result in (("computes", computes), ("waits", waits))
+        for serial in (False, True)
+    }
     figure, panels = plt.subplots(2, 2, sharex=True, sharey=True, figsize=(WIDTH_IN, 4.6))
     kinds = (("Work computes", computes), ("Work waits", waits))
     settings = (("default settings", False), ("async_handlers=False", True))
     for line, (kind, result) in zip(panels, kinds, strict=True):
         for axes, (setting, serial) in zip(line, settings, strict=True):
-            a, b = (_with_setting(result, exhibit, serial) for exhibit in ("inline", "thread"))
+            a, b = names[kind.removeprefix("Work "), serial]
             rows = ((a, "own_ms", BLUE), (b, "own_ms", BLUE), (a, "bystander_ms", RED), (b, "bystander_ms", RED))
             for row, (name, values, colour) in enumerate(rows):
                 _dots(axes, row, [Distribution.of(getattr(run, values)) for run in result.of(name)], colour)
@@ -286,18 +296,17 @@ def two_by_two(computes: Comparison, waits: Comparison, *, title: str | None = N
     _log_ms(panels[0, 0], "x", minimum_decades=2)
     for axes in panels[1]:
         axes.set_xlabel("ms (log scale)")
-    finding = "Does B, the thread, help? Only where work waits on a server that is serial."
-    helps = [_helps(waits, *(_with_setting(waits, e, True) for e in ("inline", "thread")))]
-    helps += [not _helps(computes, *(_with_setting(computes, e, s) for e in ("inline", "thread"))) for s in (0, 1)]
-    if not all(helps):
-        finding = "Does B, the thread, help? See below."
-    figure.suptitle(title or finding, x=0.01, ha="left", fontsize=12, fontweight="bold")
+    helps = {key: _helps(waits if key[0] == "waits" else computes, *pair) for key, pair in names.items()}
+    finding = "Does B, the thread, help? See below."
+    if [key for key, yes in helps.items() if yes] == [("waits", True)]:
+        finding = "Does B, the thread, help? Only where work waits on a server that is serial."
+    _headline(figure, title or finding)
     return figure
 
 
-def _with_setting(result: Comparison, exhibit: str, serial: bool | int) -> str:
+def _with_setting(result: Comparison, exhibit: str, serial: bool) -> str:
     """The strategy's name: an exhibit under default settings, or with async_handlers=False."""
-    names = {False: (exhibit,), True: (f"{exhibit}-serial", f"{exhibit}, async_handlers=False")}[bool(serial)]
+    names = {False: (exhibit,), True: (f"{exhibit}-serial", f"{exhibit}, async_handlers=False")}[serial]
     for name in names:
         if name in result.strategies:
             return name
@@ -305,15 +314,33 @@ def _with_setting(result: Comparison, exhibit: str, serial: bool | int) -> str:
 
 
 def _helps(result: Comparison, a: str, b: str) -> bool:
-    return ratio(result[b].own.p50_ms, result[a].own.p50_ms) >= SAME
+    a_ms, b_ms = result[a].own.p50_ms, result[b].own.p50_ms
+    return math.isfinite(b_ms) and (math.isinf(a_ms) or ratio(b_ms, a_ms) >= SAME)
 
 
 def _does_b_help(result: Comparison, a: str, b: str) -> str:
     own = ratio(result[b].own.p50_ms, result[a].own.p50_ms)
     harm = ratio(result[a].bystander.p50_ms, result[b].bystander.p50_ms)
-    caller = f"B answers {times(own)} sooner" if own >= SAME else "B answers nobody sooner"
+    caller = "B answers nobody sooner"
+    if _helps(result, a, b):
+        caller = "B answers, A does not" if math.isnan(own) else f"B answers {times(own)} sooner"
     # Below 10 ms nobody notices whether it is 2 or 4.
     return f"{caller}, neighbours wait {times(harm)}" if harm >= 2 and result[b].bystander.p50_ms > 10 else caller
+
+
+def _headline(figure: Figure, text: str) -> None:
+    figure.suptitle(_wrapped(text, 76), x=0.01, ha="left", fontsize=12, fontweight="bold")
+
+
+def _wrapped(text: str, width: int = 66) -> str:
+    """Lines that fit the figure's width in the size of a heading."""
+    return "\n".join(textwrap.fill(line, width) for line in text.splitlines())
+
+
+def _short(name: str) -> str:
+    """A strategy's name in two lines at most."""
+    lines = textwrap.wrap(name, 26)
+    return "\n".join(lines if len(lines) <= 2 else [lines[0], lines[1][:25] + "…"])
 
 
 def _what(run: Run) -> str:
@@ -325,6 +352,7 @@ def _log_ms(axes: Axes, which: str, minimum_decades: int, ticks: int = 12) -> No
     axis = axes.xaxis if which == "x" else axes.yaxis
     getattr(axes, f"set_{which}scale")("log")
     low, high = getattr(axes, f"get_{which}lim")()
+    low, high = max(low, 1e-3), max(high, 1e-2)  # without data, and for linear limits below 0
     low_decade, high_decade = math.floor(math.log10(low)), math.ceil(math.log10(high))
     low_decade -= max(0, minimum_decades - (high_decade - low_decade))
     getattr(axes, f"set_{which}lim")(10**low_decade, 10**high_decade)

@@ -27,14 +27,14 @@ def scope(mode: str, plan: str, work: str, service_ms: float) -> str:
 
 
 #: Where the terminal is narrower than the whole table, its columns come in two parts, each with the strategy before it.
-_WIDE = 130
 _LATENCIES, _COUNTS = (1, 2, 3, 4, 5, 6), (7, 8, 9, 10, 11, 12)
 
 
-def table(result: Comparison, width: int = _WIDE) -> RenderableType:
+def table(result: Comparison, width: int) -> RenderableType:
     """One row a strategy; what a cell means is in the legend below it."""
-    if width >= _WIDE:
-        return _table(result, range(1, len(tables.HEADERS)))
+    whole = _table(result, range(1, len(tables.HEADERS)))
+    if Console(width=10_000).measure(whole).maximum <= width:
+        return whole
     return Group(_table(result, _LATENCIES), "", _table(result, _COUNTS))
 
 
@@ -77,7 +77,7 @@ class Progress:
             self._live.update(Group(table(result, self._console.width), below), refresh=True)
         else:
             # Where nobody can redraw, a line a run: a log file and a pipe get the same news.
-            self._console.print(f"[{line}] {_line(run)}", highlight=False, markup=False)
+            self._console.print(f"[{line}] {_line(run)}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _line(run: Run) -> str:
