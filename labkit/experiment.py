@@ -20,7 +20,7 @@ from labkit.comparison import Comparison
 from labkit.errors import TooMuchMemory, UsageError
 from labkit.firing import Job
 from labkit.metrics import BOUNDS_MS
-from labkit.records import Run
+from labkit.records import NEVER, Run
 from labkit.schedules import Schedule
 from labkit.server import PING_EVENT, Server
 from labkit.stamps import Stamps
@@ -268,16 +268,33 @@ def _times(value: float) -> str:
     return f"{rounded:g} service {'time' if rounded == 1 else 'times'}"
 
 
-def predict(work: Work, plan: Schedule, *, servers: int = 1) -> Prediction:
-    """First-in first-out against processor sharing, fed with the mean service time of a calibration."""
+def predict(work: Work, plan: Schedule, *, servers: int = 1, after: Run | None = None) -> Prediction:
+    """First-in first-out against processor sharing, fed with the mean service time of a calibration.
+
+    Args:
+        work, plan: what will be measured.
+        servers: how many work at a time.
+        after: a run of the same plan: the sharing model then begins each event when that run really began its work. A
+            dispatcher that waits for the GIL itself lets late events in late, so that the processor is never shared by
+            as many as the plan would have.
+    """
     service_ms = expected_answers(work, plan).mean_service_ms
     due_s, service_s = plan.intended_ns / clock.NS_PER_S, service_ms / 1000
+    began_s = due_s if after is None else _began_s(after, len(plan))
+    shared = theory.sharing(began_s, service_s, servers)
     return Prediction(
         theory.fifo(due_s, service_s, servers).latencies_s(due_s) * 1000,
-        theory.sharing(due_s, service_s, servers).latencies_s(due_s) * 1000,
+        (shared.ends_s - due_s) * 1000,
         service_ms,
         servers,
     )
+
+
+def _began_s(run: Run, events: int) -> NDArray[np.float64]:
+    began = run.events["work_start"]
+    if len(began) != events or (began == NEVER).any():
+        raise UsageError("the run must be of the same plan, with every event worked on: leave out after=...")
+    return np.asarray(began / clock.NS_PER_S)
 
 
 @contextmanager

@@ -489,3 +489,16 @@ def test_a_prediction_reads_as_two_sentences_in_service_times():
     assert all(text in fifo for text in ("1 service time,", "10 service times", "5.5 service times"))
     assert sharing.startswith("Sharing the processor")
     assert "10 service times" in sharing
+
+
+def test_predict_fed_with_a_run_begins_each_event_when_its_work_began():
+    run = simulated.run(strategy="inline", events=4, own_ms=[100, 200, 300, 400])
+    fed = predict(io_wait(5), run.plan, after=run)
+    began_ms = (run.events["work_start"] - run.events["intended"]) / 1e6
+    assert (fed.sharing_ms >= began_ms + 4.9).all()
+    assert fed.fifo_ms == pytest.approx(predict(io_wait(5), run.plan).fifo_ms)
+
+
+def test_predict_fed_with_a_run_of_another_plan_is_refused():
+    with pytest.raises(UsageError, match="same plan"):
+        predict(io_wait(5), burst(3), after=simulated.run(events=4))
