@@ -30,6 +30,7 @@ from labkit.schedules import burst, constant
 from labkit.stamps import STAGES
 from labkit.strategies import strategy
 from labkit.workloads import call, io_wait
+from tests import simulated
 
 QUICK = io_wait(2)
 
