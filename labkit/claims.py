@@ -107,7 +107,7 @@ _ALL = (
         sentence="One event alone is answered after little more than its own work.",
         reading="connection",
         condition="one event, inline",
-        margin="own latency at most 1.5 times the calibrated service time; theory: once, plus the transport",
+        margin="all but the work takes at most a quarter of the work's time; theory: the transport alone",
         judge=judges.alone,
     ),
     Claim(
@@ -124,10 +124,11 @@ _ALL = (
         slug="neighbours-wait",
         lines=(2, 3),
         quote="A therefore causes UI lag and delayed responses.",
-        sentence="While handlers compute, somebody who sent nothing waits longer than a whole calculation takes.",
+        sentence="While handlers compute, somebody who sent nothing waits longer than half a calculation takes.",
         reading="server thread",
         condition="burst of computing work, inline, default settings",
-        margin="bystander's median at least one service time; theory: each of its steps waits a turn of the GIL",
+        margin="bystander's median at least half the work's CPU time in the same runs; "
+        "theory: each of its steps waits a turn of the GIL",
         judge=judges.neighbours_wait,
     ),
     Claim(
@@ -169,17 +170,18 @@ _ALL = (
         sentence="With default settings the thread answers nobody sooner.",
         reading="connection",
         condition="burst, inline and thread, default settings",
-        margin="own median at least 0.6 of inline's; theory: equal, since each event has a thread either way",
+        margin="own median at least 0.6 of inline's, both in CPU time of the work, so that a core that is slowed for a "
+        "while does not count; theory: equal, since each event has a thread either way",
         judge=judges.thread_no_sooner,
     ),
     Claim(
         slug="thread-spares-no-neighbour",
         lines=(5, 6),
         quote="B keeps the main thread free for the UI and other events.",
-        sentence="Behind the thread, somebody who sent nothing still waits longer than a whole calculation takes.",
+        sentence="Behind the thread, somebody who sent nothing still waits longer than half a calculation takes.",
         reading="server thread",
         condition="burst of computing work, thread, default settings",
-        margin="bystander's median at least one service time; theory: the GIL does not care who started a thread",
+        margin="bystander's median at least half the work's CPU time in the same runs; theory: the GIL is the same",
         judge=judges.thread_neighbours,
     ),
     Claim(

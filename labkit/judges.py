@@ -59,6 +59,18 @@ def _cpu_share(result: Comparison) -> float:
     return _ratio(float(cpu.mean()) / 1e6, _service_ms(result))
 
 
+def _work_cpu_ms(result: Comparison, summary: Summary) -> float:
+    """CPU time of one event's work as it was in these runs: a core that is slowed down for a while takes more of it."""
+    cpu = np.concatenate([run.events["work_cpu"] for run in result.of(summary.strategy)])
+    cpu = cpu[cpu != NEVER]
+    return float(cpu.mean()) / 1e6 if len(cpu) else math.nan
+
+
+def _in_calculations(result: Comparison, summary: Summary) -> float:
+    """A bystander's median wait, in calculations of the same runs."""
+    return _ratio(summary.bystander.p50_ms, _work_cpu_ms(result, summary))
+
+
 def _computes(result: Comparison) -> None:
     """The claim is about work that holds the GIL, on an interpreter that has one."""
     if not environment.gil():
@@ -75,7 +87,9 @@ def _waits(result: Comparison) -> None:
 def alone(result: Comparison) -> float:
     if len(result.runs[0].plan) != 1:
         raise Untestable("needs a plan of one event")
-    return _ratio(1.5 * _service_ms(result), result.summaries[0].own.p50_ms)
+    run = result.runs[0]
+    own_ms, work_ms = float(run.own_ms[0]), float(run.service_ms[0])
+    return _ratio(0.25 * work_ms, max(own_ms - work_ms, 1e-6))
 
 
 def reads_on(result: Comparison) -> float:
@@ -87,7 +101,7 @@ def reads_on(result: Comparison) -> float:
 def neighbours_wait(result: Comparison) -> float:
     _burst(result)
     _computes(result)
-    return _one(result, "inline", serial=False).bystander.p50_ms / _service_ms(result)
+    return _in_calculations(result, _one(result, "inline", serial=False)) / 0.5
 
 
 def serial_spares(result: Comparison) -> float:
@@ -117,13 +131,14 @@ def thread_returns(result: Comparison) -> float:
 def thread_no_sooner(result: Comparison) -> float:
     _burst(result)
     a, b = _one(result, "inline", serial=False), _one(result, "thread", serial=False)
-    return _ratio(b.own.p50_ms, a.own.p50_ms) / 0.6
+    slowed = _ratio(_work_cpu_ms(result, b), _work_cpu_ms(result, a)) if _cpu_share(result) > 0.5 else 1.0
+    return _ratio(b.own.p50_ms, a.own.p50_ms * slowed) / 0.6
 
 
 def thread_neighbours(result: Comparison) -> float:
     _burst(result)
     _computes(result)
-    return _one(result, "thread", serial=False).bystander.p50_ms / _service_ms(result)
+    return _in_calculations(result, _one(result, "thread", serial=False)) / 0.5
 
 
 def thread_worse_on_serial(result: Comparison) -> float:

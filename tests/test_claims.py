@@ -61,16 +61,16 @@ def handlers(first, second):
 #: A little better and a little worse than the bound; an event takes 100 ms alone, and ten come at once.
 CASES = {
     "one-alone": (
-        lambda: computing({"inline": {"own_ms": 149}}, events=1),
-        lambda: computing({"inline": {"own_ms": 151}}, events=1),
+        lambda: computing({"inline": {"own_ms": 124}}, events=1),
+        lambda: computing({"inline": {"own_ms": 126}}, events=1),
     ),
     "connection-reads-on": (
         lambda: computing({"inline": {"handler_ms": 31, "blocked_ms": 10}}),
         lambda: computing({"inline": {"handler_ms": 29, "blocked_ms": 10}}),
     ),
     "neighbours-wait": (
-        lambda: computing({"inline": {"bystander_ms": 101}}),
-        lambda: computing({"inline": {"bystander_ms": 99}}),
+        lambda: computing({"inline": {"bystander_ms": 51}}),
+        lambda: computing({"inline": {"bystander_ms": 49}}),
     ),
     "serial-spares-neighbours": (
         lambda: computing(neighbours(("inline", 251), ("inline-serial", 100))),
@@ -89,8 +89,8 @@ CASES = {
         lambda: computing(own(("inline", 100), ("thread", 59))),
     ),
     "thread-spares-no-neighbour": (
-        lambda: computing({"thread": {"bystander_ms": 101}}),
-        lambda: computing({"thread": {"bystander_ms": 99}}),
+        lambda: computing({"thread": {"bystander_ms": 51}}),
+        lambda: computing({"thread": {"bystander_ms": 49}}),
     ),
     "thread-harms-a-serial-server": (
         lambda: computing(neighbours(("inline-serial", 100), (B_SERIAL, 201))),
