@@ -83,5 +83,6 @@ def waterfall_title(run: Run) -> str:
     if math.isnan(last_ms):
         return f"{run.strategy}: no event was answered"
     if len(run) == 1:
-        return f"{run.strategy}: answered after {last_ms:.0f} ms, of which {alone_ms:.0f} ms are work"
+        # Of this very event: beside the calibration of another moment, it could be shorter than its own work.
+        return f"{run.strategy}: answered after {last_ms:.0f} ms, of which {run.service_ms[0]:.0f} ms are work"
     return f"{run.strategy}: {alone_ms:.0f} ms of work each, the last answer after {last_ms:.0f} ms"

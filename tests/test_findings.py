@@ -117,8 +117,8 @@ def test_a_waterfall_says_when_the_last_was_answered():
 
 
 def test_a_waterfall_of_one_event_says_how_much_of_it_was_work():
-    title = findings.waterfall_title(simulated.run(events=1, own_ms=104, service_ms=100))
-    assert title == "inline: answered after 104 ms, of which 100 ms are work"
+    title = findings.waterfall_title(simulated.run(events=1, own_ms=140, service_ms=100))
+    assert title == "inline: answered after 140 ms, of which 100 ms are work"
 
 
 def test_a_waterfall_without_an_answer_says_so():
