@@ -1,17 +1,19 @@
 """Several runs of several strategies, interleaved: what a table, a figure and a claim are made from."""
 
 import json
+import math
 import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from labkit import quality, tables
+from labkit import quality, stats, tables
 from labkit.errors import RecordError, UsageError
-from labkit.metrics import BOUNDS_MS, Summary, summarise
+from labkit.metrics import BOUNDS_MS, Distribution, Summary, summarise
 from labkit.records import Run, require_pandas
 from labkit.strategies import NAMES
+from labkit.text import Plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,6 +75,21 @@ class Comparison:
         if by not in ("own", "bystander", "handler_blocking", "connection_blocked"):
             raise UsageError(f"order by own, bystander, handler_blocking or connection_blocked, not by {by!r}")
         return tuple(sorted(self.strategies, key=lambda name: getattr(self[name], by).p50_ms))
+
+    def versus(self, first: str, second: str, by: str = "bystander") -> Plain:
+        """Whether two strategies differ by the medians of their runs, and by how much: a sentence.
+
+        Exact permutation test and bootstrap over runs (:mod:`labkit.stats`); four runs of each are the fewest that can
+        tell. `by` is ``own``, ``bystander`` or ``handler_blocking``.
+        """
+        if by not in ("own", "bystander", "handler_blocking"):
+            raise UsageError(f"compare by own, bystander or handler_blocking, not by {by!r}")
+        medians = [
+            [Distribution.of(getattr(run, f"{by}_ms")).p50_ms for run in self.of(name)] for name in (first, second)
+        ]
+        if any(math.isnan(ms) for runs in medians for ms in runs):
+            raise UsageError(f"{by} was not measured in every run: compare by something else")
+        return Plain(stats.compare(*medians).sentence(first, second, f"{by.replace('_', '-')} p50"))
 
     def table(self) -> "pd.DataFrame":
         """A DataFrame, one row a strategy; latencies in ms, inf where an answer never came."""

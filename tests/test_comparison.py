@@ -163,3 +163,21 @@ def test_one_damaged_run_is_refused(three, tmp_path):
     next(tmp_path.glob("run-*.json")).write_text("{}")
     with pytest.raises(RecordError):
         Comparison.load(tmp_path)
+
+
+def test_two_strategies_are_compared_by_the_medians_of_their_runs():
+    result = simulated.comparison({"inline": {"bystander_ms": 300}, "process-pool": {"bystander_ms": 2}}, repeats=4)
+    said = result.versus("inline", "process-pool")
+    assert said == "process-pool is 150.0x lower than inline at bystander p50, interval 150.0 to 150.0, 4 runs each"
+
+
+def test_three_runs_are_too_few_to_compare(three):
+    assert "too few repeats" in simulated.comparison({"inline": {}, "thread": {}}, repeats=3).versus("inline", "thread")
+
+
+def test_a_comparison_by_what_was_not_measured_is_refused():
+    silent = simulated.comparison({"inline": {}, "thread": {}}, pings=0)
+    with pytest.raises(UsageError, match="not measured"):
+        silent.versus("inline", "thread")
+    with pytest.raises(UsageError, match="compare by"):
+        silent.versus("inline", "thread", by="luck")
