@@ -91,7 +91,8 @@ def compare(
     package.module:name  a function of yours; it gets the event's number, or nothing if it takes nothing
 
     Ten events are sent at once, over one connection, to a real server that runs in this process; a bystander on a
-    connection of its own only pings. Exit code: 0 measured, 1 a run is invalid or lost events, 2 wrong usage.
+    connection of its own only pings. Exit code: 0 measured, 1 a run is invalid or lost events, 2 wrong usage. Failed
+    and wrong answers are results: they are told below the table, and count as never answered.
     """
     from labkit import workloads
 
@@ -173,10 +174,7 @@ class _Comparing:
 
         with self._interruptible():
             expected = experiment.expected_answers(self.work, self.plan)
-            scope = report.scope(self.mode, self.plan.name, self.work.name, expected.mean_service_ms)
-            self.console.print(scope, highlight=False, markup=False)
-            if not expected.checked:
-                self.console.print("Answers are not checked: the work gives different ones for the same data.")
+            # Whatever can be refused is refused here, before anything is on screen.
             runs = experiment.measurements(
                 self.chosen,
                 self.work,
@@ -186,6 +184,10 @@ class _Comparing:
                 mode=self.mode,
                 expected=expected,
             )
+            scope = report.scope(self.mode, self.plan.name, self.work.name, expected.mean_service_ms)
+            self.console.print(scope, highlight=False, markup=False)
+            if not expected.checked:
+                self.console.print("Answers are not checked: the work gives different ones for the same data.")
             with report.progress(self.console, len(self.chosen) * self.repeats) as screen:
                 for run in runs:
                     screen.update(self._keep(run), run)

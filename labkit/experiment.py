@@ -183,7 +183,7 @@ def measurements(
 ) -> Iterator[Run]:
     """The runs of a comparison one by one, for those who show or save each as it comes.
 
-    Everything that can be refused is refused before the first: names, modes, work that cannot go to another process.
+    What can be refused is refused at once, before the first: names, modes, work that cannot go to another process.
     """
     if repeats < 1:
         raise UsageError(f"repeats must be 1 or more, not {repeats}")
@@ -198,8 +198,7 @@ def measurements(
         if s.needs_pickle:
             require_picklable(work)
     settings.setdefault("expected", expected_answers(work, plan))
-    for s in interleaved(chosen, repeats, seed):
-        yield measure(s, work, plan, **settings)
+    return (measure(s, work, plan, **settings) for s in interleaved(chosen, repeats, seed))
 
 
 def compare(

@@ -47,7 +47,7 @@ class Note:
 
 def check(run: Run) -> list[Note]:
     """Every reason to doubt a run; none is the good case."""
-    return [note for note in (_unaccounted(run), _order(run), _warm_up(run), _late(run), _spare(run), _gc(run)) if note]
+    return [note for note in (check_one(run) for check_one in _CHECKS) if note]
 
 
 def is_valid(run: Run) -> bool:
@@ -75,6 +75,16 @@ def _unaccounted(run: Run) -> Note | None:
         return None
     why = f"{run.unaccounted} events have no outcome"
     return Note("unaccounted", run.unaccounted, True, why, "run it again, and report it: this is a fault of labkit")
+
+
+def _not_answered_well(run: Run) -> Note | None:
+    """Not the measurement's fault, but nobody must miss it: a strategy that is fast and wrong."""
+    bad = {name: count for name in ("failed", "wrong", "garbled") if (count := run.outcomes[name])}
+    if not bad:
+        return None
+    counts = ", ".join(f"{count} {name}" for name, count in bad.items())
+    first = next(iter(run.messages.values()), "without a message")
+    return Note("outcomes", sum(bad.values()), False, f"{counts} of {len(run)} events: {first}", "see run.messages")
 
 
 def _order(run: Run) -> Note | None:
@@ -123,3 +133,6 @@ def _gc(run: Run) -> Note | None:
         return None
     why = f"{collections} full garbage collections during the run"
     return Note("garbage", collections, False, why, "keep fewer objects in the server's process, or repeat")
+
+
+_CHECKS = (_unaccounted, _not_answered_well, _order, _warm_up, _late, _spare, _gc)

@@ -32,7 +32,7 @@ def test_a_good_run_has_no_notes():
     assert quality.is_valid(simulated.run())
 
 
-@pytest.mark.parametrize("outcome", ["timed out", "failed", "disconnected", "unsent", "shed"])
+@pytest.mark.parametrize("outcome", ["timed out", "disconnected", "unsent", "shed"])
 def test_a_bad_outcome_is_a_result_and_no_doubt(outcome):
     assert told(simulated.run(outcomes={outcome: 3})) == set()
 
@@ -144,3 +144,14 @@ def test_the_digest_prefers_an_invalid_note():
 def test_good_runs_have_an_empty_digest():
     assert quality.digest([simulated.run(), simulated.run("thread")]) == ()
     assert quality.digest([]) == ()
+
+
+def test_answers_that_failed_or_are_wrong_are_told_with_the_first_message():
+    run = simulated.run(outcomes=["answered", "failed", "wrong", "shed"])
+    (note,) = [n for n in quality.check(run) if n.kind == "outcomes"]
+    assert not note.invalid
+    assert note.why.startswith("1 failed, 1 wrong of 4 events: ")
+
+
+def test_answers_that_were_declined_are_no_reason_for_doubt():
+    assert not [n for n in quality.check(simulated.run(outcomes=["answered", "shed"])) if n.kind == "outcomes"]
