@@ -38,7 +38,36 @@ class Client(Protocol):
     def close(self) -> None: ...
 
 
-class ClientProcess:
+class _ByOrder:
+    """What a generator somewhere else does, as orders that are carried out there."""
+
+    def order(self, name: str, *args: Any) -> Any:
+        """Give an order and wait for its answer."""
+        raise NotImplementedError
+
+    def open(
+        self, url: str, senders: int, bystander: bool = True, listener: bool = True, timeout_s: float = 10
+    ) -> None:
+        """Connect everybody."""
+        self.order("open", url, senders, bystander, listener, timeout_s)
+
+    def warm(self, payloads: list[Any], timeout_s: float) -> int:
+        """Warm up; how many events were answered."""
+        answered: int = self.order("warm", payloads, timeout_s)
+        return answered
+
+    def fire(self, job: Job) -> Fired:
+        """Fire the plan."""
+        fired: Fired = self.order("fire", job)
+        return fired
+
+    def spin(self, turns: int) -> float:
+        """Compute for `turns` turns; how many ms of wall time that took."""
+        took: float = self.order("spin", turns)
+        return took
+
+
+class ClientProcess(_ByOrder):
     """A generator in a process of its own.
 
     Raises (all methods): `ClientError` where the process ended; whatever `LabError` the generator raised.
@@ -118,27 +147,6 @@ class ClientProcess:
                     pipe.close()
         self._stderr.close()
 
-    def open(
-        self, url: str, senders: int, bystander: bool = True, listener: bool = True, timeout_s: float = 10
-    ) -> None:
-        """Connect everybody."""
-        self.order("open", url, senders, bystander, listener, timeout_s)
-
-    def warm(self, payloads: list[Any], timeout_s: float) -> int:
-        """Warm up; how many events were answered."""
-        answered: int = self.order("warm", payloads, timeout_s)
-        return answered
-
-    def fire(self, job: Job) -> Fired:
-        """Fire the plan."""
-        fired: Fired = self.order("fire", job)
-        return fired
-
-    def spin(self, turns: int) -> float:
-        """Compute for `turns` turns; how many ms of wall time that took."""
-        took: float = self.order("spin", turns)
-        return took
-
     def close(self) -> None:
         """Disconnect everybody; the process goes on."""
         if self.pid is not None:
@@ -152,7 +160,7 @@ class ClientProcess:
         self.kill()
 
 
-class ClientThread:
+class ClientThread(_ByOrder):
     """The same generator on a thread of the server's own process, to show how much that falsifies. For nothing else.
 
     One thread for all orders, which is not the caller's: a notebook's main thread has an event loop already.
@@ -162,7 +170,9 @@ class ClientThread:
         self._generator: Generator | None = None
         self._thread = ThreadPoolExecutor(1, "labkit-client")
 
-    def _run(self, name: str, *args: Any) -> Any:
+    def order(self, name: str, *args: Any) -> Any:
+        """Give an order and wait for its answer."""
+
         def work() -> Any:
             if self._generator is None:
                 self._generator = Generator()
@@ -170,31 +180,10 @@ class ClientThread:
 
         return self._thread.submit(work).result()
 
-    def open(
-        self, url: str, senders: int, bystander: bool = True, listener: bool = True, timeout_s: float = 10
-    ) -> None:
-        """Connect everybody."""
-        self._run("open", url, senders, bystander, listener, timeout_s)
-
-    def warm(self, payloads: list[Any], timeout_s: float) -> int:
-        """Warm up; how many events were answered."""
-        answered: int = self._run("warm", payloads, timeout_s)
-        return answered
-
-    def fire(self, job: Job) -> Fired:
-        """Fire the plan."""
-        fired: Fired = self._run("fire", job)
-        return fired
-
-    def spin(self, turns: int) -> float:
-        """Compute for `turns` turns; how many ms of wall time that took."""
-        took: float = self._run("spin", turns)
-        return took
-
     def close(self) -> None:
         """Disconnect everybody."""
         if self._generator is not None:
-            self._run("close")
+            self.order("close")
             self._generator.loop.close()
             self._generator = None
 

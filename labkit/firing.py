@@ -120,7 +120,6 @@ class Firing:
         self.acked: dict[int, int] = {}
         self.decoded = [0] * len(self.connections)
         self.answered: set[int] = set()
-        self.done = asyncio.Event()
 
     async def run(self) -> Fired:
         job = self.job

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from labkit.clock import NS_PER_MS, NS_PER_S
+from labkit.clock import NS_PER_MS
 from labkit.errors import LabError, MissingExtra, RecordError
 from labkit.schedules import Schedule
 from labkit.stamps import SIDE_MARKS, STAGES
@@ -355,8 +355,3 @@ def require_pandas() -> Any:
     except ImportError:
         raise MissingExtra("tables need pandas: pip install 'labkit[lab]'") from None
     return pandas
-
-
-def seconds(ns: Int64) -> Float64:
-    """ns as s, for theory."""
-    return ns / NS_PER_S
