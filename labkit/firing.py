@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from labkit import packets
 from labkit.clock import NS_PER_MS, NS_PER_S, now_ns, process_cpu_ns
 from labkit.connection import Connection, Loop
-from labkit.packets import ANSWERED, WRONG, Answer
+from labkit.heard import Heard
 
 Int64 = NDArray[np.int64]
 
@@ -47,7 +47,6 @@ class Job:
         watch_pid: the process whose threads and memory are sampled; None for none.
         watch_ns: the time between two samples.
         lead_ns: from the order to the start.
-        start_ns: the start itself, on the common clock, where several processes share a plan; else None.
         share: (k, n): this process is the k-th of n, and sends what the senders k, k + n, k + 2n, ... send.
     """
 
@@ -61,7 +60,6 @@ class Job:
     watch_pid: int | None = None
     watch_ns: int = 20 * NS_PER_MS
     lead_ns: int = 100 * NS_PER_MS
-    start_ns: int | None = None
     share: tuple[int, int] = (0, 1)
 
 
@@ -102,7 +100,7 @@ class Fired:
 
 
 class Firing:
-    """One plan being fired."""
+    """One plan being fired: everything is encoded when it is made, so that :meth:`run` only has to send."""
 
     def __init__(self, loop: Loop, connections: list[Connection], bystander: int, job: Job) -> None:
         self.loop = loop
@@ -113,36 +111,34 @@ class Firing:
         #: The events that are sent from here, and the connection of this process on which each goes out; -1 elsewhere.
         self.mine = np.flatnonzero(job.connection % parts == part)
         self.local = np.where(job.connection % parts == part, job.connection // parts, -1)
+        self.frames = [packets.event(i, job.payloads[i]) for i in self.mine.tolist()]
+        self.pings = [packets.ping(i, job.ping_event) for i in range(len(job.ping_ns))]
         self.sent_ns = np.zeros(len(job.intended_ns), np.int64)
         self.ping_sent_ns = np.zeros(len(job.ping_ns), np.int64)
         self.samples: list[tuple[int, int, int, int]] = []
-        self.deliveries: list[tuple[int, int, Answer]] = []  # instant, connection, answer
-        self.acked: dict[int, int] = {}
-        self.decoded = [0] * len(self.connections)
-        self.answered: set[int] = set()
+        self.heard = Heard(self.local, job.expected, bystander, len(job.ping_ns))
 
-    async def run(self) -> Fired:
+    async def run(self, start_ns: int | None = None) -> Fired:
+        """Fire; `start_ns` is given where several processes start at one instant."""
         job = self.job
         senders = [self.connections[c] for c in self.local[self.mine].tolist()]
-        frames = [packets.event(i, job.payloads[i]) for i in self.mine.tolist()]
-        sent_ns = np.zeros(len(frames), np.int64)
-        pings = [packets.ping(i, job.ping_event) for i in range(len(job.ping_ns))]
+        sent_ns = np.zeros(len(self.frames), np.int64)
         for connection in self.connections:
             connection.frames.clear()
         collections = _collections()
         gc.collect()
         gc.freeze()
         try:
-            start_ns = job.start_ns or now_ns() + job.lead_ns
+            start_ns = start_ns or now_ns() + job.lead_ns
             cpu_ns = process_cpu_ns()
-            sending = self._send_all(start_ns, job.intended_ns[self.mine], senders, frames, sent_ns)
-            if pings:
-                bystander = [self.connections[self.bystander]] * len(pings)
-                pinging = self._send_all(start_ns, job.ping_ns, bystander, pings, self.ping_sent_ns)
+            sending = self._send_all(start_ns, job.intended_ns[self.mine], senders, self.frames, sent_ns)
+            if self.pings:
+                bystander = [self.connections[self.bystander]] * len(self.pings)
+                pinging = self._send_all(start_ns, job.ping_ns, bystander, self.pings, self.ping_sent_ns)
             watching = asyncio.ensure_future(self._watch())
-            if frames:
+            if self.frames:
                 await sending
-            if pings:
+            if self.pings:
                 await pinging
             self.sent_ns[self.mine] = sent_ns
             await self._answers(start_ns)
@@ -191,42 +187,31 @@ class Firing:
         limit_ns = start_ns + last_ns + job.timeout_ns
         seen = -1
         while now_ns() < limit_ns:
-            count = sum(len(c.frames) for c in self.connections)
+            count = len(self.heard) + sum(len(c.frames) for c in self.connections)
             if count == seen:
                 # Nothing came for a while: only now is there time to decode.
                 self._decode()
                 if self._complete():
                     break
+                count = len(self.heard)
             seen = count
             await asyncio.sleep(QUIET_S if job.share[1] == 1 else QUIET_SHARED_S)
         await asyncio.sleep(GRACE_MS / 1000)
 
     def _complete(self) -> bool:
         closed = np.array([c.closed_ns > 0 for c in self.connections])
-        waiting = self.sent_ns > 0
-        waiting[list(self.answered)] = False
+        waiting = (self.sent_ns > 0) & ~self.heard.answered
         if closed.any():
             waiting[self.mine] &= ~closed[self.local[self.mine]]
-        pings_wait = len(self.acked) < int(np.count_nonzero(self.ping_sent_ns))
+        pings_wait = bool(np.any((self.ping_sent_ns > 0) & (self.heard.acked_ns == 0)))
         if self.bystander >= 0 and closed[self.bystander]:
             pings_wait = False
         return not (bool(waiting.any()) or pings_wait)
 
     def _decode(self) -> None:
         for number, connection in enumerate(self.connections):
-            frames = connection.frames
-            for at_ns, frame in frames[self.decoded[number] :]:
-                if (ping := packets.acknowledged(frame)) >= 0:
-                    if number == self.bystander:
-                        self.acked.setdefault(ping, at_ns)
-                    continue
-                for answer in packets.answers(frame):
-                    if answer.event < -1 or answer.event >= len(self.sent_ns):
-                        continue  # of the warm-up, or of somebody else's plan
-                    self.deliveries.append((at_ns, number, answer))
-                    if answer.event >= 0 and self.local[answer.event] == number:
-                        self.answered.add(answer.event)
-            self.decoded[number] = len(frames)
+            frames, connection.frames = connection.frames, []
+            self.heard.take(number, frames)
 
     async def _watch(self) -> None:
         """Sample threads and memory of the server's process from here, where sampling does not take its GIL."""
@@ -250,46 +235,26 @@ class Firing:
             return  # gone, or not ours to look at: then there are no samples
 
     def _fired(self, start_ns: int, end_ns: int, cpu_ns: int, collections: int) -> Fired:
-        deliveries = sorted(self.deliveries, key=lambda d: d[0])
-        expected = self.job.expected
-        status = []
-        messages = {}
-        for i, (_, _, answer) in enumerate(deliveries):
-            status.append(answer.status)
-            if answer.message:
-                messages[i] = answer.message
-            if answer.status == ANSWERED and expected is not None:
-                want = expected[answer.event]
-                if want is not None and not packets.same(answer.result, want):
-                    status[-1] = WRONG
-                    messages[i] = f"answered {str(answer.result)[:80]}, expected {str(want)[:80]}"
-        acked_ns = np.zeros(len(self.ping_sent_ns), np.int64)
-        for ping, at_ns in self.acked.items():
-            if ping < len(acked_ns):
-                acked_ns[ping] = at_ns
+        heard, messages = self.heard.ordered()
         return Fired(
             start_ns=start_ns,
             end_ns=end_ns,
             sent_ns=self.sent_ns,
-            delivery_event=_column([a.event for _, _, a in deliveries]),
-            delivery_connection=_column([c for _, c, _ in deliveries]),
-            delivery_ns=_column([at for at, _, _ in deliveries]),
-            delivery_status=_column(status),
-            work_start_ns=_column([a.start_ns for _, _, a in deliveries]),
-            work_end_ns=_column([a.end_ns for _, _, a in deliveries]),
-            work_cpu_ns=_column([a.cpu_ns for _, _, a in deliveries]),
+            delivery_event=heard["event"],
+            delivery_connection=heard["connection"],
+            delivery_ns=heard["at"],
+            delivery_status=heard["status"],
+            work_start_ns=heard["work_start"],
+            work_end_ns=heard["work_end"],
+            work_cpu_ns=heard["work_cpu"],
             messages=messages,
             ping_sent_ns=self.ping_sent_ns,
-            ping_acked_ns=acked_ns,
-            closed_ns=_column([c.closed_ns for c in self.connections]),
+            ping_acked_ns=self.heard.acked_ns,
+            closed_ns=np.array([c.closed_ns for c in self.connections], np.int64),
             samples=np.array(self.samples, np.int64).reshape(-1, 4),
             cpu_ns=cpu_ns,
             collections=collections,
         )
-
-
-def _column(values: list[int]) -> Int64:
-    return np.array(values, np.int64)
 
 
 def _collections() -> int:

@@ -7,6 +7,7 @@ from typing import Any
 from labkit import packets
 from labkit.clock import NS_PER_S, now_ns
 from labkit.connection import Connection, Loop, connect_all, hang_up
+from labkit.errors import ClientError
 from labkit.firing import GRACE_MS, Fired, Firing, Job
 
 
@@ -18,6 +19,7 @@ class Generator:
     connections: list[Connection] = field(default_factory=list)
     bystander: int = -1
     loop: Loop = field(default_factory=Loop)
+    firing: Firing | None = None
 
     def open(
         self, url: str, senders: int, bystander: bool = True, listener: bool = True, timeout_s: float = 10
@@ -35,7 +37,19 @@ class Generator:
 
     def fire(self, job: Job) -> Fired:
         """Fire the plan, wait for its answers until the time limit, decode."""
-        return self.loop.run_until_complete(Firing(self.loop, self.connections, self.bystander, job).run())
+        self.prepare(job)
+        return self.start()
+
+    def prepare(self, job: Job) -> None:
+        """Encode the plan and be ready to fire it."""
+        self.firing = Firing(self.loop, self.connections, self.bystander, job)
+
+    def start(self, start_ns: int | None = None) -> Fired:
+        """Fire what was prepared; `start_ns` on the common clock where several processes start together."""
+        firing, self.firing = self.firing, None
+        if firing is None:
+            raise ClientError("nothing was prepared: give the plan first")
+        return self.loop.run_until_complete(firing.run(start_ns))
 
     def close(self) -> None:
         """Say goodbye and disconnect everybody."""

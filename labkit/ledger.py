@@ -53,32 +53,14 @@ def close(
     sent = _relative(fired.sent_ns, start_ns)
     at = fired.delivery_ns - start_ns
 
+    kind, places = _attributed(fired, plan, at, deadline)
+    answered = places >= 0
+    silent = ~answered
     outcome = np.full(count, UNACCOUNTED, np.int64)
-    kind = np.full(len(at), GARBLED_DELIVERY, np.int64)
+    outcome[answered] = fired.delivery_status[places[answered]]
     delivered = np.full(count, NEVER, np.int64)
-    first: dict[int, int] = {}  # event -> its answer's place among the deliveries
-    answered_at_all: set[int] = set()
-    for place in np.argsort(at, kind="stable").tolist():
-        event = int(fired.delivery_event[place])
-        if event < 0:
-            continue
-        if fired.delivery_connection[place] != plan.connection[event]:
-            kind[place] = STRAY
-        elif event in answered_at_all:
-            kind[place] = DUPLICATE
-        elif at[place] > deadline[event]:
-            kind[place] = LATE
-            answered_at_all.add(event)
-        else:
-            kind[place] = ANSWER
-            answered_at_all.add(event)
-            first[event] = place
-
-    for event, place in first.items():
-        outcome[event] = fired.delivery_status[place]
-        delivered[event] = at[place]
+    delivered[answered] = at[places[answered]]
     closed = _relative(fired.closed_ns, start_ns)[plan.connection]
-    silent = np.array([event not in first for event in range(count)], bool)
     waited = fired.end_ns - start_ns
     outcome[silent & (waited >= deadline)] = TIMED_OUT
     outcome[silent & (closed != NEVER) & (closed <= deadline)] = DISCONNECTED
@@ -87,9 +69,6 @@ def close(
     columns: dict[str, Int64] = {"intended": intended, "sent": sent, "delivered": delivered, "outcome": outcome}
     for name in SERVER_COLUMNS:
         columns[name] = _relative(np.array(getattr(stamps, name), np.int64), start_ns)
-    places = np.full(count, -1, np.int64)
-    for event, place in first.items():
-        places[event] = place
     for name, source in (("work_start", fired.work_start_ns), ("work_end", fired.work_end_ns)):
         columns[name] = _picked(_relative(source, start_ns), places)
     columns["work_cpu"] = _picked(np.where(fired.work_start_ns == MISSING, NEVER, fired.work_cpu_ns), places)
@@ -114,9 +93,28 @@ def close(
             "resident_bytes": fired.samples[:, 2],
             "cpu": fired.samples[:, 3],
         },
-        messages={e: fired.messages[p] for e, p in first.items() if p in fired.messages},
+        messages={e: fired.messages[p] for p in fired.messages if places[e := int(fired.delivery_event[p])] == p},
         environment=environment,
     )
+
+
+def _attributed(fired: Fired, plan: Schedule, at: Int64, deadline: Int64) -> tuple[Int64, Int64]:
+    """Of every delivery its kind, and of every event the place of its answer among the deliveries; -1 for none."""
+    kind = np.full(len(at), GARBLED_DELIVERY, np.int64)
+    order = np.argsort(at, kind="stable")
+    event = fired.delivery_event
+    known = order[event[order] >= 0]
+    own = fired.delivery_connection[known] == plan.connection[event[known]]
+    kind[known[~own]] = STRAY
+    mine = known[own]
+    kind[mine] = DUPLICATE
+    _, first = np.unique(event[mine], return_index=True)
+    heard = mine[first]  # the first delivery of each event that has one, whether or not it is in time
+    in_time = at[heard] <= deadline[event[heard]]
+    kind[heard] = np.where(in_time, ANSWER, LATE)
+    places = np.full(len(plan), -1, np.int64)
+    places[event[heard[in_time]]] = heard[in_time]
+    return kind, places
 
 
 def _relative(stamps: Int64, start_ns: int) -> Int64:
