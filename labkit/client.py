@@ -25,6 +25,9 @@ from labkit.workloads import spin
 class Client(Protocol):
     """What fires: connect, warm up, fire, close."""
 
+    @property
+    def pids(self) -> tuple[int, ...]: ...
+
     def open(
         self, url: str, senders: int, bystander: bool = True, listener: bool = True, timeout_s: float = 10
     ) -> None: ...
@@ -89,6 +92,11 @@ class ClientProcess(_ByOrder):
             stdout=subprocess.PIPE,
             stderr=self._stderr,
         )
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The process, while it runs."""
+        return () if self.pid is None else (self.pid,)
 
     @property
     def pid(self) -> int | None:
@@ -165,6 +173,9 @@ class ClientThread(_ByOrder):
 
     One thread for all orders, which is not the caller's: a notebook's main thread has an event loop already.
     """
+
+    #: No process of its own.
+    pids: tuple[int, ...] = ()
 
     def __init__(self) -> None:
         self._generator: Generator | None = None

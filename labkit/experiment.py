@@ -5,6 +5,7 @@ import os
 import random
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -313,12 +314,13 @@ def _confounders(switch_interval_s: float | None, freeze_gc: bool) -> Iterator[C
 
 def _spare_cpu(client: clients.Client) -> float | None:
     """Of the CPU that a fixed loop found alone, the share that two of them find now, one here and one in the client."""
-    if not isinstance(client, clients.ClientProcess):
+    if isinstance(client, clients.ClientThread):
         return None  # both would hold one GIL
     turns, alone_ms = calibration_turns()
-    client.send("spin", turns)
-    here_ms = spin(turns)
-    there_ms: float = client.receive()
+    with ThreadPoolExecutor(1) as beside:
+        there = beside.submit(client.spin, turns)  # it waits for an answer, and holds no GIL
+        here_ms = spin(turns)
+        there_ms = there.result()
     return round(min(1.0, alone_ms / max(here_ms, there_ms)), 3)
 
 
@@ -326,13 +328,13 @@ class _ServerCpu:
     """CPU seconds of this process and its children since now, the client left out."""
 
     def __init__(self, client: clients.Client) -> None:
-        self._client_pid = client.pid if isinstance(client, clients.ClientProcess) else None
+        self._clients = client.pids
         self._before_ns = self._now_ns()
 
     def _now_ns(self) -> int:
         total = clock.process_cpu_ns()
         for child in psutil.Process().children(recursive=True):
-            if child.pid != self._client_pid:
+            if child.pid not in self._clients:
                 try:
                     times = child.cpu_times()
                 except psutil.Error:
