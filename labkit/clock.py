@@ -6,6 +6,7 @@ Stamps taken in the server, in a worker process and in the client can therefore 
 """
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -38,6 +39,17 @@ class FakeClock:
         if ms < 0 or ns < 0:
             raise ValueError("a clock does not run backwards")
         self.time_ns += round(ms * NS_PER_MS) + ns
+
+
+def resolution_s() -> float:
+    """The step in which stamps are read."""
+    return time.get_clock_info("perf_counter").resolution
+
+
+def parting() -> Callable[[], float]:
+    """By how many seconds the wall clock and the stamps' clock have parted since: they do where a machine sleeps."""
+    wall_s, ours_ns = time.time(), now_ns()
+    return lambda: (time.time() - wall_s) - (now_ns() - ours_ns) / NS_PER_S
 
 
 def utc_stamp() -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from labkit import quality, stats, tables
 from labkit.errors import RecordError, UsageError
-from labkit.metrics import BOUNDS_MS, Distribution, Summary, summarise
+from labkit.metrics import BOUNDS_MS, TAIL_SAMPLES, Distribution, Summary, summarise
 from labkit.records import Run, require_pandas
 from labkit.strategies import NAMES
 from labkit.text import Plain
@@ -63,12 +63,23 @@ class Comparison:
     @property
     def notes(self) -> tuple[str, ...]:
         """Every reason for doubt in a line: how many runs it concerns, of which strategies, and the worst of it."""
-        return quality.digest(self.runs)
+        doubts = quality.digest((run.strategy, run.quality) for run in self.runs)
+        return (*doubts, *self._too_few_samples())
+
+    def _too_few_samples(self) -> tuple[str, ...]:
+        """Where a verdict goes by the maximum for want of samples: how many there are, and how many it takes."""
+        fewest = min((len(s.own) for s in self.summaries), default=TAIL_SAMPLES)
+        if fewest >= TAIL_SAMPLES:
+            return ()
+        return (
+            f"note: {fewest} events of a strategy support no p98, which takes {TAIL_SAMPLES}: the verdict on own "
+            "answers goes by the maximum; fire or repeat more for a p98",
+        )
 
     @property
     def is_valid(self) -> bool:
         """Whether no run is invalid."""
-        return all(quality.is_valid(run) for run in self.runs)
+        return all(run.is_valid for run in self.runs)
 
     def order(self, by: str = "own") -> tuple[str, ...]:
         """The strategies from best to worst by the median of ``own``, ``bystander`` or ``handler_blocking``."""

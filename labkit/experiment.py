@@ -21,10 +21,10 @@ from labkit.comparison import Comparison
 from labkit.errors import TooMuchMemory, UsageError
 from labkit.firing import Job
 from labkit.metrics import BOUNDS_MS
-from labkit.records import NEVER, Run
+from labkit.records import Run
 from labkit.schedules import Schedule
 from labkit.server import PING_EVENT, Server
-from labkit.stamps import Stamps
+from labkit.stamps import NEVER, Stamps
 from labkit.strategies import Register, Strategy, strategy
 from labkit.workloads import Calculation, Expected, Work, calibration_turns, expect, require_picklable, spin
 
@@ -123,6 +123,7 @@ def measure(
             if server.instrument is not None:
                 server.instrument.record(stamps)
             cpu = _ServerCpu(firing)
+            parted = clock.parting()
             fired = firing.fire(job)
             about = {
                 **environment.describe(),
@@ -141,6 +142,8 @@ def measure(
                 "ping_hz": ping_hz,
                 "window_s": window_s,
                 "duration_s": (fired.end_ns - fired.start_ns) / clock.NS_PER_S,
+                "clock_resolution_s": clock.resolution_s(),
+                "clocks_parted_s": parted(),
                 "handler_errors": [error.strip().splitlines()[-1] for error in server.errors],
             }
             if server.instrument is not None:

@@ -7,8 +7,11 @@ from typing import Any
 from labkit import packets
 from labkit.clock import NS_PER_S, now_ns
 from labkit.connection import Connection, Loop, connect_all, hang_up
-from labkit.errors import ClientError
+from labkit.errors import ClientError, UsageError
 from labkit.firing import GRACE_MS, Fired, Firing, Job
+
+#: The most sockets that one process waits for: ``select`` takes 1,024 descriptors, and some are Python's own.
+MAX_SOCKETS = 900
 
 
 @dataclass
@@ -24,11 +27,16 @@ class Generator:
     def open(
         self, url: str, senders: int, bystander: bool = True, listener: bool = True, timeout_s: float = 10
     ) -> None:
-        """Connect everybody; raises `ConnectFailed`."""
+        """Connect everybody; raises `ConnectFailed`, and `UsageError` for more than :data:`MAX_SOCKETS`."""
         self.close()
         self.senders = senders
         self.bystander = senders if bystander else -1
         count = senders + bystander + listener
+        if count > MAX_SOCKETS:
+            raise UsageError(
+                f"one client process drives {MAX_SOCKETS} sockets and {count} are asked for: give "
+                f"client=labkit.fleet.ClientFleet({-(-count // MAX_SOCKETS)})"
+            )
         self.connections = self.loop.run_until_complete(connect_all(url, count, timeout_s))
 
     def warm(self, payloads: list[Any], timeout_s: float) -> int:

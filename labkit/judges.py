@@ -10,7 +10,7 @@ import numpy as np
 from labkit import environment
 from labkit.comparison import Comparison
 from labkit.metrics import Summary
-from labkit.records import NEVER
+from labkit.stamps import NEVER
 
 #: Connections that send no event of the plan: the bystander and the listener.
 EXTRA_CONNECTIONS = 2

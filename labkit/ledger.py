@@ -14,7 +14,6 @@ from labkit.records import (
     DUPLICATE,
     GARBLED_DELIVERY,
     LATE,
-    NEVER,
     STRAY,
     TIMED_OUT,
     UNACCOUNTED,
@@ -22,7 +21,7 @@ from labkit.records import (
     Run,
 )
 from labkit.schedules import Schedule
-from labkit.stamps import MISSING, SERVER_COLUMNS, Stamps
+from labkit.stamps import MISSING, NEVER, SERVER_COLUMNS, Stamps
 
 Int64 = NDArray[np.int64]
 

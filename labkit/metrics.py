@@ -22,6 +22,9 @@ BOUNDS_MS = (200.0, 500.0)
 #: A percentile is shown where so many samples lie beyond it: p98 from 150 samples, p99.9 from 3,000.
 SAMPLES_BEYOND = 3
 
+#: How many samples a p98 takes.
+TAIL_SAMPLES = 150
+
 WORDS = ("good", "needs work", "poor")
 
 
@@ -82,6 +85,7 @@ class Summary:
     Attributes:
         strategy: its name.
         runs: how many.
+        invalid: how many of them must not be used (:mod:`labkit.quality`).
         events: scheduled, over all runs.
         own, bystander: end-to-end latency of the events, and of the pings of somebody who sent none of them.
         handler_blocking, connection_blocked: how long a handler ran, and how long its connection took nothing else.
@@ -95,6 +99,7 @@ class Summary:
 
     strategy: str
     runs: int
+    invalid: int
     events: int
     own: Distribution
     bystander: Distribution
@@ -124,6 +129,7 @@ class Summary:
         return {
             "name": self.strategy,
             "runs": self.runs,
+            "invalid": self.invalid,
             "events": self.events,
             "handler_blocking": _figures(self.handler_blocking),
             "connection_blocked": _figures(self.connection_blocked),
@@ -168,6 +174,7 @@ def summarise(runs: Sequence[Run], bounds_ms: tuple[float, float] = BOUNDS_MS) -
     return Summary(
         strategy=runs[0].strategy,
         runs=len(runs),
+        invalid=sum(not run.is_valid for run in runs),
         events=events,
         own=own,
         bystander=bystander,

@@ -21,7 +21,8 @@ from labkit.comparison import Comparison
 from labkit.errors import UsageError
 from labkit.findings import SAME, about, fastest, headline, ratio, times, waterfall_title
 from labkit.metrics import SAMPLES_BEYOND, Distribution
-from labkit.records import NEVER, Run
+from labkit.records import Run
+from labkit.stamps import NEVER
 
 if TYPE_CHECKING:
     from labkit.experiment import Prediction

@@ -12,16 +12,19 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from labkit import quality
 from labkit.clock import NS_PER_MS
 from labkit.errors import LabError, MissingExtra, RecordError
+from labkit.quality import Note
 from labkit.schedules import Schedule
-from labkit.stamps import SIDE_MARKS, STAGES
+from labkit.stamps import NEVER, SIDE_MARKS, STAGES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,9 +34,6 @@ Float64 = NDArray[np.float64]
 
 #: The layout of saved files. One that is newer than this is refused.
 SCHEMA_VERSION = 1
-
-#: No stamp.
-NEVER = int(np.iinfo(np.int64).min)
 
 #: What can become of an event; each has exactly one. The first six are those of its first answer.
 OUTCOMES = (
@@ -127,7 +127,20 @@ class Run:
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{count} {outcome}" for outcome, count in self.outcomes.items() if count)
-        return f"<Run {self.strategy}: {self.plan.name} of {self.work}; {counts or 'no events'}>"
+        mark = "" if self.is_valid else "INVALID, see run.quality: "
+        return f"<Run {mark}{self.strategy}: {self.plan.name} of {self.work}; {counts or 'no events'}>"
+
+    # --- whether it can be trusted ---
+
+    @cached_property
+    def quality(self) -> tuple[Note, ...]:
+        """Every reason to doubt it, each with what to do; empty is the good case."""
+        return tuple(quality.check(self))
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether its figures may be used."""
+        return not any(note.invalid for note in self.quality)
 
     # --- what was measured, in ms, one value an event; NaN where it cannot be told ---
 

@@ -17,8 +17,11 @@ SIDE_MARKS = ("handler_start", "handler_end", "loop_free")
 #: What the server can stamp; the client stamps the rest, and the answer carries the work's own two.
 SERVER_COLUMNS = ("read", "dispatched", "handler_start", "handler_end", "loop_free", "emitted")
 
-#: No stamp: a stage that was not reached, or that a mode cannot show.
+#: No stamp: a stage that was not reached, or that a mode cannot show. Of an instant on the clock,
 MISSING = 0
+
+#: and of one that is counted from the start of a run, where 0 is a time like any other.
+NEVER = -(2**63)
 
 
 class Stamps:

@@ -36,8 +36,9 @@ def milliseconds(value_ms: float) -> str:
 
 def row(summary: Summary) -> tuple[str, ...]:
     """The cells of one strategy, in the order of :data:`HEADERS`."""
+    invalid = f" ({summary.invalid} of {summary.runs} INVALID)" if summary.invalid else ""
     return (
-        summary.strategy,
+        summary.strategy + invalid,
         milliseconds(summary.handler_blocking.p50_ms),
         milliseconds(summary.connection_blocked.p50_ms),
         milliseconds(summary.own.p50_ms),

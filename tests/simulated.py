@@ -21,9 +21,9 @@ from labkit import records
 from labkit.comparison import Comparison
 from labkit.experiment import interleaved
 from labkit.metrics import BOUNDS_MS
-from labkit.records import NEVER, OUTCOMES, Run
+from labkit.records import OUTCOMES, Run
 from labkit.schedules import Schedule, burst
-from labkit.stamps import SIDE_MARKS, STAGES
+from labkit.stamps import NEVER, SIDE_MARKS, STAGES
 
 NUMBERS = {name: i for i, name in enumerate(OUTCOMES)} | {"unaccounted": -1}
 

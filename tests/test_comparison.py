@@ -98,11 +98,26 @@ def test_no_runs_have_a_repr():
 
 
 def test_notes_and_validity_are_those_of_the_runs(three):
-    assert (three.notes, three.is_valid) == ((), True)
-    doubtful = simulated.comparison({"inline": {}, "thread": {"outcomes": {"unaccounted": 1}}})
-    assert len(doubtful.notes) == 1
+    enough = simulated.comparison({"inline": {"events": 150}}, repeats=1)
+    assert (enough.notes, enough.is_valid) == ((), True)
+    doubtful = simulated.comparison({"inline": {}, "thread": {"events": 150, "outcomes": {"unaccounted": 1}}})
+    assert [note.partition(":")[0] for note in doubtful.notes] == ["INVALID", "note"]
     assert not doubtful.is_valid
-    assert doubtful.notes[0] in repr(doubtful)
+    assert all(note in repr(doubtful) for note in doubtful.notes)
+
+
+def test_too_few_events_for_a_p98_are_told_with_how_many_it_takes():
+    (note,) = simulated.comparison({"inline": {"events": 149}, "thread": {"events": 150}}, repeats=1).notes
+    assert "149 events of a strategy support no p98, which takes 150" in note
+
+
+def test_an_invalid_run_is_marked_in_the_table_and_in_its_own_line():
+    doubtful = simulated.comparison({"inline": {"outcomes": {"unaccounted": 1}}, "thread": {}}, repeats=2)
+    assert "inline (2 of 2 INVALID)" in repr(doubtful)
+    assert "inline (2 of 2 INVALID)" in doubtful._repr_html_()
+    assert "thread (" not in repr(doubtful)
+    assert [("INVALID" in repr(run)) for run in (doubtful.of("inline")[0], doubtful.of("thread")[0])] == [True, False]
+    assert doubtful["inline"].to_dict()["invalid"] == 2
 
 
 def test_two_comparisons_add_up(three):

@@ -25,9 +25,8 @@ from labkit.errors import (
     WorkloadError,
 )
 from labkit.experiment import compare, interleaved, measure, measurements, predict
-from labkit.records import NEVER
 from labkit.schedules import burst, constant
-from labkit.stamps import STAGES
+from labkit.stamps import NEVER, STAGES
 from labkit.strategies import strategy
 from labkit.workloads import call, io_wait
 from tests import simulated

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from labkit import ledger, packets
 from labkit.clock import FakeClock
 from labkit.firing import Fired
-from labkit.records import DELIVERIES, NEVER, OUTCOMES
+from labkit.records import DELIVERIES, OUTCOMES
 from labkit.schedules import Schedule
-from labkit.stamps import SERVER_COLUMNS, Stamps
+from labkit.stamps import NEVER, SERVER_COLUMNS, Stamps
 
 MS = 1_000_000
 START = 7_000 * MS  # the instant from which the plan's offsets count

@@ -3,13 +3,17 @@
 import numpy as np
 import pytest
 
-from labkit import quality
+from labkit import quality, schedules
 from labkit.records import Run
 from tests import simulated
 
 
 def told(run):
     return {note.kind for note in quality.check(run)}
+
+
+def digest(runs):
+    return quality.digest((run.strategy, run.quality) for run in runs)
 
 
 def note_of(kind, run):
@@ -29,7 +33,7 @@ def backwards(run, events):
 
 def test_a_good_run_has_no_notes():
     assert quality.check(simulated.run()) == []
-    assert quality.is_valid(simulated.run())
+    assert simulated.run().is_valid
 
 
 @pytest.mark.parametrize("outcome", ["timed out", "disconnected", "unsent", "shed"])
@@ -41,12 +45,12 @@ def test_unaccounted_events_make_a_run_invalid():
     run = simulated.run(outcomes={"unaccounted": 2})
     note = note_of("unaccounted", run)
     assert (note.invalid, note.badness) == (True, 2)
-    assert not quality.is_valid(run)
+    assert not run.is_valid
 
 
 def test_stages_that_run_backwards_make_a_run_invalid():
     assert told(backwards(simulated.run(), 1)) == {"order"}
-    assert not quality.is_valid(backwards(simulated.run(), 1))
+    assert not backwards(simulated.run(), 1).is_valid
 
 
 def test_a_stage_in_a_thousand_may_run_backwards():
@@ -69,7 +73,7 @@ def test_warm_up_events_without_an_answer_are_a_caution():
 def test_a_client_that_is_late_by_a_tenth_makes_a_run_invalid():
     assert told(simulated.run(own_ms=100, late_ms=11)) == {"lateness"}
     assert told(simulated.run(own_ms=100, late_ms=9)) == set()
-    assert not quality.is_valid(simulated.run(own_ms=100, late_ms=11))
+    assert not simulated.run(own_ms=100, late_ms=11).is_valid
 
 
 def test_lateness_below_a_millisecond_is_nobodys_fault():
@@ -90,14 +94,14 @@ def test_lateness_below_a_millisecond_is_nobodys_fault():
 def test_too_little_spare_cpu_before_or_after_is_a_caution(spare, kinds):
     run = simulated.run(environment={"spare_cpu": spare})
     assert told(run) == kinds
-    assert quality.is_valid(run)
+    assert run.is_valid
 
 
 @pytest.mark.parametrize(("collections", "kinds"), [(0, set()), (1, {"garbage"})])
 def test_full_collections_are_a_caution(collections, kinds):
     run = simulated.run(environment={"full_collections": collections})
     assert told(run) == kinds
-    assert quality.is_valid(run)
+    assert run.is_valid
 
 
 def test_a_run_that_says_nothing_of_its_environment_is_not_doubted():
@@ -122,7 +126,7 @@ def test_the_digest_tells_each_kind_once_with_the_worst_of_it():
         simulated.run("thread", environment={"full_collections": 2, "spare_cpu": [0.4]}),
         simulated.run("thread-pool"),
     ]
-    spare, garbage = sorted(quality.digest(runs), key=lambda line: "garbage" in line)
+    spare, garbage = sorted(digest(runs), key=lambda line: "garbage" in line)
     assert "3 full garbage collections" in garbage
     assert garbage.endswith("(3 of 4 runs: inline, thread)")
     assert "40%" in spare
@@ -131,19 +135,19 @@ def test_the_digest_tells_each_kind_once_with_the_worst_of_it():
 
 def test_the_digest_counts_strategies_where_they_are_many():
     runs = [simulated.run(name, environment={"full_collections": 1}) for name in "abcd"]
-    assert quality.digest(runs)[0].endswith("(4 of 4 runs: 4 strategies)")
+    assert digest(runs)[0].endswith("(4 of 4 runs: 4 strategies)")
 
 
 def test_the_digest_prefers_an_invalid_note():
     runs = [simulated.run(own_ms=np.full(10, 100.0), late_ms=late) for late in (30, 20)]
-    (line,) = quality.digest(runs)
+    (line,) = digest(runs)
     assert line.startswith("INVALID: ")
     assert "30.0 ms late" in line
 
 
 def test_good_runs_have_an_empty_digest():
-    assert quality.digest([simulated.run(), simulated.run("thread")]) == ()
-    assert quality.digest([]) == ()
+    assert digest([simulated.run(), simulated.run("thread")]) == ()
+    assert digest([]) == ()
 
 
 def test_answers_that_failed_or_are_wrong_are_told_with_the_first_message():
@@ -155,3 +159,44 @@ def test_answers_that_failed_or_are_wrong_are_told_with_the_first_message():
 
 def test_answers_that_were_declined_are_no_reason_for_doubt():
     assert not [n for n in quality.check(simulated.run(outcomes=["answered", "shed"])) if n.kind == "outcomes"]
+
+
+def steady(latencies_ms, **environment):
+    """A run at a steady rate whose events take so long from the actual send."""
+    events = len(latencies_ms)
+    plan = schedules.constant(100, events=events)
+    return simulated.run(own_ms=np.asarray(latencies_ms, float), plan=plan, service_ms=0.1, environment=environment)
+
+
+@pytest.mark.parametrize(("first", "kinds"), [(25.0, {"drift"}), (19.0, set())])
+def test_a_server_that_was_still_warming_up_is_a_caution(first, kinds):
+    assert told(steady([first] * 20 + [10.0] * 180)) == kinds
+
+
+def test_drift_and_growth_need_a_hundred_events_and_a_rate():
+    assert told(steady([25.0] * 9 + [10.0] * 90)) == set()
+    assert told(simulated.run(events=200, own_ms=np.linspace(10, 500, 200))) == set()  # a burst has no rate
+
+
+def test_latencies_that_grow_with_the_plan_are_a_caution_on_utilisation():
+    growing = steady(np.linspace(1, 200, 200))
+    assert told(growing) == {"utilisation"}
+    assert "lower the rate" in str(note_of("utilisation", growing))
+    assert told(steady(np.linspace(50, 60, 200))) == set()
+
+
+@pytest.mark.parametrize(("parted", "duration", "told_"), [(0.09, 1, False), (-0.2, 1, True), (0.5, 60, False)])
+def test_a_clock_that_was_set_or_slept_makes_a_run_invalid(parted, duration, told_):
+    run = simulated.run(environment={"clocks_parted_s": parted, "duration_s": duration})
+    assert (told(run), run.is_valid) == (({"clock"}, False) if told_ else (set(), True))
+
+
+def test_a_coarse_clock_makes_a_run_invalid():
+    assert not simulated.run(environment={"clock_resolution_s": 0.015}).is_valid
+    assert simulated.run(environment={"clock_resolution_s": 1e-9}).is_valid
+
+
+def test_a_run_tells_its_own_quality():
+    run = simulated.run(outcomes={"unaccounted": 2})
+    assert run.quality == tuple(quality.check(run))
+    assert [note.kind for note in run.quality] == ["unaccounted"]

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from labkit.errors import RecordError
-from labkit.records import DELIVERIES, NEVER, OUTCOMES, SCHEMA_VERSION, Run
-from labkit.stamps import SIDE_MARKS, STAGES
+from labkit.records import DELIVERIES, OUTCOMES, SCHEMA_VERSION, Run
+from labkit.stamps import NEVER, SIDE_MARKS, STAGES
 from tests import simulated
 
 PARTS = ("events", "deliveries", "pings", "samples")

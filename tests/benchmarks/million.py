@@ -1,6 +1,7 @@
 """A run of a million events: bytes an event of the record, and how long closing and summarising it takes."""
 
 import resource
+
 import numpy as np
 
 from labkit import Comparison, clock, ledger, schedules

@@ -11,8 +11,7 @@ import numpy as np
 import labkit as lab
 from labkit import connection, instrument
 from labkit.client import ClientThread
-from labkit.records import NEVER
-from labkit.stamps import STAGES
+from labkit.stamps import NEVER, STAGES
 
 NULL = lab.call(lambda: 0, payloads=[0])
 INJECTED_MS = 20
