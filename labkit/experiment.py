@@ -249,6 +249,19 @@ class Prediction:
     service_ms: float
     servers: int
 
+    def missed_ms(self, run: Run) -> dict[str, NDArray[np.float64]]:
+        """Of each model, measured minus predicted: one value an event, NaN where it was not answered.
+
+        Raises:
+            UsageError: the run is not of the plan that was predicted.
+        """
+        if len(run) != len(self.fifo_ms):
+            raise UsageError(
+                f"the run has {len(run)} events and the prediction {len(self.fifo_ms)}: give the same plan"
+            )
+        own_ms = np.where(np.isfinite(run.own_ms), run.own_ms, np.nan)
+        return {"one by one": own_ms - self.fifo_ms, "sharing": own_ms - self.sharing_ms}
+
     def __repr__(self) -> str:
         return (
             f"One after the other: {_spread(self.fifo_ms / self.service_ms)}.\n"
