@@ -14,6 +14,7 @@ from tabulate import tabulate
 
 from labkit import environment, selftest, tables
 from labkit.comparison import Comparison
+from labkit.errors import MissingExtra
 from labkit.records import Run
 from labkit.selftest import Reading
 
@@ -58,7 +59,15 @@ def _table(result: Comparison, columns: Sequence[int]) -> Table:
 def final(result: Comparison, width: int) -> RenderableType:
     """The table, its legend, and every reason for doubt."""
     notes = [Text(note, style="bold red" if "INVALID" in note else "yellow") for note in result.notes]
-    return Group(table(result, width), Text(tables.legend(result.summaries), style="dim"), *notes)
+    contrasts = [Text(line) for line in _contrasts(result)]
+    return Group(table(result, width), Text(tables.legend(result.summaries), style="dim"), *notes, *contrasts)
+
+
+def _contrasts(result: Comparison) -> tuple[str, ...]:
+    try:
+        return result.contrasts()
+    except MissingExtra as missing:
+        return (str(missing),)
 
 
 class Progress:
@@ -130,6 +139,7 @@ def as_json(result: Comparison, *, scope_line: str, figure: Path | None, folder:
         "strategies": [summary.to_dict() for summary in result.summaries],
         "valid": result.is_valid,
         "notes": list(result.notes),
+        "contrasts": list(_contrasts(result)),
         "environment": environment.describe(),
         "folder": None if folder is None else str(folder),
         "figure": None if figure is None else str(figure),
