@@ -10,13 +10,11 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
-from tabulate import tabulate
 
-from labkit import environment, selftest, tables
+from labkit import environment, tables
 from labkit.comparison import Comparison
 from labkit.errors import MissingExtra
 from labkit.records import Run
-from labkit.selftest import Reading
 
 _COLOURS = {"good": "green", "needs work": "yellow", "poor": "red"}
 
@@ -96,23 +94,6 @@ def _line(run: Run) -> str:
     return (
         f"{run.strategy}: own p50 {tables.milliseconds(summary.own.p50_ms)} ms, bystander p50 "
         f"{tables.milliseconds(summary.bystander.p50_ms)} ms, lost {summary.lost}"
-    )
-
-
-def reading(found: Reading) -> str:
-    """One case of the selftest: truth beside measurement, from the intended start and from the actual send."""
-    rows = [
-        (f"p{p:g}", f"{true:.2f}", f"{measured:.2f}", f"{measured - true:+.2f}", f"{from_send:.2f}", f"{sent:.2f}")
-        for (p, true, measured), (_, from_send, sent) in zip(
-            found.percentiles(), found.percentiles(from_send=True), strict=True
-        )
-    ]
-    headers = ("", "true", "measured", "error", "true from send", "measured from send")
-    verdict = "right" if found.is_right else "WRONG"
-    return (
-        f"{found.case}: {verdict}; {found.events_close:.1%} of {len(found.error_ms)} events within "
-        f"{selftest.CLOSE_MS:g} ms of the truth, {found.lost} lost\n"
-        f"{tabulate(rows, headers, colalign=('left', *['right'] * 5), disable_numparse=True)}\n"
     )
 
 

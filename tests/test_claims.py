@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from labkit import environment
-from labkit.claims import CLAIMS, DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, check, claim
+from labkit.claims import CLAIMS as ALL
+from labkit.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, advice, check, claim
 from labkit.comparison import Comparison
 from labkit.errors import UsageError
 from tests import simulated
@@ -18,6 +19,8 @@ NEVER = math.inf
 SERIAL = {"environment": {"server_settings": {"SocketIO(async_handlers=...)": "False"}}}
 B_SERIAL = "thread, async_handlers=False"
 
+#: Those of the advice; the others have tests of their own.
+CLAIMS = {c.slug: c for c in advice.CLAIMS}
 every_claim = pytest.mark.parametrize("slug", CLAIMS)
 
 
@@ -262,7 +265,7 @@ def test_an_unknown_claim_is_refused_and_the_known_ones_are_named():
 
 def test_a_judge_that_misses_a_strategy_ends_in_a_sentence(monkeypatch):
     asks = dataclasses.replace(CLAIMS["one-alone"], judge=lambda result: result["mine"].goodput)
-    monkeypatch.setitem(CLAIMS, "one-alone", asks)
+    monkeypatch.setitem(ALL, "one-alone", asks)
     verdict = claim("one-alone", computing({"inline": {}}))
     assert (verdict.status, "'mine' was not measured" in verdict.why) == (NOT_TESTABLE, True)
 
