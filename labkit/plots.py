@@ -184,7 +184,10 @@ def residual(run: Run, prediction: "Prediction", *, title: str | None = None) ->
 
 @styled
 def distribution(result: Comparison, *, of: str = "own", title: str | None = None) -> Figure:
-    """Latency by percentile, as far as the sample supports it, `of` ``own``, ``bystander`` or ``handler_blocking``."""
+    """Latency by percentile, as far as the sample supports it.
+
+    `of` is ``own``, ``bystander``, ``handler_blocking``, or ``lateness``: the client's own.
+    """
     values_of = {name: _distribution_of(result, name, of) for name in result.strategies}
     figure, axes = plt.subplots(figsize=(WIDTH_IN, 3.9))
     marks = "osD^vPX*"
@@ -212,17 +215,24 @@ def distribution(result: Comparison, *, of: str = "own", title: str | None = Non
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     else:
         axes.text(0.5, 0.5, f"too few samples: {SAMPLES_BEYOND} must lie beyond", ha="center", transform=axes.transAxes)
-    what = {"own": "Own answers", "bystander": "A bystander's pings", "handler_blocking": "Handlers"}[of]
+    what = _WHAT[of]
     finding = fastest(what, {name: values.p50_ms for name, values in values_of.items()})
     axes.set_title(wrapped(title or finding), fontsize=12, fontweight="bold")
     return figure
 
 
 def _distribution_of(result: Comparison, name: str, of: str) -> Distribution:
-    if of not in ("own", "bystander", "handler_blocking"):
-        raise UsageError(f"a distribution is of own, bystander or handler_blocking, not of {of!r}")
-    found: Distribution = getattr(result[name], of)
-    return found
+    if of not in _WHAT:
+        raise UsageError(f"a distribution is of {', '.join(_WHAT)}, not of {of!r}")
+    return Distribution.of(np.concatenate([getattr(run, f"{of}_ms") for run in result.of(name)]))
+
+
+_WHAT = {
+    "own": "Own answers",
+    "bystander": "A bystander's pings",
+    "handler_blocking": "Handlers",
+    "lateness": "The client's own lateness",
+}
 
 
 @styled

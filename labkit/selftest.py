@@ -49,6 +49,11 @@ class Case:
     each_event: bool = False
 
 
+def no_service(events: int) -> Float64:
+    """Every event is answered at once."""
+    return np.zeros(events)
+
+
 def _fixed(ms: float) -> Callable[[int], Float64]:
     return lambda events: np.full(events, ms)
 
@@ -60,7 +65,7 @@ def _two_point(short_ms: float, long_ms: float, share_long: float, seed: int = 0
     return draw
 
 
-STALL = Case("a 1 s stall in 10 s of 100/s", constant(100, seconds=10, connections=4), _fixed(0.0), (4.0, 5.0))
+STALL = Case("a 1 s stall in 10 s of 100/s", constant(100, seconds=10, connections=4), no_service, (4.0, 5.0))
 SERIAL = Case("30 at once, served one by one in 20 ms", burst(30), _fixed(20.0))
 CASES = (
     STALL,
