@@ -14,6 +14,7 @@
     |   +-- PortInUse         something else listens there
     +-- ClientError           the client process did not do what it was asked
     |   +-- ConnectFailed     no Socket.IO server answered there
+    +-- BrowserError          the browser ended, or did not do what it was asked
     +-- RecordError           a file that is not a run, or of a newer schema
     +-- MissingExtra          an optional package is needed and absent
 
@@ -67,6 +68,10 @@ class ClientError(LabError):
 
 class ConnectFailed(ClientError):
     """No Socket.IO server answered there."""
+
+
+class BrowserError(LabError):
+    """The browser ended, or did not do what it was asked."""
 
 
 class RecordError(LabError):
