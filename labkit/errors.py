@@ -15,6 +15,7 @@
     +-- ClientError           the client process did not do what it was asked
     |   +-- ConnectFailed     no Socket.IO server answered there
     +-- RecordError           a file that is not a run, or of a newer schema
+    +-- TraceError            a file that is not a trace of the page
     +-- MissingExtra          an optional package is needed and absent
 
 Each message is one sentence that says what to do.
@@ -71,6 +72,10 @@ class ConnectFailed(ClientError):
 
 class RecordError(LabError):
     """A file that is not a run, or of a newer schema."""
+
+
+class TraceError(LabError):
+    """A file that is not a trace of the page."""
 
 
 class MissingExtra(LabError):
