@@ -25,6 +25,7 @@ class Trace:
 
     Attributes:
         url: the page's; of its scripts' origin where the trace does not tell; empty where it tells neither.
+        pid: the renderer's process, to find it in other tools.
         duration_ms: from the first to the last event of its main thread.
         self_ms: self time by part of the pipeline: js, style, layout, pre-paint, paint, layerize, commit and other on
             the main thread, raster on all of the renderer's. Self time is that of an event without what ran within it.
@@ -43,6 +44,7 @@ class Trace:
     """
 
     url: str
+    pid: int
     duration_ms: float
     self_ms: dict[str, float]
     counts: dict[str, int]
@@ -99,6 +101,7 @@ def read(path: str | Path, *, url: str | None = None) -> Trace:
     raster_ms, rastered = _raster(own, renderer)
     return Trace(
         url=renderer.url,
+        pid=renderer.pid,
         duration_ms=max((span.end_us - origin_us for span in spans if span.parent < 0), default=0.0) / 1000,
         self_ms={part: main.self_ms.get(part, 0.0) + (raster_ms if part == "raster" else 0.0) for part in PARTS},
         counts=_ordered(main.counts, rastered),

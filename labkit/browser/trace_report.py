@@ -41,7 +41,11 @@ def text(trace: "Trace") -> str:
 
 
 def _wrapped(line: str) -> str:
-    return textwrap.fill(line, _WIDTH, subsequent_indent="    " if line.startswith(" ") else "") if line else line
+    return (
+        textwrap.fill(line, _WIDTH, subsequent_indent="    " if line.startswith(" ") else "", break_on_hyphens=False)
+        if line
+        else line
+    )
 
 
 def _parts(trace: "Trace") -> str:
