@@ -16,6 +16,7 @@
     |   +-- ConnectFailed     no Socket.IO server answered there
     +-- BrowserError          the browser ended, or did not do what it was asked
     +-- RecordError           a file that is not a run, or of a newer schema
+    +-- TraceError            a file that is not a trace of the page
     +-- MissingExtra          an optional package is needed and absent
 
 Each message is one sentence that says what to do.
@@ -76,6 +77,10 @@ class BrowserError(LabError):
 
 class RecordError(LabError):
     """A file that is not a run, or of a newer schema."""
+
+
+class TraceError(LabError):
+    """A file that is not a trace of the page."""
 
 
 class MissingExtra(LabError):
