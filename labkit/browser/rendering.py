@@ -119,13 +119,11 @@ class Timed:
 
     @property
     def staleness_ms(self) -> Float64:
-        """Of each update, from when the server sent it to when it was seen; NaN where it never was."""
-        return _between_ms(self.updates, "sent", "painted")
+        """Of each update, from when the server had it to when it was seen; NaN where it never was.
 
-    @property
-    def late_ms(self) -> Float64:
-        """Of each update, from when it was due to when it was seen: a batching server's window counts."""
-        return _between_ms(self.updates, "intended", "painted")
+        A batching server's window counts: what it holds back grows stale.
+        """
+        return _between_ms(self.updates, "sent", "painted")
 
     @property
     def click_to_ack_ms(self) -> Float64:
@@ -207,6 +205,32 @@ class Measured:
     def inp_ms(self) -> float:
         """The median of the runs' INP; NaN where none was told."""
         return _median(self.values("inp_ms"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The table's values by name, as JSON; None where one is not known."""
+        stale, click = self.pooled("staleness_ms"), self.pooled("click_to_result_ms")
+        exact, explained = self.exact, self.explained
+        told = {
+            "layouts": _median(self.values("layouts")),
+            "task_ms": _median(self.values("task_ms")),
+            "long_tasks": self.long_task_count,
+            "inp_ms": self.inp_ms,
+            "staleness_p50_ms": stale.p50_ms,
+            "staleness_p95_ms": stale.percentile(95),
+            "staleness_max_ms": stale.max_ms,
+            "click_to_result_p50_ms": click.p50_ms,
+        }
+        return {
+            "pattern": self.name,
+            "settings": dict(self.settings),
+            "exact": None if exact is None else asdict(exact),
+            "runs": len(self.runs),
+            "complete_runs": len(self.sound),
+            **{name: round(value, 3) if math.isfinite(value) else None for name, value in told.items()},
+            "lost": sum(run.lost for run in self.runs),
+            "explained": None if explained is None else {**asdict(explained), "paint_ms": explained.paint_ms},
+            "verdict": table.verdicts(self),
+        }
 
     @property
     def long_task_count(self) -> float:

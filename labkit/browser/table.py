@@ -36,7 +36,7 @@ HEADERS = (
 LEGEND = (
     "DOM ops to style recalcs: counted frame by frame (exact). Paint cost: pre-paint, paint, layerize, commit in one "
     "traced run.\nThe rest: real time, the median of the runs with the smallest and the largest; staleness in ms from "
-    "sent to painted, over all runs.\nverdict: up to 200 ms good, above 500 ms poor: INP by its definition, the p95 of "
+    "when the server had an update to its paint.\nverdict: up to 200 ms good, above 500 ms poor: INP by its definition, the p95 of "
     "staleness by the same bounds, borrowed."
 )
 
@@ -57,8 +57,13 @@ def row(each: "Measured") -> tuple[str, ...]:
         milliseconds(stale.max_ms),
         milliseconds(each.pooled("click_to_result_ms").p50_ms),
         str(sum(run.lost for run in each.runs)) if each.runs else "-",
-        f"{inp_verdict(each)}/{verdict(stale.percentile(95))}",
+        verdicts(each),
     )
+
+
+def verdicts(each: "Measured") -> str:
+    """That of INP and that of staleness: good, needs work, poor or not measured."""
+    return f"{inp_verdict(each)}/{verdict(each.pooled('staleness_ms').percentile(95))}"
 
 
 def inp_verdict(each: "Measured") -> str:

@@ -8,10 +8,9 @@ from typing import Any
 
 from playwright.async_api import CDPSession
 
-#: What DevTools' Performance panel records (front_end/panels/timeline/TimelineController.ts), without screenshots, without what invalidated which
-#: node, and without the sampling profiler: they cost more than they tell here.
+#: What DevTools' Performance panel records (front_end/panels/timeline/TimelineController.ts), without screenshots,
+#: without what invalidated which node, and without the sampling profiler: they cost more than they tell here.
 CATEGORIES = (
-    "-*",
     "blink.console",
     "blink.user_timing",
     "devtools.timeline",
@@ -28,7 +27,7 @@ class Tracing:
     """A trace of the whole browser.
 
     Args:
-        session: of the browser itself, not of a page.
+        session: of the page: a trace that is started from the browser's own names no frames, and DevTools refuses it.
     """
 
     def __init__(self, session: CDPSession) -> None:
@@ -42,7 +41,7 @@ class Tracing:
                 "transferMode": "ReturnAsStream",
                 "streamFormat": "json",
                 "streamCompression": "gzip",
-                "traceConfig": {"includedCategories": list(CATEGORIES[1:]), "excludedCategories": ["*"]},
+                "traceConfig": {"includedCategories": list(CATEGORIES), "excludedCategories": ["*"]},
             },
         )
 

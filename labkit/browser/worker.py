@@ -110,7 +110,6 @@ class Tab:
         return self
 
     async def _open(self) -> None:
-        self.root = await self.browser.new_browser_cdp_session()
         if self.job["pass"] == "exact":
             self.page = await self._controlled(self._context)
         else:
@@ -131,14 +130,14 @@ class Tab:
 
     async def _controlled(self, context: BrowserContext) -> Page:
         """A page whose frames we issue. Playwright's own new_page() cannot ask for one."""
-        contexts = (await self.root.send("Target.getTargets"))["targetInfos"]
-        before = {each["targetId"] for each in contexts}
+        root = await self.browser.new_browser_cdp_session()
+        before = {each["targetId"] for each in (await root.send("Target.getTargets"))["targetInfos"]}
         # Which browser context is Playwright's: the one of a page that it makes in it.
         probe = await context.new_page()
-        targets = (await self.root.send("Target.getTargets"))["targetInfos"]
+        targets = (await root.send("Target.getTargets"))["targetInfos"]
         own = next(each for each in targets if each["targetId"] not in before and each["type"] == "page")
         async with context.expect_page() as coming:
-            await self.root.send(
+            await root.send(
                 "Target.createTarget",
                 {
                     "url": "about:blank",
@@ -150,6 +149,7 @@ class Tab:
             )
         page = await coming.value
         await probe.close()
+        await root.detach()
         return page
 
     def _crash(self, _: Page) -> None:
@@ -234,7 +234,7 @@ async def timed(job: Job, tab: Tab) -> Result:
     at = await tab.page.evaluate(_BUTTON)
     clock_before = await tab.page.evaluate("lab.synchronise(40)")
     await asyncio.sleep(0.1)  # what preparing began has ended
-    tracing = Tracing(tab.root) if job.get("trace") else None
+    tracing = Tracing(tab.cdp) if job.get("trace") else None
     if tracing is not None:
         await tracing.start()
     before = await tab.metrics()
