@@ -1,4 +1,4 @@
-"""The command: ``labkit compare``, ``labkit show``, ``labkit list``."""
+"""The command: ``labkit compare``, ``labkit show``, ``labkit list``, ``labkit render``, ``labkit trace``."""
 
 import contextlib
 import importlib.metadata
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labkit import errors
+from labkit.browser.commands import browser, render
+from labkit.browser.trace_command import trace
 
 if TYPE_CHECKING:
     from labkit.comparison import Comparison
@@ -47,7 +49,15 @@ def main() -> None:
     labkit show process-pool               a strategy as a complete app to start from
     labkit list                            all strategies, a line each
     labkit selftest                        does labkit read what is true?
+    labkit render                          ways of updating a page, in a real browser
+    labkit browser                         which browsers there are, and what is missing
+    labkit trace recording.json            what a recording of Chrome's shows of a page
     """
+
+
+main.add_command(render)
+main.add_command(browser)
+main.add_command(trace)
 
 
 @main.command()
