@@ -19,7 +19,7 @@ from labkit.browser.feed import MAX_EVENTS, Feed
 from labkit.browser.page import Page
 from labkit.browser.patterns import NAMES, Pattern, pattern
 from labkit.browser.rendering import CLICK_STAGES, Exact, Explained, Int64, Measured, Rendering, Timed
-from labkit.errors import BrowserError, UsageError
+from labkit.errors import BrowserError, LabError, UsageError
 from labkit.records import NEVER
 from labkit.server import Server
 from labkit.stamps import Stamps
@@ -142,7 +142,7 @@ def interact(
     every_s: float | None = None,
     click_block_ms: float = 0.0,
     name: str | None = None,
-    patterns: str | Pattern = "naive",
+    by: str | Pattern = "naive",
     rate_hz: float = 0.0,
     events: int = 0,
     rows: int = 200,
@@ -162,7 +162,7 @@ def interact(
         every_s: seconds between two; by default the work and the block, and 0.2.
         click_block_ms: how long the *page* computes in its click handler: the same weight on the other side.
         name: how to call it; strategy and work where None.
-        patterns, rate_hz, events, rows, update_block_ms, throttle: a feed of updates meanwhile.
+        by, rate_hz, events, rows, update_block_ms, throttle: a feed of updates meanwhile, and how the page takes it.
         repeats: runs.
         browser, progress: as in :func:`render`.
 
@@ -184,7 +184,7 @@ def interact(
         every_s = 0.2 + ((work.ms or 100.0) + click_block_ms) / 1000
     block = f", page blocked {click_block_ms:g} ms" if click_block_ms else ""
     way = replace(
-        pattern(patterns) if isinstance(patterns, str) else patterns,
+        pattern(by) if isinstance(by, str) else by,
         name=name or f"{chosen.name}, {work.name}{block}",
     )
     steps = renderings(
@@ -206,7 +206,7 @@ def _last(steps: Iterator[Rendering]) -> Rendering:
     try:
         for step in steps:
             result = step
-    except BrowserError as error:
+    except LabError as error:
         if result is None:
             raise
         return replace(result, problems=(*result.problems, f"Incomplete: {error}."))
@@ -295,7 +295,9 @@ def _steps(
             traces.mkdir(parents=True, exist_ok=True)
             for way in ways:
                 path = traces / f"trace-{_safe(way.name)}.json.gz"
-                bench.timed(way, full, trace=path)
+                run = bench.timed(way, full, trace=path)
+                if run.problem:
+                    problems.append(f"The trace of {way.name} is incomplete: {run.problem}.")
                 explained = replace(_explain(path), trace="" if folder is None else path.name)
                 known[way.name] = replace(known[way.name], explained=explained)
                 tell(f"{way.name}: traced")

@@ -264,7 +264,9 @@ class Rendering:
     @property
     def notes(self) -> tuple[str, ...]:
         """Every reason for doubt, a sentence each."""
-        return (*self.problems, *(note for each in self.measured for note in _notes(each)))
+        few = [each.name for each in self.measured if each.runs and len(each.sound) < 3]
+        doubts = [f"Fewer than three complete runs: no range to speak of for {', '.join(few)}."] if few else []
+        return (*self.problems, *(note for each in self.measured for note in _notes(each)), *doubts)
 
     @property
     def is_valid(self) -> bool:
@@ -343,8 +345,6 @@ def _notes(each: Measured) -> Iterable[str]:
             yield f"{each.name}, run {number}: {run.lost} updates lost, {run.repeated} repeated: do not use it."
         elif run.clock_error_ms >= 1:
             yield f"{each.name}, run {number}: page and server clocks may differ by {run.clock_error_ms:.1f} ms."
-    if each.runs and len(each.sound) < 3:
-        yield f"{each.name}: {len(each.sound)} complete runs; the range says little below three."
 
 
 def _between_ms(columns: Mapping[str, Int64], start: str, end: str) -> Float64:

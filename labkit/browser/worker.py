@@ -184,7 +184,10 @@ class Tab:
             if state["errors"]:
                 return "the page threw an error"
             if clock.now_ns() > deadline_ns:
-                return f"the page was not done after {timeout_s:g} s"
+                return (
+                    f"the page was not done after {timeout_s:g} s, with {state['unpainted']} updates to paint "
+                    f"and {state['clicks'] - state['answered']} clicks to answer"
+                )
             await asyncio.sleep(0.02)
 
 
