@@ -1,7 +1,6 @@
 """Figures: each takes what was measured and returns a matplotlib Figure whose title says what it shows."""
 
 import math
-import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +29,7 @@ from labkit.style import (
     YELLOW,
     log_ms,
     message,
+    short,
     styled,
     wrapped,
 )
@@ -71,7 +71,7 @@ def overview(result: Comparison, *, title: str | None = None) -> Figure:
         log_ms(axes, "x", minimum_decades=2, ticks=5)
         axes.set_xlabel("ms (log scale)")
         axes.grid(axis="y", visible=False)
-    panels[0].set_yticks(rows, [_short(name) for name in names])
+    panels[0].set_yticks(rows, [short(name) for name in names])
     panels[0].set_ylim(len(names) - 0.5, -0.5)
     message(figure, title or headline(result))
     figure.supxlabel(
@@ -326,12 +326,6 @@ def _does_b_help(result: Comparison, a: str, b: str) -> str:
         caller = "B answers, A does not" if math.isnan(own) else f"B answers {times(own)} sooner"
     # Below 10 ms nobody notices whether it is 2 or 4.
     return f"{caller}, neighbours wait {times(harm)}" if harm >= 2 and result[b].bystander.p50_ms > 10 else caller
-
-
-def _short(name: str) -> str:
-    """A strategy's name in two lines at most."""
-    lines = textwrap.wrap(name, 26)
-    return "\n".join(lines if len(lines) <= 2 else [lines[0], lines[1][:25] + "…"])
 
 
 def _what(run: Run) -> str:

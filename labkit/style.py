@@ -103,3 +103,9 @@ def log_ms(axes: Axes, which: str, minimum_decades: int, ticks: int = 12) -> Non
     axis.set_major_locator(LogLocator(numticks=ticks))
     axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def short(name: str) -> str:
+    """A strategy's name in two lines at most."""
+    lines = textwrap.wrap(name, 26)
+    return "\n".join(lines if len(lines) <= 2 else [lines[0], lines[1][:25] + "…"])

@@ -14,22 +14,8 @@ from labkit.browser.table import inp_verdict
 from labkit.clock import NS_PER_MS
 from labkit.errors import UsageError
 from labkit.metrics import BOUNDS_MS
-from labkit.plots import (
-    BLACK,
-    BLUE,
-    GREEN,
-    ORANGE,
-    PURPLE,
-    RED,
-    SKY,
-    WIDTH_IN,
-    YELLOW,
-    _headline,
-    _log_ms,
-    _short,
-    _styled,
-)
-from labkit.records import NEVER
+from labkit.stamps import NEVER
+from labkit.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, WIDTH_IN, YELLOW, log_ms, message, short, styled
 
 #: The shortest interaction that the browser tells (Event Timing's smallest threshold).
 SHORTEST_MS = 16
@@ -57,7 +43,7 @@ CLICK_BARS = (
 )
 
 
-@_styled
+@styled
 def overview(result: Rendering, *, title: str | None = None) -> Figure:
     """The advice's table: DOM operations and reflows as counted, task time, INP and staleness as timed.
 
@@ -85,18 +71,18 @@ def overview(result: Rendering, *, title: str | None = None) -> Figure:
     for axes in panels[:2]:
         _log_counts(axes)
     panels[2].set_xlim(left=0)
-    _log_ms(panels[3], "x", minimum_decades=1, ticks=5)
+    log_ms(panels[3], "x", minimum_decades=1, ticks=5)
     panels[3].axvline(BOUNDS_MS[0], color=GREY, linewidth=1, linestyle=":")
     panels[3].plot([], [], "o", color=BLUE, markerfacecolor="white", label="INP")
     panels[3].plot([], [], "-", color=RED, linewidth=2, label="staleness")
     figure.legend(loc="outside lower right", ncols=2)
-    panels[0].set_yticks(rows, [_short(each.name) for each in result.measured])
+    panels[0].set_yticks(rows, [short(each.name) for each in result.measured])
     panels[0].set_ylim(max(1, len(result.measured)) - 0.5, -0.5)
-    _headline(figure, title or headline(result))
+    message(figure, title or headline(result))
     return figure
 
 
-@_styled
+@styled
 def frontier(result: Rendering, *, title: str | None = None) -> Figure:
     """INP against staleness, a ring a run, a filled mark a way: low and left is good, and either alone can mislead."""
     figure, axes = plt.subplots(figsize=(WIDTH_IN, 4.6))
@@ -114,17 +100,17 @@ def frontier(result: Rendering, *, title: str | None = None) -> Figure:
     for bound in BOUNDS_MS:
         axes.axvline(bound, color=GREY, linewidth=1, linestyle=":")
         axes.axhline(bound, color=GREY, linewidth=1, linestyle=":")
-    _log_ms(axes, "x", minimum_decades=2)
-    _log_ms(axes, "y", minimum_decades=2)
+    log_ms(axes, "x", minimum_decades=2)
+    log_ms(axes, "y", minimum_decades=2)
     axes.set_xlabel(f"INP, ms ({SHORTEST_MS} or less at {SHORTEST_MS}; dotted: 200 and 500)")
     axes.set_ylabel("staleness p95, ms")
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-    _headline(figure, title or _frontier_finding(result))
+    message(figure, title or _frontier_finding(result))
     return figure
 
 
-@_styled
+@styled
 def waterfall(run: Timed, *, of: str = "updates", begin: int = 0, first: int = 30, title: str | None = None) -> Figure:
     """From when it was due to when it was seen: a line an update or a click, a colour a stage.
 
@@ -167,7 +153,7 @@ def waterfall(run: Timed, *, of: str = "updates", begin: int = 0, first: int = 3
     axes.grid(axis="y", visible=False)
     if axes.get_legend_handles_labels()[0]:
         figure.legend(loc="outside lower center", ncols=3)
-    _headline(figure, title or _waterfall_finding(run, of))
+    message(figure, title or _waterfall_finding(run, of))
     return figure
 
 
@@ -230,7 +216,7 @@ def _felt_of(run: Timed) -> tuple[float, float]:
 
 def _told(each: Measured) -> str:
     about = each.settings
-    return f"{_short(each.name)}\n{about['rate_hz']:g}/s, {about['rows']} rows" if about.get("rate_hz") else each.name
+    return f"{short(each.name)}\n{about['rate_hz']:g}/s, {about['rows']} rows" if about.get("rate_hz") else each.name
 
 
 def _frontier_finding(result: Rendering) -> str:

@@ -20,9 +20,8 @@ from labkit.browser.page import Page
 from labkit.browser.patterns import NAMES, Pattern, pattern
 from labkit.browser.rendering import CLICK_STAGES, Exact, Explained, Int64, Measured, Rendering, Timed
 from labkit.errors import BrowserError, LabError, UsageError
-from labkit.records import NEVER
 from labkit.server import Server
-from labkit.stamps import Stamps
+from labkit.stamps import NEVER, Stamps
 from labkit.strategies import Strategy, strategy
 from labkit.workloads import Calculation, Work, io_wait
 

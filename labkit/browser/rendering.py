@@ -19,7 +19,8 @@ from labkit.browser import table
 from labkit.clock import NS_PER_MS
 from labkit.errors import RecordError
 from labkit.metrics import Distribution
-from labkit.records import NEVER, whole
+from labkit.records import whole
+from labkit.stamps import NEVER
 
 Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
