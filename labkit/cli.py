@@ -21,12 +21,39 @@ if TYPE_CHECKING:
 MEASURED, INVALID, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
+class _Told(click.ClickException):
+    """What click has to say of a command line, as labkit says it."""
+
+    exit_code = WRONG_USAGE
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"labkit: {self.format_message()}", err=True)
+
+
+def _told(error: click.UsageError) -> click.ClickException:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error
+    said = error.format_message().rstrip(".")
+    command = error.ctx.command_path if error.ctx is not None else "labkit"
+    return _Told(f"{said[:1].lower()}{said[1:]}: see {command} --help")
+
+
 class _Commands(click.Group):
-    """Turns every error of labkit into one sentence and an exit code."""
+    """Turns every error of labkit, and of click, into one sentence and an exit code."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            raise _told(error) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            raise _told(error) from error
         except errors.UsageError as error:
             click.echo(f"labkit: {error}", err=True)
             ctx.exit(WRONG_USAGE)
@@ -112,6 +139,8 @@ def compare(
         raise errors.UsageError("--poisson needs --rate: give the mean events per second")
     if rate is not None and (burst is not None or every is not None):
         raise errors.UsageError("--rate excludes --burst and --every: give one or the other")
+    if every is not None and (burst is None or events is None or events <= burst):
+        raise errors.UsageError("--every is the time between two bursts: give --burst, and --events for several")
     if rate is None:
         plan = _bursts(events, burst, every, connections, seed)
     else:
