@@ -442,11 +442,19 @@ def test_what_is_not_a_whole_trace_is_refused_in_one_sentence(tmp_path, name):
     assert "\n" not in str(raised.value)
 
 
-@given(st.integers(1, len(OBJECT) - 1))
-def test_an_object_cut_anywhere_is_truncated(tmp_path_factory, length):
-    path = tmp_path_factory.mktemp("cut") / "trace.json"
-    path.write_text(OBJECT[:length])
-    with pytest.raises(TraceError, match="truncated"):
+def test_an_object_cut_anywhere_is_truncated(tmp_path):
+    path = tmp_path / "trace.json"
+    for length in range(1, len(OBJECT)):
+        path.write_text(OBJECT[:length])
+        with pytest.raises(TraceError, match="truncated"):
+            trace.read(path)
+
+
+@given(st.binary(max_size=60) | st.text('[]{},:"0 ehpX-.\\', max_size=30).map(str.encode))
+def test_any_other_bytes_are_refused_by_no_other_error(tmp_path_factory, data):
+    path = tmp_path_factory.getbasetemp() / "any.json"
+    path.write_bytes(data)
+    with pytest.raises(TraceError):
         trace.read(path)
 
 

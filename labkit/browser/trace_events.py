@@ -171,12 +171,11 @@ def _parsed(path: str | Path, text: str, keep: Any) -> Any:
 
 
 def _ends_early(text: str, error: json.JSONDecodeError) -> bool:
-    """Whether nothing is wrong but that the text stops: at its end, or within a word or a string."""
+    """Whether nothing is wrong but that the text stops: at its end, or within a word, a number or a string."""
     rest = text[error.pos :].strip()
-    in_a_word = any(word.startswith(rest) for word in ("true", "false", "null", "-"))
-    return (
-        in_a_word or error.msg.startswith("Unterminated string") or (error.msg.startswith("Invalid") and len(rest) < 8)
-    )
+    if any(word.startswith(rest) for word in ("true", "false", "null", "-", ".", "e-", "e+", "E-", "E+")):
+        return True
+    return error.msg.startswith("Unterminated string") or (error.msg.startswith("Invalid") and len(rest) < 8)
 
 
 def _event(value: dict[str, Any]) -> Event | None:
