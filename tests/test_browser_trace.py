@@ -481,6 +481,10 @@ def test_arguments_of_another_shape_tell_nothing(read, args):
     assert found.counts["layout"] == 1
 
 
+def test_what_has_no_name_is_no_event(read):
+    assert read(event("Layout", 5, 1), event(["Layout"], 5, 1), {"ph": "X"}).counts["layout"] == 1
+
+
 # --- what is shown ---
 
 

@@ -113,7 +113,8 @@ def load(path: str | Path) -> tuple[list[Event], int]:
         nonlocal malformed
         if "ph" not in value:
             return value
-        if value.get("name") not in _KEPT:
+        name = value.get("name")
+        if not isinstance(name, str) or name not in _KEPT:
             return None
         event = _event(value)
         malformed += event is None
