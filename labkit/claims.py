@@ -9,41 +9,17 @@ README. A is its handler that calculates inside, B its handler that starts a thr
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from labkit import judges
+from labkit import claims_load, judges
 from labkit.comparison import Comparison
 from labkit.errors import UsageError
+from labkit.propositions import Claim
 from labkit.records import Run
 from labkit.text import Plain
 
 HOLDS, DOES_NOT_HOLD, NOT_TESTABLE = "HOLDS", "DOES NOT HOLD HERE", "NOT TESTABLE HERE"
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One proposition that a measurement can refute.
-
-    Attributes:
-        slug: its name in a notebook.
-        lines: of the advice that it is about.
-        quote: what the advice says, in our words.
-        sentence: what is claimed here.
-        reading: whom it is about: server thread, connection, or page.
-        condition: what has to be measured for it.
-        margin: what is compared with which bound, and where the bound comes from.
-        judge: the measured value over its bound; 1 or more holds.
-    """
-
-    slug: str
-    lines: tuple[int, ...]
-    quote: str
-    sentence: str
-    reading: str
-    condition: str
-    margin: str
-    judge: Callable[[Comparison], float]
 
 
 @dataclass(frozen=True)
@@ -249,4 +225,4 @@ _ALL = (
 )
 
 #: All claims by slug.
-CLAIMS: dict[str, Claim] = {c.slug: c for c in _ALL}
+CLAIMS: dict[str, Claim] = {c.slug: c for c in (*_ALL, *claims_load.ALL)}

@@ -11,7 +11,7 @@ from labkit.clock import NS_PER_S, now_ns
 from labkit.errors import ConnectFailed
 
 #: What the socket of a client that does not read may hold; by itself it would grow to some MB.
-SLOW_BUFFER_BYTES = 8192
+SLOW_BUFFER_BYTES, USUAL_BUFFER_BYTES = 8192, 131_072
 
 
 class Loop(asyncio.SelectorEventLoop):
@@ -79,6 +79,8 @@ class Connection(WSListener):
     def read_on(self) -> None:
         """Read again, first what has piled up."""
         if self.transport is not None and not self.closed_ns:
+            socket = self.transport.underlying_transport.get_extra_info("socket")
+            socket.setsockopt(SOL_SOCKET, SO_RCVBUF, USUAL_BUFFER_BYTES)  # or what piled up would trickle
             self.transport.underlying_transport.resume_reading()
 
 

@@ -135,6 +135,7 @@ def measure(
             about = {
                 **environment.describe(),
                 "measured": clock.utc_stamp(),
+                "start_ns": fired.start_ns,
                 "seed": plan.seed,
                 "server_settings": server.settings,
                 "stock": stock,

@@ -74,7 +74,9 @@ BARS = (
 )
 
 
-def _styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """A figure drawn in the house's style, which stays inside of it."""
+
     @functools.wraps(draw)
     def styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with plt.rc_context(STYLE):
@@ -83,7 +85,7 @@ def _styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return styled
 
 
-@_styled
+@styled
 def overview(result: Comparison, *, title: str | None = None) -> Figure:
     """The lead figure: handler-blocking time, own latency and bystander latency, one row a strategy, on log axes.
 
@@ -108,7 +110,7 @@ def overview(result: Comparison, *, title: str | None = None) -> Figure:
         axes.grid(axis="y", visible=False)
     panels[0].set_yticks(rows, [_short(name) for name in names])
     panels[0].set_ylim(len(names) - 0.5, -0.5)
-    _headline(figure, title or headline(result))
+    headlined(figure, title or headline(result))
     figure.supxlabel(
         f"{_what(result.runs[0])}. Ring: a run's median; bar: median of all; line: to the largest.",
         fontsize=8.5,
@@ -135,7 +137,7 @@ def _dots(axes: Axes, row: Any, runs: Sequence[Distribution], colour: str) -> No
         axes.text(0.99, row, f"{never} never", transform=at_the_edge, ha="right", va="center", fontsize=8)
 
 
-@_styled
+@styled
 def waterfall(
     run: Run,
     *,
@@ -193,7 +195,7 @@ def waterfall(
     return figure
 
 
-@_styled
+@styled
 def distribution(result: Comparison, *, of: str = "own", title: str | None = None) -> Figure:
     """Latency by percentile, as far as the sample supports it, `of` ``own``, ``bystander`` or ``handler_blocking``."""
     values_of = {name: _distribution_of(result, name, of) for name in result.strategies}
@@ -236,7 +238,7 @@ def _distribution_of(result: Comparison, name: str, of: str) -> Distribution:
     return found
 
 
-@_styled
+@styled
 def bystander_strip(result: Comparison | Run, *, title: str | None = None) -> Figure:
     """Everybody else's latency over time: a point a ping at its intended instant, one strip a strategy."""
     result = Comparison((result,)) if isinstance(result, Run) else result
@@ -263,11 +265,11 @@ def bystander_strip(result: Comparison | Run, *, title: str | None = None) -> Fi
     if medians:
         worst = max(medians, key=lambda name: medians[name])
         finding = f"Somebody who sent nothing waits {about(medians[worst])} (median) under {worst}"
-    _headline(figure, title or finding)
+    headlined(figure, title or finding)
     return figure
 
 
-@_styled
+@styled
 def two_by_two(computes: Comparison, waits: Comparison, *, title: str | None = None) -> Figure:
     """The first lesson: computing or waiting work, default or serial server; A beside B for its caller and the rest.
 
@@ -301,7 +303,7 @@ def two_by_two(computes: Comparison, waits: Comparison, *, title: str | None = N
     finding = "Does B, the thread, help? See below."
     if [key for key, yes in helps.items() if yes] == [("waits", True)]:
         finding = "Does B, the thread, help? Only where work waits on a server that is serial."
-    _headline(figure, title or finding)
+    headlined(figure, title or finding)
     return figure
 
 
@@ -329,7 +331,8 @@ def _does_b_help(result: Comparison, a: str, b: str) -> str:
     return f"{caller}, neighbours wait {times(harm)}" if harm >= 2 and result[b].bystander.p50_ms > 10 else caller
 
 
-def _headline(figure: Figure, text: str) -> None:
+def headlined(figure: Figure, text: str) -> None:
+    """Put the finding above the panels."""
     figure.suptitle(_wrapped(text, 76), x=0.01, ha="left", fontsize=12, fontweight="bold")
 
 
