@@ -82,7 +82,8 @@ def slow_consumer(backlogs: "Sequence[Backlog]", *, title: str | None = None) ->
     messages.set_title("Messages that wait in the server for the client that does not read")
     memory.set_title("Memory, MB more than before")
     memory.set_xlabel("ms since the client began to ask")
-    figure.legend(loc="outside lower center", ncols=2)
+    if messages.get_legend_handles_labels()[0]:
+        figure.legend(loc="outside lower center", ncols=2)
     kept = ", ".join(f"{b.waiting_peak:,} under {b.run.strategy} ({b.memory_mb:.0f} MB)" for b in backlogs)
     headlined(figure, title or f"Messages kept for a client that does not read: {kept}")
     return figure

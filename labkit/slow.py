@@ -164,8 +164,8 @@ class _Counter:
 
     def columns(self) -> tuple[Int64, Int64, Int64]:
         """Instants, messages that waited, and what the queue said, of the connection that had most to do."""
-        longest = sorted(max(self.changes, key=lambda changes: len(changes), default=[]))
-        at_ns, change, queued = np.array(longest, np.int64).reshape(-1, 3).T
+        longest = max(self.changes, key=len) if self.changes else []
+        at_ns, change, queued = np.array(sorted(longest), np.int64).reshape(-1, 3).T
         return at_ns, np.cumsum(change), queued
 
 

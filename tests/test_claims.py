@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from labkit import environment
+from labkit import claims_load, environment
 from labkit.claims import CLAIMS, DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, check, claim
 from labkit.comparison import Comparison
 from labkit.errors import UsageError
@@ -18,7 +18,8 @@ NEVER = math.inf
 SERIAL = {"environment": {"server_settings": {"SocketIO(async_handlers=...)": "False"}}}
 B_SERIAL = "thread, async_handlers=False"
 
-every_claim = pytest.mark.parametrize("slug", CLAIMS)
+LOAD = {entry.slug for entry in claims_load.ALL}  # which have cases of their own, in test_claims_load.py
+every_claim = pytest.mark.parametrize("slug", [slug for slug in CLAIMS if slug not in LOAD])
 
 
 def computing(strategies, **shared):
@@ -154,8 +155,8 @@ def assert_is_a_sentence(verdict):
 
 
 def test_every_claim_is_tried():
-    assert set(CASES) == set(CLAIMS)
-    assert {slug for slug, _, _ in UNTESTABLE} | {"ledger-is-closed"} == set(CLAIMS)
+    assert set(CASES) | LOAD == set(CLAIMS)
+    assert {slug for slug, _, _ in UNTESTABLE} | {"ledger-is-closed"} | LOAD == set(CLAIMS)
 
 
 @every_claim
@@ -267,7 +268,7 @@ def test_a_judge_that_misses_a_strategy_ends_in_a_sentence(monkeypatch):
     assert (verdict.status, "'mine' was not measured" in verdict.why) == (NOT_TESTABLE, True)
 
 
-@every_claim
+@pytest.mark.parametrize("slug", CLAIMS)
 def test_where_nothing_was_measured_nothing_holds(slug):
     assert claim(slug, Comparison(())).status == NOT_TESTABLE
 
@@ -304,10 +305,26 @@ runs = st.fixed_dictionaries(
         "strays": st.integers(0, 5),
         "threads": st.sampled_from([None, 3]),
         "instrumented": st.booleans(),
-        "environment": st.sampled_from([{}, SERIAL["environment"], {"server_settings": {}}]),
+        "acked_ms": st.none() | st.floats(0.0, 1e4) | st.just(NEVER),
+        "environment": st.sampled_from(
+            [{}, SERIAL["environment"], {"server_settings": {}}, {"parameters": {"workers": 1, "waiting": 0}}]
+        ),
     }
 )
-names = st.sampled_from(["inline", "inline-serial", "thread", B_SERIAL, "thread-broadcast", "process-pool", "mine"])
+names = st.sampled_from(
+    [
+        "inline",
+        "inline-serial",
+        "thread",
+        B_SERIAL,
+        "thread-broadcast",
+        "process-pool",
+        "mine",
+        "load-shedding",
+        "conflate",
+    ]
+    + ["ack-first", "ordered-pool", "drop-for-slow"]
+)
 
 
 @settings(max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
@@ -327,12 +344,12 @@ def test_no_comparison_makes_a_claim_raise(strategies, connections, cpu_ns):
 
 
 def test_slugs_are_unique_and_plain():
-    assert len(CLAIMS) == 14
+    assert len(CLAIMS) == 21
     assert all(slug == entry.slug for slug, entry in CLAIMS.items())
     assert all(slug.replace("-", "").isalpha() and slug.islower() for slug in CLAIMS)
 
 
-@every_claim
+@pytest.mark.parametrize("slug", CLAIMS)
 def test_a_claim_says_everything_about_itself(slug):
     entry = CLAIMS[slug]
     assert all(getattr(entry, part) for part in ("quote", "sentence", "reading", "condition", "margin"))
