@@ -19,9 +19,8 @@ LITTLE = {**PILE, "waiting_peak": 100, "memory_mb": 2.0}
 
 def shedding(bounded_ms, last_ms, events=24):
     own = [bounded_ms] * 6 + [math.inf] * (events - 6)
-    return waiting(
-        {"load-shedding": {"own_ms": own, **SHEDDING}, "ack-first": {"own_ms": last_ms, **QUEUE}}, events=events
-    )
+    strategies = {"load-shedding": {"own_ms": own, **SHEDDING}, "ack-first": {"own_ms": last_ms, **QUEUE}}
+    return waiting(strategies, events=events)
 
 
 def conflating(*outcomes, connections=1):

@@ -81,7 +81,7 @@ def test_what_is_not_read_piles_up_and_is_all_read_in_the_end(client):
     assert found.memory_mb > 5
     assert found.waiting[-1] == 0
     assert found.run.outcomes["answered"] == 1000
-    assert found.run.own_ms.min() < 2000 < found.run.own_ms.max()
+    assert found.run.own_ms.min() >= 499  # the last was asked for half a second before the client read
     assert found.run.environment["slow_consumer"]["waiting_peak"] == found.waiting_peak
     assert np.isfinite(found.run.bystander_ms).all()
 

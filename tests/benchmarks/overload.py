@@ -15,7 +15,8 @@ def main(*exhibits: str) -> None:
     print(f"asked: at most 100 MB and {WORKERS + 20} threads more than before, unaccounted 0")
     for name in exhibits or ("load-shedding", "thread-pool", "conflate"):
         parameters = {"workers": WORKERS} | ({} if name == "conflate" else {"waiting": WAITING})
-        run = lab.measure(lab.strategy(name, **parameters), work, plan, ping_hz=10, window_s=5, timeout_s=60)
+        # No warm-up: the workers begin in the burst, and count.
+        run = lab.measure(lab.strategy(name, **parameters), work, plan, ping_hz=10, window_s=5, timeout_s=60, warm_up=0)
         resident = run.samples["resident_bytes"]
         counts = ", ".join(f"{count} {outcome}" for outcome, count in run.outcomes.items() if count)
         print(
