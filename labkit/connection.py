@@ -1,13 +1,17 @@
-"""One client on one websocket: it answers heartbeats, stamps what comes and keeps it."""
+"""One client on one websocket: it answers heartbeats, acknowledges what asks for it, stamps what comes and keeps it."""
 
 import asyncio
 import selectors
+from socket import SO_RCVBUF, SOL_SOCKET
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from labkit import packets
 from labkit.clock import NS_PER_S, now_ns
 from labkit.errors import ConnectFailed
+
+#: What the socket of a client that does not read may hold; by itself it would grow to some MB.
+SLOW_BUFFER_BYTES, USUAL_BUFFER_BYTES = 8192, 131_072
 
 
 class Loop(asyncio.SelectorEventLoop):
@@ -22,7 +26,7 @@ class Loop(asyncio.SelectorEventLoop):
 
 
 class Connection(WSListener):
-    """One client on one websocket: answers heartbeats, keeps everything else."""
+    """One client on one websocket: answers heartbeats, acknowledges, keeps everything else; may stop reading."""
 
     def __init__(self) -> None:
         self.frames: list[tuple[int, bytes]] = []
@@ -45,6 +49,8 @@ class Connection(WSListener):
             transport.disconnect()  # as a Socket.IO client does when the server disconnects it
         elif self.ready.done():
             self.frames.append((at_ns, text))
+            if (owed := packets.acknowledgement(text)) is not None:
+                transport.send(WSMsgType.TEXT, owed)
         elif text.startswith(b"0"):
             transport.send(WSMsgType.TEXT, packets.CONNECT)
         elif text.startswith(packets.CONNECT):
@@ -62,6 +68,20 @@ class Connection(WSListener):
             return False
         self.transport.send(WSMsgType.TEXT, frame)
         return True
+
+    def stop_reading(self) -> None:
+        """Leave what comes in the socket, as a client that cannot keep up; its small buffer is soon full."""
+        if self.transport is not None and not self.closed_ns:
+            socket = self.transport.underlying_transport.get_extra_info("socket")
+            socket.setsockopt(SOL_SOCKET, SO_RCVBUF, SLOW_BUFFER_BYTES)
+            self.transport.underlying_transport.pause_reading()
+
+    def read_on(self) -> None:
+        """Read again, first what has piled up."""
+        if self.transport is not None and not self.closed_ns:
+            socket = self.transport.underlying_transport.get_extra_info("socket")
+            socket.setsockopt(SOL_SOCKET, SO_RCVBUF, USUAL_BUFFER_BYTES)  # or what piled up would trickle
+            self.transport.underlying_transport.resume_reading()
 
 
 async def connect_all(url: str, count: int, timeout_s: float) -> list[Connection]:

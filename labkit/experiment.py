@@ -59,6 +59,8 @@ def measure(
     switch_interval_s: float | None = None,
     freeze_gc: bool = True,
     warm_up: int = 2,
+    acknowledge: bool = False,
+    reads_from_s: float = 0.0,
     client: clients.Client | None = None,
     expected: Expected | None = None,
 ) -> Run:
@@ -80,6 +82,8 @@ def measure(
         switch_interval_s: of ``sys.setswitchinterval`` during the run; Python's own where None.
         freeze_gc: keep the garbage collector off what is there already, during the run.
         warm_up: events a connection before the run that are not counted.
+        acknowledge: the client asks for an acknowledgement of every event (``run.acked_ms``).
+        reads_from_s: the senders read nothing until then: slow consumers; their window of receiving is small, too.
         client: who fires; by default the session's client process.
         expected: of an earlier :func:`expected_answers`, which costs one run of the work a payload.
 
@@ -97,6 +101,7 @@ def measure(
     window_s = _not_negative("window_s", plan.span_s + need_s if window_s is None else window_s)
     timeout_s = _not_negative("timeout_s", 5 + 3 * need_s if timeout_s is None else timeout_s)
     ping_hz = _not_negative("ping_hz", ping_hz)
+    reads_from_s = _not_negative("reads_from_s", reads_from_s)
     if switch_interval_s is not None and not switch_interval_s > 0:
         raise UsageError(f"switch_interval_s must be above 0, not {switch_interval_s}")
     ping_ns = _ping_ns(ping_hz, window_s)
@@ -113,6 +118,8 @@ def measure(
         ping_event=PING_EVENT,
         timeout_ns=round(timeout_s * clock.NS_PER_S),
         watch_pid=os.getpid(),
+        acknowledge=acknowledge,
+        reads_from_ns=round(reads_from_s * clock.NS_PER_S),
     )
     server = Server(chosen, Calculation(work.function), stock=stock, options=options, instrumented=instrumented)
     try:
@@ -128,6 +135,7 @@ def measure(
             about = {
                 **environment.describe(),
                 "measured": clock.utc_stamp(),
+                "start_ns": fired.start_ns,
                 "seed": plan.seed,
                 "server_settings": server.settings,
                 "stock": stock,
@@ -137,6 +145,7 @@ def measure(
                 "client_collections": fired.collections,
                 "client_cpu_s": fired.cpu_ns / clock.NS_PER_S,
                 "server_cpu_s": cpu.spent_s(),
+                "parameters": {name: _json(value) for name, value in chosen.settled.items()},
                 "warm_up": [asked, answered],
                 "answers_checked": expected.checked,
                 "ping_hz": ping_hz,
@@ -394,6 +403,10 @@ def _ping_ns(ping_hz: float, window_s: float) -> NDArray[np.int64]:
         return np.zeros(0, np.int64)
     # Half an interval late: a ping that is due with the burst would measure the client's own sending.
     return np.round((np.arange(max(1, round(window_s * ping_hz))) + 0.5) / ping_hz * clock.NS_PER_S).astype(np.int64)
+
+
+def _json(value: Any) -> Any:
+    return value if value is None or isinstance(value, bool | int | float | str) else repr(value)
 
 
 def _not_negative(name: str, value: float) -> float:

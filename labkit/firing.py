@@ -8,7 +8,7 @@ since on two cores a client that spins slows the server down.
 
 import asyncio
 import gc
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,8 @@ class Job:
         watch_pid: the process whose threads and memory are sampled; None for none.
         watch_ns: the time between two samples.
         lead_ns: from the order to the start.
+        acknowledge: ask for an acknowledgement of every event.
+        reads_from_ns: the senders read nothing before this offset from the start; 0 where they always read.
         share: (k, n): this process is the k-th of n, and sends what the senders k, k + n, k + 2n, ... send.
     """
 
@@ -60,6 +62,8 @@ class Job:
     watch_pid: int | None = None
     watch_ns: int = 20 * NS_PER_MS
     lead_ns: int = 100 * NS_PER_MS
+    acknowledge: bool = False
+    reads_from_ns: int = 0
     share: tuple[int, int] = (0, 1)
 
 
@@ -78,6 +82,7 @@ class Fired:
         samples: columns instant, threads, resident bytes, CPU ns of the watched process.
         cpu_ns: CPU time of this process from start to end.
         collections: garbage collections in this process meanwhile.
+        acked_ns: when each event was acknowledged; empty where the client did not ask for it.
     """
 
     start_ns: int
@@ -97,6 +102,7 @@ class Fired:
     samples: Int64
     cpu_ns: int
     collections: int
+    acked_ns: Int64 = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 class Firing:
@@ -111,7 +117,7 @@ class Firing:
         #: The events that are sent from here, and the connection of this process on which each goes out; -1 elsewhere.
         self.mine = np.flatnonzero(job.connection % parts == part)
         self.local = np.where(job.connection % parts == part, job.connection // parts, -1)
-        self.frames = [packets.event(i, job.payloads[i]) for i in self.mine.tolist()]
+        self.frames = [packets.event(i, job.payloads[i], acknowledge=job.acknowledge) for i in self.mine.tolist()]
         self.pings = [packets.ping(i, job.ping_event) for i in range(len(job.ping_ns))]
         self.sent_ns = np.zeros(len(job.intended_ns), np.int64)
         self.ping_sent_ns = np.zeros(len(job.ping_ns), np.int64)
@@ -131,6 +137,7 @@ class Firing:
         try:
             start_ns = start_ns or now_ns() + job.lead_ns
             cpu_ns = process_cpu_ns()
+            self._stop_reading(set(senders), start_ns)
             sending = self._send_all(start_ns, job.intended_ns[self.mine], senders, self.frames, sent_ns)
             if self.pings:
                 bystander = [self.connections[self.bystander]] * len(self.pings)
@@ -149,6 +156,13 @@ class Firing:
             gc.unfreeze()
         self._decode()
         return self._fired(start_ns, end_ns, cpu_ns, _collections() - collections)
+
+    def _stop_reading(self, senders: set[Connection], start_ns: int) -> None:
+        """Until the offset that the job names, if it names one."""
+        if self.job.reads_from_ns > 0:
+            for connection in senders:
+                connection.stop_reading()
+                self.loop.call_at((start_ns + self.job.reads_from_ns) / NS_PER_S, connection.read_on)
 
     def _send_all(
         self, start_ns: int, offsets_ns: Int64, connections: list[Connection], frames: list[bytes], sent_ns: Int64
@@ -254,6 +268,7 @@ class Firing:
             samples=np.array(self.samples, np.int64).reshape(-1, 4),
             cpu_ns=cpu_ns,
             collections=collections,
+            acked_ns=self.heard.event_acked_ns if self.job.acknowledge else np.zeros(0, np.int64),
         )
 
 

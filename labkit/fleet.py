@@ -132,6 +132,7 @@ def merge(parts: list[Fired], connection: Int64, senders: int) -> Fired:
         first,
         end_ns=max(part.end_ns for part in parts),
         sent_ns=np.choose(connection % count, [part.sent_ns for part in parts]),
+        acked_ns=np.choose(connection % count, [p.acked_ns for p in parts]) if len(first.acked_ns) else first.acked_ns,
         closed_ns=closed_ns,
         messages=messages,
         cpu_ns=sum(part.cpu_ns for part in parts),

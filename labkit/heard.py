@@ -34,6 +34,7 @@ class Heard:
         self.messages: dict[int, str] = {}
         self.answered = np.zeros(len(owner), bool)
         self.acked_ns = np.zeros(pings, np.int64)
+        self.event_acked_ns = np.zeros(len(owner), np.int64)
 
     def __len__(self) -> int:
         return len(self.columns["at"])
@@ -41,13 +42,20 @@ class Heard:
     def take(self, connection: int, frames: Sequence[tuple[int, bytes]]) -> None:
         """Decode what one connection received."""
         for at_ns, frame in frames:
-            if (ping := packets.acknowledged(frame)) >= 0:
-                if connection == self.bystander and ping < len(self.acked_ns) and not self.acked_ns[ping]:
-                    self.acked_ns[ping] = at_ns
+            if (number := packets.acknowledged(frame)) >= 0:
+                self._acknowledge(number, connection, at_ns)
                 continue
             for answer in packets.answers(frame):
                 if -1 <= answer.event < len(self.owner):  # else of the warm-up, or of somebody else's plan
                     self._append(at_ns, connection, answer)
+
+    def _acknowledge(self, number: int, connection: int, at_ns: int) -> None:
+        """Of a ping where the bystander heard it, of an event on the connection that sent it."""
+        if connection == self.bystander:
+            if number < len(self.acked_ns) and not self.acked_ns[number]:
+                self.acked_ns[number] = at_ns
+        elif number < len(self.owner) and self.owner[number] == connection and not self.event_acked_ns[number]:
+            self.event_acked_ns[number] = at_ns
 
     def _append(self, at_ns: int, connection: int, answer: packets.Answer) -> None:
         status, message = self._judged(answer)

@@ -20,7 +20,7 @@ class Untestable(Exception):
     """Why a claim cannot be judged on what was measured."""
 
 
-def _one(result: Comparison, starts_with: str, *, serial: bool) -> Summary:
+def one(result: Comparison, starts_with: str, *, serial: bool) -> Summary:
     """The summary of a strategy under default settings, or of the same with async_handlers=False."""
     for name in result.strategies:
         options = result.of(name)[0].environment.get("server_settings", {})
@@ -33,11 +33,11 @@ def _one(result: Comparison, starts_with: str, *, serial: bool) -> Summary:
     raise Untestable(f"needs runs of {starts_with} {settings}")
 
 
-def _ratio(larger: float, smaller: float) -> float:
+def ratio(larger: float, smaller: float) -> float:
     return larger / smaller if smaller > 0 else math.nan
 
 
-def _burst(result: Comparison) -> int:
+def burst(result: Comparison) -> int:
     """How many events compete: the largest burst of the plan."""
     plan = result.runs[0].plan
     events = max(plan.intended_ns.tolist().count(at) for at in set(plan.intended_ns.tolist()))
@@ -46,7 +46,7 @@ def _burst(result: Comparison) -> int:
     return int(events)
 
 
-def _service_ms(result: Comparison) -> float:
+def service_ms(result: Comparison) -> float:
     return float(np.mean([run.events["service"].mean() for run in result.runs])) / 1e6
 
 
@@ -56,10 +56,10 @@ def _cpu_share(result: Comparison) -> float:
     cpu = cpu[cpu != NEVER]
     if len(cpu) == 0:
         raise Untestable("needs answers: there is none to tell what kind of work it was")
-    return _ratio(float(cpu.mean()) / 1e6, _service_ms(result))
+    return ratio(float(cpu.mean()) / 1e6, service_ms(result))
 
 
-def _work_cpu_ms(result: Comparison, summary: Summary) -> float:
+def work_cpu_ms(result: Comparison, summary: Summary) -> float:
     """CPU time of one event's work as it was in these runs: a core that is slowed down for a while takes more of it."""
     cpu = np.concatenate([run.events["work_cpu"] for run in result.of(summary.strategy)])
     cpu = cpu[cpu != NEVER]
@@ -68,10 +68,10 @@ def _work_cpu_ms(result: Comparison, summary: Summary) -> float:
 
 def _in_calculations(result: Comparison, summary: Summary) -> float:
     """A bystander's median wait, in calculations of the same runs."""
-    return _ratio(summary.bystander.p50_ms, _work_cpu_ms(result, summary))
+    return ratio(summary.bystander.p50_ms, work_cpu_ms(result, summary))
 
 
-def _computes(result: Comparison) -> None:
+def computes(result: Comparison) -> None:
     """The claim is about work that holds the GIL, on an interpreter that has one."""
     if not environment.gil():
         raise Untestable("needs an interpreter with a GIL")
@@ -79,7 +79,7 @@ def _computes(result: Comparison) -> None:
         raise Untestable("needs work that computes, not work that waits")
 
 
-def _waits(result: Comparison) -> None:
+def waits(result: Comparison) -> None:
     if _cpu_share(result) > 0.2:
         raise Untestable("needs work that waits, not work that computes")
 
@@ -89,90 +89,90 @@ def alone(result: Comparison) -> float:
         raise Untestable("needs a plan of one event")
     run = result.runs[0]
     own_ms, work_ms = float(run.own_ms[0]), float(run.service_ms[0])
-    return _ratio(0.25 * work_ms, max(own_ms - work_ms, 1e-6))
+    return ratio(0.25 * work_ms, max(own_ms - work_ms, 1e-6))
 
 
 def reads_on(result: Comparison) -> float:
-    _burst(result)
-    a = _one(result, "inline", serial=False)
-    return _ratio(a.handler_blocking.p50_ms, a.connection_blocked.p50_ms) / 3
+    burst(result)
+    a = one(result, "inline", serial=False)
+    return ratio(a.handler_blocking.p50_ms, a.connection_blocked.p50_ms) / 3
 
 
 def neighbours_wait(result: Comparison) -> float:
-    _burst(result)
-    _computes(result)
-    return _in_calculations(result, _one(result, "inline", serial=False)) / 0.5
+    burst(result)
+    computes(result)
+    return _in_calculations(result, one(result, "inline", serial=False)) / 0.5
 
 
 def serial_spares(result: Comparison) -> float:
-    _computes(result)
-    bound = _burst(result) / 4
-    a, serial = _one(result, "inline", serial=False), _one(result, "inline", serial=True)
-    return _ratio(a.bystander.p50_ms, serial.bystander.p50_ms) / bound
+    computes(result)
+    bound = burst(result) / 4
+    a, serial = one(result, "inline", serial=False), one(result, "inline", serial=True)
+    return ratio(a.bystander.p50_ms, serial.bystander.p50_ms) / bound
 
 
 def waiting_flips(result: Comparison) -> float:
-    _waits(result)
-    bound = (_burst(result) + 1) / 4
-    a, serial = _one(result, "inline", serial=False), _one(result, "inline", serial=True)
-    later = _ratio(serial.own.p50_ms, a.own.p50_ms) / bound
+    waits(result)
+    bound = (burst(result) + 1) / 4
+    a, serial = one(result, "inline", serial=False), one(result, "inline", serial=True)
+    later = ratio(serial.own.p50_ms, a.own.p50_ms) / bound
     # numpy's, since they keep NaN: what was not measured must not pass.
     neighbours_ms = float(np.maximum(a.bystander.p50_ms, serial.bystander.p50_ms))
-    unnoticed = _ratio(_service_ms(result) / 2, neighbours_ms)
+    unnoticed = ratio(service_ms(result) / 2, neighbours_ms)
     return float(np.minimum(later, unnoticed))
 
 
 def thread_returns(result: Comparison) -> float:
-    _burst(result)
-    a, b = _one(result, "inline", serial=False), _one(result, "thread", serial=False)
-    return _ratio(a.handler_blocking.p50_ms, b.handler_blocking.p50_ms) / 3
+    burst(result)
+    a, b = one(result, "inline", serial=False), one(result, "thread", serial=False)
+    return ratio(a.handler_blocking.p50_ms, b.handler_blocking.p50_ms) / 3
 
 
 def thread_no_sooner(result: Comparison) -> float:
-    _burst(result)
-    a, b = _one(result, "inline", serial=False), _one(result, "thread", serial=False)
-    slowed = _ratio(_work_cpu_ms(result, b), _work_cpu_ms(result, a)) if _cpu_share(result) > 0.5 else 1.0
-    return _ratio(b.own.p50_ms, a.own.p50_ms * slowed) / 0.6
+    burst(result)
+    a, b = one(result, "inline", serial=False), one(result, "thread", serial=False)
+    slowed = ratio(work_cpu_ms(result, b), work_cpu_ms(result, a)) if _cpu_share(result) > 0.5 else 1.0
+    return ratio(b.own.p50_ms, a.own.p50_ms * slowed) / 0.6
 
 
 def thread_neighbours(result: Comparison) -> float:
-    _burst(result)
-    _computes(result)
-    return _in_calculations(result, _one(result, "thread", serial=False)) / 0.5
+    burst(result)
+    computes(result)
+    return _in_calculations(result, one(result, "thread", serial=False)) / 0.5
 
 
 def thread_worse_on_serial(result: Comparison) -> float:
-    _computes(result)
-    bound = _burst(result) / 5
-    a, b = _one(result, "inline", serial=True), _one(result, "thread", serial=True)
-    return _ratio(b.bystander.p50_ms, a.bystander.p50_ms) / bound
+    computes(result)
+    bound = burst(result) / 5
+    a, b = one(result, "inline", serial=True), one(result, "thread", serial=True)
+    return ratio(b.bystander.p50_ms, a.bystander.p50_ms) / bound
 
 
 def thread_right(result: Comparison) -> float:
-    _waits(result)
-    bound = (_burst(result) + 1) / 4
-    a, b = _one(result, "inline", serial=True), _one(result, "thread", serial=True)
-    return _ratio(a.own.p50_ms, b.own.p50_ms) / bound
+    waits(result)
+    bound = (burst(result) + 1) / 4
+    a, b = one(result, "inline", serial=True), one(result, "thread", serial=True)
+    return ratio(a.own.p50_ms, b.own.p50_ms) / bound
 
 
 def broadcast(result: Comparison) -> float:
-    b = _one(result, "thread-broadcast", serial=False)
+    b = one(result, "thread-broadcast", serial=False)
     others = sum(len(run) * (run.plan.connections - 1 + EXTRA_CONNECTIONS) for run in result.of(b.strategy))
     return 1.0 if b.strays == others else 0.0
 
 
 def to_sid(result: Comparison) -> float:
-    b = _one(result, "thread", serial=False)
+    b = one(result, "thread", serial=False)
     return 1.0 if b.strays == 0 and b.outcomes["answered"] == b.events else 0.0
 
 
 def processes_spare(result: Comparison) -> float:
-    _burst(result)
-    _computes(result)
+    burst(result)
+    computes(result)
     if environment.cores() < 2:
         raise Untestable("needs two cores: one to compute, one for the server")
-    a, pool = _one(result, "inline", serial=False), _one(result, "process-pool", serial=False)
-    return _ratio(a.bystander.p50_ms, pool.bystander.p50_ms) / 10
+    a, pool = one(result, "inline", serial=False), one(result, "process-pool", serial=False)
+    return ratio(a.bystander.p50_ms, pool.bystander.p50_ms) / 10
 
 
 def closed_ledger(result: Comparison) -> float:

@@ -71,6 +71,8 @@ def close(
     for name, source in (("work_start", fired.work_start_ns), ("work_end", fired.work_end_ns)):
         columns[name] = _picked(_relative(source, start_ns), places)
     columns["work_cpu"] = _picked(np.where(fired.work_start_ns == MISSING, NEVER, fired.work_cpu_ns), places)
+    if len(fired.acked_ns):
+        columns["acked"] = _relative(fired.acked_ns, start_ns)
     columns["service"] = np.array([round(ms * NS_PER_MS) for ms in service_ms], np.int64)
 
     return Run(

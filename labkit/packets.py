@@ -1,8 +1,9 @@
 """Between events and text frames, by python-socketio's own ``Packet``: before the burst and after it, never during it.
 
 Over a websocket each Engine.IO packet is one text frame: ``4`` (message) and then the Socket.IO packet, such as
-``42["message",{"id":7,"payload":1}]``. The only frames that are handled here by hand are the handshake's and the
-heartbeat's (Engine.IO protocol 4, https://github.com/socketio/engine.io-protocol).
+``42["message",{"id":7,"payload":1}]``. The only frames that are handled here by hand are the handshake's, the
+heartbeat's (Engine.IO protocol 4, https://github.com/socketio/engine.io-protocol), and the acknowledgements that a
+client owes during the burst.
 """
 
 import json
@@ -29,9 +30,10 @@ def _text(packet: Any) -> bytes:
     return encoded.encode()
 
 
-def event(number: int, payload: Any, name: str = MESSAGE) -> bytes:
-    """The frame of one event of the plan; `number` comes back in its answer."""
-    return _text(socketio.packet.Packet(socketio.packet.EVENT, data=[name, {"id": number, "payload": payload}]))
+def event(number: int, payload: Any, name: str = MESSAGE, *, acknowledge: bool = False) -> bytes:
+    """The frame of one event of the plan; `number` comes back in its answer, and in its acknowledgement if asked."""
+    data = [name, {"id": number, "payload": payload}]
+    return _text(socketio.packet.Packet(socketio.packet.EVENT, data=data, id=number if acknowledge else None))
 
 
 def ping(number: int, name: str) -> bytes:
@@ -48,6 +50,14 @@ def acknowledged(frame: bytes) -> int:
     except (ValueError, RecursionError):
         return -1
     return -1 if number is None else int(number)
+
+
+def acknowledgement(frame: bytes) -> bytes | None:
+    """What a client owes to a frame: ``43`` and its number, where it has one (``427["response",...]``); else None."""
+    if not frame.startswith(b"42") or not frame[2:3].isdigit():
+        return None
+    number, bracket, _ = frame[2:].partition(b"[")
+    return b"43" + number + b"[]" if bracket and number.isdigit() else None
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,8 @@ DELIVERIES = ("answer", "duplicate", "late", "stray", "garbled")
 ANSWER, DUPLICATE, LATE, STRAY, GARBLED_DELIVERY = range(5)
 
 _EVENT_COLUMNS = (*STAGES, *SIDE_MARKS, "work_cpu", "outcome", "service")
+#: Which a run has only where its client asked for them.
+_OPTIONAL_COLUMNS = {"acked"}
 _DELIVERY_COLUMNS = ("event", "connection", "at", "kind")
 #: What reading a file that is no run, or half of one, can raise in json, numpy and zipfile.
 _DAMAGED = (
@@ -85,7 +87,7 @@ class Run:
         timeout_s: an event that has no answer this long after its intended start has timed out.
         events: one array a column, one place an event: the stages and side marks in ns, ``work_cpu`` (ns of thread CPU
             time), ``outcome`` (index into :data:`OUTCOMES`) and ``service`` (ns that the event takes when nothing else
-            runs, from the calibration before the run).
+            runs, from the calibration before the run); ``acked`` where the client asked for acknowledgements.
         deliveries: ``event`` (-1 where it cannot be told), ``connection``, ``at``, ``kind`` (index into
             :data:`DELIVERIES`). Connections are numbered: senders, bystander, listener.
         pings: the bystander's: ``intended``, ``sent``, ``acked``.
@@ -114,7 +116,8 @@ class Run:
             ("samples", _SAMPLE_COLUMNS, None),
         ):
             arrays = getattr(self, part)
-            if set(arrays) != set(columns):
+            optional = _OPTIONAL_COLUMNS if part == "events" else set()
+            if set(arrays) - optional != set(columns):
                 raise RecordError(f"a run's {part} have the columns {', '.join(columns)}, not {', '.join(arrays)}")
             lengths = {len(array) for array in arrays.values()}
             if len(lengths) > 1 or (length is not None and lengths != {length}):
@@ -174,6 +177,14 @@ class Run:
     def connection_blocked_ms(self) -> Float64:
         """How long the receive loop of its connection could not take the next packet (head-of-line blocking)."""
         return self.between_ms("dispatched", "loop_free")
+
+    @property
+    def acked_ms(self) -> Float64:
+        """From the intended start to the acknowledgement, inf where none came; empty where none was asked for."""
+        if "acked" not in self.events:
+            return np.zeros(0)
+        waited = self.between_ms("intended", "acked")
+        return np.where(np.isnan(waited), np.inf, waited)
 
     @property
     def inbox_wait_ms(self) -> Float64:

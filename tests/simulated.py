@@ -38,6 +38,8 @@ def run(
     late_ms: float | Sequence[float] = 0.05,  # how late the client sent
     service_ms: float = 100.0, handler_ms: float | Sequence[float] | None = None,  # the latter service_ms where None
     outcomes: Mapping[str, int] | Sequence[str] | None = None,  # counts, of the last events; or a name for each event
+    acked_ms: float | Sequence[float] | None = None,  # inf: no acknowledgement. None: the client asked for none
+    samples: Sequence[Sequence[float]] | None = None,  # rows: ms, threads, bytes, CPU ns; instead of `threads`
     strays: int = 0,  # answers at the bystander, of the first events
     duplicates: int = 0,  # second answers, of the first events that have one
     late: int = 0,  # answers after the deadline, of the first events that timed out
@@ -77,6 +79,10 @@ def run(
     at["service"], at["outcome"] = _ns(np.full(events, service_ms)), outcome.astype(np.int64)
     at["work_cpu"] = np.where(worked, at["service"], NEVER)
 
+    if acked_ms is not None:
+        waited = _each(acked_ms, events)
+        at["acked"] = np.where(np.isfinite(waited), plan.intended_ns + _ns(np.nan_to_num(waited, posinf=0)), NEVER)
+
     took = np.full(pings, bystander_ms, float) if np.ndim(bystander_ms) == 0 else np.asarray(bystander_ms, float)
     took = took * random.uniform(1 - spread, 1 + spread, len(took))
     due = _ns((np.arange(len(took)) + 0.5) * 20)
@@ -89,14 +95,15 @@ def run(
         found.append((e, plan.connection[e], plan.intended_ns[e] + round(timeout_s * 1e9) + 1, records.LATE))
     found += [(-1, 0, number, records.GARBLED_DELIVERY) for number in range(garbled)]
     deliveries = np.array(sorted(found, key=lambda f: f[2]), np.int64).reshape(-1, 4).T
-    samples = np.array([] if threads is None else [(0, 9, 5e7, 0), (1e8, 9 + threads, 6e7, 5e7)], np.int64)
+    seen = [] if threads is None else [(0, 9, 5e7, 0), (100, 9 + threads, 6e7, 5e7)]
+    looked = np.array([(ms * 1e6, *rest) for ms, *rest in (seen if samples is None else samples)], np.int64)
     about = {"warm_up": [2, 2], "spare_cpu": [1.0, 1.0], "full_collections": 0, "server_cpu_s": 1.0, "seed": seed}
     about |= {"ping_hz": 50.0, "window_s": len(took) / 50, "switch_interval_s": 0.005, "server_settings": {}}
     return Run(
         strategy, work, mode, plan, timeout_s, at,
         deliveries=dict(zip(("event", "connection", "at", "kind"), deliveries, strict=True)),
         pings={"intended": due, "sent": due + 50_000, "acked": acked},
-        samples=dict(zip(("at", "threads", "resident_bytes", "cpu"), samples.reshape(-1, 4).T, strict=True)),
+        samples=dict(zip(("at", "threads", "resident_bytes", "cpu"), looked.reshape(-1, 4).T, strict=True)),
         messages=dict(messages or {}),
         environment={**machine.describe(), **about, **(environment or {})},
     )  # fmt: skip

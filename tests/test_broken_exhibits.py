@@ -5,14 +5,23 @@ The breakage is a small change of the exhibit's own text, of the kind that someb
 
 import importlib
 import inspect
+import time
 from types import ModuleType
 
 import pytest
 
-from labkit import burst, claim, compare, cpu, io_wait, strategy
+from labkit import burst, call, claim, compare, cpu, io_wait, strategy
 from labkit.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE
 from labkit.client import ClientProcess
+from labkit.comparison import Comparison
+from labkit.slow import slow_consumer
 from labkit.strategies import NAMES
+
+
+def _waits(ms):
+    time.sleep(ms / 1000)
+    return ms
+
 
 #: Exhibit: what is measured beside it, events at once, the work, the claim that notices, what it says then, and what
 #: is broken.
@@ -96,6 +105,58 @@ BROKEN = {
             "waiting[request.sid].append(result)": "waiting[request.sid] = [*before, result]",
         },
     ),
+    "load-shedding": (
+        [strategy("ack-first", workers=2)],
+        32,
+        io_wait(20),
+        "shedding-bounds-latency",
+        DOES_NOT_HOLD,
+        # The bound is compared with the wrong thing, and never reached.
+        {"len(queue) < waiting": "workers < waiting"},
+    ),
+    "conflate": (
+        [],
+        12,
+        io_wait(40),
+        "conflation-does-less-work",
+        DOES_NOT_HOLD,
+        # The first that waits stays, and the newer ones are turned away.
+        {
+            "older, newest[name] = newest.get(name), (request.sid, data)": "event = (request.sid, data)\n"
+            "            older = event if newest.get(name) else None\n"
+            "            newest[name] = newest.get(name) or event"
+        },
+    ),
+    "ack-first": (
+        [],
+        8,
+        io_wait(40),
+        "ack-comes-first",
+        DOES_NOT_HOLD,
+        # The handler waits for the result before it returns.
+        {"pool.submit(answer, request.sid, data)": "pool.submit(answer, request.sid, data).result()"},
+    ),
+    "ordered-pool": (
+        [],
+        4,
+        call(_waits, payloads=[80, 40, 20, 0]),
+        "ordered-pool-keeps-order",
+        DOES_NOT_HOLD,
+        # Every event goes to the pool at once.
+        {
+            "if len(events[request.sid]) == 1:\n                pool.submit(work, request.sid)": "pool.submit("
+            "lambda sid: socketio.emit('response', complex_calculation(data), to=sid), request.sid)"
+        },
+    ),
+    "drop-for-slow": (
+        ["inline"],
+        2000,
+        None,  # what a client that does not read is sent
+        "drop-for-slow-bounds-memory",
+        DOES_NOT_HOLD,
+        # Whatever was sent counts as read.
+        {"sent[sid] += 1": "sent[sid] += 0"},
+    ),
 }
 
 
@@ -109,6 +170,16 @@ def client():
         yield process
 
 
+#: What else an exhibit is measured with.
+SETTINGS = {"ack-first": {"acknowledge": True}}
+PARAMETERS = {"load-shedding": {"workers": 2, "waiting": 4}}
+
+
+def to_a_slow_client(exhibits, messages, client):
+    runs = [slow_consumer(exhibit, messages=messages, rate_hz=2000, client=client).run for exhibit in exhibits]
+    return Comparison(tuple(runs))
+
+
 def broken(name, changes):
     """The exhibit with its text changed, under its own name."""
     source = inspect.getsource(importlib.import_module(f"labkit.strategies.{name.replace('-', '_')}"))
@@ -117,7 +188,7 @@ def broken(name, changes):
         source = source.replace(old, new)
     module = ModuleType(f"broken_{name.replace('-', '_')}")
     exec(compile(source, f"<broken {name}>", "exec"), module.__dict__)
-    return strategy(module, name=name)
+    return strategy(module, name=name, **PARAMETERS.get(name, {}))
 
 
 def test_every_exhibit_is_broken_once():
@@ -127,12 +198,16 @@ def test_every_exhibit_is_broken_once():
 @pytest.mark.parametrize("name", NAMES)
 def test_a_claim_notices_that_an_exhibit_is_broken(name, client):
     beside, events, work, slug, says, changes = BROKEN[name]
-    measured = {"plan": burst(events), "repeats": 1, "timeout_s": 2, "client": client}
-    others = compare(beside, work, **measured) if beside else None
+    measured = {"plan": burst(events), "repeats": 1, "timeout_s": 2, "client": client, **SETTINGS.get(name, {})}
+
+    def runs_of(exhibits):
+        return to_a_slow_client(exhibits, events, client) if work is None else compare(exhibits, work, **measured)
+
+    others = runs_of(beside) if beside else None
 
     def verdict(exhibit):
-        found = compare([exhibit], work, **measured)
+        found = runs_of([exhibit])
         return claim(slug, found if others is None else others + found)
 
-    assert verdict(name).status == HOLDS
+    assert verdict(strategy(name, name=name, **PARAMETERS.get(name, {}))).status == HOLDS
     assert verdict(broken(name, changes)).status == says

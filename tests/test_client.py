@@ -176,6 +176,33 @@ def test_pings_are_sent_in_time_and_acknowledged_to_the_bystander(client, server
     assert np.all(fired.ping_acked_ns > fired.ping_sent_ns)
 
 
+def test_events_are_acknowledged_where_that_is_asked_for(client, server):
+    job = make_job(4)
+    asked = fire(client, server(), replace(job, acknowledge=True))
+    assert np.all(asked.acked_ns > asked.sent_ns)
+    assert len(fire(client, server(), job).acked_ns) == 0
+
+
+def test_a_client_acknowledges_what_asks_for_it(client, server):
+    read = []
+
+    def asks(socketio, complex_calculation):
+        @socketio.on("message")
+        def handle_message(data):
+            emit("response", complex_calculation(data), callback=lambda *_: read.append(data["id"]))
+
+    fired = fire(client, server(asks), make_job(3))
+    assert fired.delivery_event.tolist() == sorted(read) == [0, 1, 2]
+
+
+def test_a_client_that_does_not_read_gets_its_answers_when_it_reads_on(client, server):
+    job = replace(make_job(5, pings=5), reads_from_ns=300 * NS_PER_MS)
+    fired = fire(client, server(), job)
+    assert fired.delivery_event.tolist() == [0, 1, 2, 3, 4]
+    assert np.all(fired.delivery_ns >= fired.start_ns + job.reads_from_ns)
+    assert np.all(fired.ping_acked_ns < fired.start_ns + job.reads_from_ns)
+
+
 def test_without_bystander_and_listener_there_are_only_the_senders(client, server):
     fired = fire(client, server(), make_job(3), bystander=False, listener=False)
     assert fired.closed_ns.shape == (1,)

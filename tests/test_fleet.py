@@ -54,6 +54,12 @@ def test_a_fleet_of_one_is_that_one():
         assert np.array_equal(getattr(merged, field.name), getattr(one, field.name)), field.name
 
 
+def test_acknowledgements_are_taken_from_the_process_that_asked():
+    one = dataclasses.replace(fired_of(sent=(1, 0), closed=(None,)), acked_ns=np.array([7, 0]))
+    two = dataclasses.replace(fired_of(sent=(0, 1), closed=(None,)), acked_ns=np.array([0, 9]))
+    assert fleet.merge([one, two], np.array([0, 1]), senders=2).acked_ns.tolist() == [7, 9]
+
+
 def test_a_plan_is_fired_whole_and_every_answer_is_its_own_callers(three):
     plan = lab.constant(400, events=200, connections=7)
     run = lab.measure(answer_inline, NULL, plan, client=three, ping_hz=50)

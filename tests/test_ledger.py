@@ -1,5 +1,7 @@
 """Every event gets exactly one outcome, every delivery exactly one kind: worked cases by hand, the rest by property."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -292,3 +294,10 @@ def test_a_stray_is_a_delivery_to_somebody_else_and_only_that(firing):
     for event, connection, kind in zip(fired.delivery_event, fired.delivery_connection, kinds(run), strict=True):
         assert (kind == "garbled") == (event < 0)
         assert (kind == "stray") == (event >= 0 and connection != plan.connection[event])
+
+
+def test_acknowledgements_are_a_column_where_they_were_asked_for():
+    fired = fired_of([(0, 0, 5)], sent=(1, 1))
+    asked = dataclasses.replace(fired, acked_ns=stamps_of(2, None))
+    assert closed(asked, plan_of(0, 0)).acked_ms.tolist() == [2, np.inf]
+    assert len(closed(fired, plan_of(0, 0)).acked_ms) == 0

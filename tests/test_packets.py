@@ -56,6 +56,28 @@ def test_an_event_can_have_another_name():
 # Acknowledgements
 
 
+@given(NUMBERS, JSON)
+def test_an_event_asks_for_an_acknowledgement_by_its_own_number(number, payload):
+    packet = decoded(packets.event(number, payload, acknowledge=True))
+    assert (packet.id, packet.data) == (number, ["message", {"id": number, "payload": payload}])
+
+
+@given(NUMBERS, JSON)
+def test_what_a_client_owes_names_the_number_of_the_event(number, body):
+    asks = socketio.packet.Packet(socketio.packet.EVENT, data=["response", body], id=number)
+    owed = decoded(packets.acknowledgement(b"4" + asks.encode().encode()))
+    assert (owed.packet_type, owed.id, owed.data) == (socketio.packet.ACK, number, [])
+
+
+@given(st.one_of(JSON.map(response), st.binary()))
+def test_no_bytes_make_what_is_owed_raise(frame):
+    assert packets.acknowledgement(frame) is None or frame.startswith(b"42")
+
+
+def test_nothing_is_owed_to_what_has_no_number_or_no_data():
+    assert [packets.acknowledgement(frame) for frame in (b'42["a"]', b"4212", b"42", b"", b"431[]")] == [None] * 5
+
+
 @given(NUMBERS, st.lists(JSON, max_size=3))
 def test_an_acknowledgement_names_its_ping(number, data):
     packet = socketio.packet.Packet(socketio.packet.ACK, id=number, data=data)

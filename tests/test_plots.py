@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from labkit import plots
 from labkit.errors import UsageError
 from labkit.experiment import Prediction
-from labkit.strategies import NAMES
+from labkit.strategies import DEFAULT
 from tests import simulated
 
 mpl.use("Agg")
@@ -26,7 +26,7 @@ SERIAL = {"environment": {"server_settings": {"SocketIO(async_handlers=...)": "F
 CASES = {
     "one strategy": lambda: simulated.comparison({"inline": {}}),
     "two strategies": lambda: simulated.comparison({"inline": {}, "thread": {"own_ms": 1000, "handler_ms": 0.2}}),
-    "eight strategies": lambda: simulated.comparison({name: {} for name in NAMES}, spread=0.3),
+    "eight strategies": lambda: simulated.comparison({name: {} for name in DEFAULT}, spread=0.3),
     "some unanswered": lambda: simulated.comparison({"inline": {"own_ms": [100] * 6 + [NEVER] * 4}, "thread": {}}),
     "none answered": lambda: simulated.comparison({"inline": {"own_ms": [NEVER] * 10}}),
     "no ping answered": lambda: simulated.comparison({"inline": {"bystander_ms": NEVER}, "thread": {}}),
@@ -179,7 +179,7 @@ def test_a_title_of_ones_own_replaces_the_finding(name):
 
 def test_the_overview_names_every_strategy_in_the_labs_order():
     labels = [text.get_text() for text in drawn("overview", "eight strategies").axes[0].get_yticklabels()]
-    assert labels == list(NAMES)
+    assert labels == list(DEFAULT)
 
 
 def test_the_overview_shows_every_repeat():
@@ -249,7 +249,7 @@ def test_a_waterfall_marks_what_was_never_answered():
 
 @pytest.mark.parametrize("of", ["nonsense", "strategy", "connection_blocked"])
 def test_a_distribution_of_something_else_is_refused(of):
-    with pytest.raises(UsageError, match="own, bystander or handler_blocking"):
+    with pytest.raises(UsageError, match="own, bystander, handler_blocking"):
         plots.distribution(CASES["one strategy"](), of=of)
 
 

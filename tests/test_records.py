@@ -333,6 +333,13 @@ def test_a_ping_without_an_acknowledgement_took_forever():
     assert simulated.run(bystander_ms=[2, math.inf]).bystander_ms.tolist() == [2, math.inf]
 
 
+def test_acknowledgements_are_there_where_the_client_asked_for_them(tmp_path):
+    run = simulated.run(own_ms=[50, 60], acked_ms=[2, math.inf])
+    assert run.acked_ms.tolist() == [2, math.inf]
+    assert Run.load(run.save(tmp_path / "run")).acked_ms.tolist() == [2, math.inf]
+    assert simulated.run().acked_ms.tolist() == []
+
+
 def test_what_was_not_stamped_is_not_a_number():
     run = simulated.run(instrumented=False)
     for latencies in (run.handler_blocking_ms, run.connection_blocked_ms, run.inbox_wait_ms, run.transit_ms):

@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import dataclasses
 import importlib
 import inspect
 import json
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass
 
 import numpy as np
 import psutil
@@ -19,9 +21,9 @@ import pytest
 from labkit.client import ClientProcess
 from labkit.errors import ModeError, StrategyError
 from labkit.firing import Job
-from labkit.packets import ANSWERED
+from labkit.packets import ANSWERED, FAILED, SHED, SUPERSEDED
 from labkit.server import Server
-from labkit.strategies import MODES, NAMES, Strategy, runnable, show, strategy
+from labkit.strategies import DEFAULT, MODES, NAMES, Strategy, runnable, show, strategy
 from labkit.workloads import Calculation, io_wait
 
 every_exhibit = pytest.mark.parametrize("name", NAMES)
@@ -44,11 +46,15 @@ def three_events(connection=0):
     )
 
 
+def told(fired, *statuses):
+    """The events with an answer of one of these kinds, sorted."""
+    pairs = zip(fired.delivery_event.tolist(), fired.delivery_status.tolist(), strict=True)
+    return sorted(event for event, status in pairs if status in statuses)
+
+
 def rightly_answered(fired):
     """The events with a right answer, sorted."""
-    return sorted(
-        e for e, status in zip(fired.delivery_event, fired.delivery_status, strict=True) if status == ANSWERED
-    )
+    return told(fired, ANSWERED)
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +119,11 @@ def test_every_file_of_the_folder_is_an_exhibit_that_the_lab_shows():
     assert files == set(NAMES)
 
 
+def test_what_is_compared_by_default_comes_first():
+    assert NAMES[: len(DEFAULT)] == DEFAULT
+    assert len(DEFAULT) == 8
+
+
 # --- strategy() ---
 
 
@@ -131,6 +142,11 @@ def test_a_strategy_takes_everything_from_its_exhibit():
 def test_a_strategy_is_named_after_what_differs():
     assert strategy("thread-pool", workers=8, waiting=0).name == "thread-pool, workers=8, waiting=0"
     assert strategy("inline", options={"async_handlers": False}).name == "inline, async_handlers=False"
+
+
+def test_a_strategy_tells_all_of_its_parameters():
+    assert strategy("thread-pool", workers=8).settled == {"workers": 8, "waiting": 100}
+    assert strategy("inline").settled == {}
 
 
 def test_a_name_given_is_kept():
@@ -259,7 +275,12 @@ def test_an_exhibit_runs_without_the_lab(name, tmp_path, client):
     (tmp_path / "app.py").write_text(runnable(name))
     with app_running(["-c", WITHOUT_THE_LAB], tmp_path) as url:
         client.open(url, senders=1, bystander=False, listener=False)
-        assert rightly_answered(client.fire(three_events())) == [0, 1, 2]
+        fired = client.fire(three_events())
+    if name == "conflate":  # which answers the newest, and what a thread had begun before it came
+        assert rightly_answered(fired)[-1] == 2
+        assert told(fired, ANSWERED, SUPERSEDED) == [0, 1, 2]
+    else:
+        assert rightly_answered(fired) == [0, 1, 2]
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
@@ -309,7 +330,7 @@ def resource_trackers(client):
 def test_what_an_exhibit_owns_is_gone_after_it_is_closed(name, client):
     threads, children = alive()
     fired = answers_of(strategy(name), Calculation(io_wait(5).function), client)
-    assert rightly_answered(fired)[:1] == [0]
+    assert rightly_answered(fired)[-1:] == [2]
     assert waits_for(lambda: alive()[0] <= threads), alive()[0] - threads
     assert waits_for(lambda: alive()[1] <= children), alive()[1] - children
 
@@ -329,7 +350,7 @@ def test_an_error_of_the_work_reaches_its_caller(name, client):
 
     fired = answers_of(strategy(name), Calculation(job), client)
     assert set(fired.messages.values()) == {"ValueError: so it goes"}
-    assert {0, 1, 2} == set(fired.delivery_event.tolist())
+    assert set(told(fired, FAILED, *([SUPERSEDED] if name == "conflate" else []))) == {0, 1, 2}
 
 
 def test_the_process_pool_takes_a_function_of_a_notebook_cell(client):
@@ -349,3 +370,122 @@ def test_the_thread_pool_says_busy_when_it_is_full(client):
     fired = answers_of(full, Calculation(io_wait(200).function), client)
     assert sorted(fired.delivery_event.tolist()) == [0, 1, 2]
     assert len(rightly_answered(fired)) == 1
+
+
+# --- too much of something ---
+
+
+@dataclass(frozen=True)
+class Waits:
+    """Waits as many ms as its payload says."""
+
+    def __call__(self, payload):
+        time.sleep(payload / 1000)
+        return payload
+
+
+def events_at_once(payloads, connections=None, ahead=0, **more):
+    """A plan of one event a payload, of which so many come 100 ms `ahead` of the others."""
+    count = len(payloads)
+    return Job(
+        intended_ns=np.where(np.arange(count) < ahead, 0, 100_000_000).astype(np.int64),
+        connection=np.array(connections or [0] * count),
+        payloads=payloads,
+        expected=payloads,
+        ping_ns=np.zeros(0, np.int64),
+        ping_event="",
+        timeout_ns=10_000_000_000,
+        **more,
+    )
+
+
+def in_order(fired, status):
+    """Events with such an answer, in the order in which they came."""
+    return fired.delivery_event[fired.delivery_status == status].tolist()
+
+
+@pytest.mark.parametrize(
+    ("drop", "answered", "shed"), [("oldest", [0, 8, 9], "1 to 7"), ("newest", [0, 1, 2], "3 to 9")]
+)
+def test_load_shedding_drops_from_the_end_that_it_is_told(drop, answered, shed, client):
+    chosen = strategy("load-shedding", workers=1, waiting=2, drop=drop)
+    # The first occupies the only thread until all others have come.
+    fired = answers_of(chosen, Calculation(Waits()), client, events_at_once([400] + [0] * 9, ahead=1))
+    first, last = (int(number) for number in shed.split(" to "))
+    assert in_order(fired, ANSWERED) == answered
+    assert in_order(fired, SHED) == list(range(first, last + 1))
+
+
+def test_load_shedding_tells_the_client_whose_event_it_drops(client):
+    job = events_at_once([400, 0, 0], connections=[0, 0, 1])
+    job = dataclasses.replace(job, intended_ns=np.arange(3) * 50_000_000)
+    fired = answers_of(strategy("load-shedding", workers=1, waiting=1), Calculation(Waits()), client, job)
+    assert (in_order(fired, ANSWERED), in_order(fired, SHED)) == ([0, 2], [1])
+    assert fired.delivery_connection[fired.delivery_event == 1].tolist() == [0]
+
+
+def test_conflation_works_on_the_first_and_on_the_newest(client):
+    fired = answers_of(strategy("conflate"), Calculation(Waits()), client, events_at_once([400] + [0] * 9, ahead=1))
+    assert in_order(fired, ANSWERED) == [0, 9]
+    assert in_order(fired, SUPERSEDED) == list(range(1, 9))
+
+
+def test_conflation_leaves_other_clients_events_alone(client):
+    turns = [0, 1] * 5
+    job = events_at_once([400, 400] + [0] * 8, connections=turns, ahead=2)
+    fired = answers_of(strategy("conflate"), Calculation(Waits()), client, job)
+    assert sorted(in_order(fired, ANSWERED)) == [0, 1, 8, 9]
+    assert all(fired.delivery_connection == np.array(turns)[fired.delivery_event])
+
+
+def test_conflation_by_a_key_of_the_payload(client):
+    def wait(payload):
+        time.sleep(payload["ms"] / 1000)
+        return payload
+
+    payloads = [{"ms": 400, "sensor": s} for s in "ab"] + [{"ms": 0, "sensor": s} for s in "abab"]
+    fired = answers_of(strategy("conflate", key="sensor"), Calculation(wait), client, events_at_once(payloads, ahead=2))
+    assert sorted(in_order(fired, ANSWERED)) == [0, 1, 4, 5]
+    assert in_order(fired, SUPERSEDED) == [2, 3]
+
+
+def test_conflation_goes_on_after_a_calculation_that_raised(client):
+    def raises_first(data):
+        if data["id"] == 0:
+            time.sleep(0.4)
+            raise ValueError("in an app the work may raise")
+        return {"id": data["id"], "result": data["payload"]}
+
+    job = events_at_once([0, 0, 0], ahead=1)
+    fired = answers_of(strategy("conflate"), raises_first, client, dataclasses.replace(job, timeout_ns=10**9))
+    assert (in_order(fired, ANSWERED), in_order(fired, SUPERSEDED)) == ([2], [1])
+
+
+def test_the_ordered_pool_keeps_each_clients_order(client):
+    payloads = [200, 200, 50, 50, 0, 0]  # the longest first: a plain pool would turn them round
+    job = events_at_once(payloads, connections=[0, 1] * 3)
+    fired = answers_of(strategy("ordered-pool"), Calculation(Waits()), client, job)
+    for connection, events in ((0, [0, 2, 4]), (1, [1, 3, 5])):
+        assert fired.delivery_event[fired.delivery_connection == connection].tolist() == events
+    plain = answers_of(strategy("thread-pool", workers=6), Calculation(Waits()), client, job)
+    assert plain.delivery_event[plain.delivery_connection == 0].tolist() == [4, 2, 0]
+
+
+def test_ack_first_acknowledges_before_the_work_is_done(client):
+    job = events_at_once([200, 200], acknowledge=True)
+    fired = answers_of(strategy("ack-first"), Calculation(Waits()), client, job)
+    assert (fired.acked_ns > 0).all()
+    assert fired.acked_ns.max() < fired.work_end_ns.min()
+
+
+def test_a_client_that_reads_gets_every_answer_from_drop_for_slow(client):
+    chosen = strategy("drop-for-slow", unread=2)
+    job = dataclasses.replace(events_at_once([0] * 20), intended_ns=np.arange(20) * 20_000_000)
+    assert rightly_answered(answers_of(chosen, Calculation(Waits()), client, job)) == list(range(20))
+
+
+def test_a_client_that_does_not_read_gets_the_first_and_the_newest_from_drop_for_slow(client):
+    job = events_at_once(list(range(20)), reads_from_ns=500_000_000)
+    job = dataclasses.replace(job, intended_ns=np.arange(20) * 10_000_000, timeout_ns=1_500_000_000)
+    fired = answers_of(strategy("drop-for-slow", unread=3), Calculation(lambda payload: payload), client, job)
+    assert in_order(fired, ANSWERED) == [0, 1, 2, 19]

@@ -9,8 +9,9 @@ An exhibit is ordinary Flask-SocketIO code without a labkit import. It has
 ``NEEDS_PICKLE`` (optional) True where the work is sent to another process
 
 The event's data is ``{"id": 7, "payload": ...}``. An answer is the event ``response`` with what `complex_calculation`
-returned, alone or in a list, or with ``{"id": 7, "busy": True}`` from an exhibit that declines. The lab's
-`complex_calculation` never raises: an error is an answer.
+returned, alone or in a list, or with ``{"id": 7, "busy": True}`` from an exhibit that declines, or with
+``{"id": 7, "superseded": True}`` from one that works on a newer event instead. What the handler returns acknowledges
+the event, where its client asks for that. The lab's `complex_calculation` never raises: an error is an answer.
 """
 
 import importlib
@@ -23,8 +24,8 @@ from typing import Any
 from labkit.errors import ModeError, StrategyError
 from labkit.text import Plain
 
-#: All exhibits, in the order in which the lab shows them.
-NAMES = (
+#: What `labkit compare` measures where nobody names others: where an event is worked on, the lab's first question.
+DEFAULT = (
     "inline",
     "inline-serial",
     "thread-broadcast",
@@ -34,6 +35,9 @@ NAMES = (
     "process-pool",
     "server-batch",
 )
+
+#: All exhibits, in the order in which the lab shows them; those after the default ones are about too much of something.
+NAMES = (*DEFAULT, "load-shedding", "conflate", "ack-first", "ordered-pool", "drop-for-slow")
 
 #: The modes in which this version of the lab measures.
 MODES = ("threading",)
@@ -64,6 +68,12 @@ class Strategy:
     needs_pickle: bool = False
     about: str = ""
     source: str = field(default="", repr=False)
+
+    @property
+    def settled(self) -> dict[str, Any]:
+        """Every parameter of `register` with its value, also those that were left at their defaults."""
+        known = list(inspect.signature(self.register).parameters.values())[2:]
+        return {p.name: p.default for p in known if p.default is not p.empty} | dict(self.parameters)
 
     def require_mode(self, mode: str) -> None:
         """Raise `ModeError` unless the lab measures in `mode` and this strategy can run there."""

@@ -8,17 +8,20 @@ from labkit.strategies import NAMES
 REPEATS = 20
 
 
-def main() -> None:
+def main(*names: str) -> None:
     plan = lab.burst(events=20, every_s=0.2, times=2, connections=4)
     bad = 0
+    told = {"load-shedding": "shed", "conflate": "superseded"}  # who declines, and says so
     for work in (lab.cpu(3), lab.io_wait(10)):
-        result = lab.compare(NAMES, work, plan, repeats=REPEATS)
+        result = lab.compare(names or NAMES, work, plan, repeats=REPEATS)
         print(f"{work.name}, {plan.name}, {REPEATS} runs each")
         for s in result.summaries:
-            wrong = s.events - s.outcomes["answered"]
+            declined = s.outcomes[told[s.strategy]] if s.strategy in told else 0
+            wrong = s.events - s.outcomes["answered"] - declined
             bad += wrong + s.unaccounted
             print(
-                f"  {s.strategy:18} events {s.events:5}, answered {s.outcomes['answered']:5}, lost {s.lost}, "
+                f"  {s.strategy:18} events {s.events:5}, answered {s.outcomes['answered']:5}, "
+                f"declined {declined}, lost {s.lost}, "
                 f"unaccounted {s.unaccounted}, duplicates {s.duplicates}, strays {s.strays}"
             )
         for note in result.notes:
@@ -27,4 +30,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -1,0 +1,177 @@
+"""A client that does not read: what piles up for it in the server, and what it gets when it reads again.
+
+Emitting never blocks, and nothing bounds what it leaves behind. ``queue.qsize()`` does not show it either: engine.io's
+writer empties the queue into a list of its own and then hangs in the socket's send (``poll`` in engineio/socket.py). So
+messages are counted where they are put and where the socket has taken them.
+"""
+
+import gc
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labkit import workloads
+from labkit.clock import NS_PER_MS, now_ns
+from labkit.errors import UsageError
+from labkit.experiment import Exhibit, measure
+from labkit.records import Run
+from labkit.schedules import constant
+from labkit.strategies import Register, strategy
+from labkit.workloads import Expected, Work
+
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+
+#: From the last message until the client reads again: time in which nothing but the pile is there.
+REST_S = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Backlog:
+    """What one client that did not read left in the server.
+
+    Attributes:
+        run: what was measured; ``own_ms`` shows how stale the answers were when they were read. What of this class a
+            claim needs is in its environment, under ``slow_consumer``.
+        at_ms: instants at which the pile changed, from the start of the run.
+        waiting: messages that were put for the client and that its socket had not taken.
+        queued: what ``queue.qsize()`` said at those instants.
+        reads_from_ms: when the client began to read.
+    """
+
+    run: Run
+    at_ms: Float64
+    waiting: Int64
+    queued: Int64
+    reads_from_ms: float
+
+    @property
+    def waiting_peak(self) -> int:
+        """The most messages that waited at one time."""
+        return int(self.waiting.max(initial=0))
+
+    @property
+    def memory_mb(self) -> float:
+        """What the server's process had grown by before the client read, in MB, at most; NaN where nobody looked."""
+        return _memory_mb(self.run, self.reads_from_ms)
+
+    def __repr__(self) -> str:
+        read = self.run.outcomes["answered"]
+        return (
+            f"{self.run.strategy}: of {len(self.run):,} messages to a client that did not read, {self.waiting_peak:,} "
+            f"waited at one time, and {self.memory_mb:.0f} MB; it read {read:,} of them in the end"
+        )
+
+
+def slow_consumer(
+    exhibit: Exhibit,
+    work: Work | None = None,
+    *,
+    messages: int = 2000,
+    size_bytes: int = 10_000,
+    rate_hz: float = 1000.0,
+    **settings: Any,
+) -> Backlog:
+    """Let a client ask for `messages` answers without reading one, and then read again.
+
+    Args:
+        exhibit: as for :func:`labkit.measure`.
+        work: what gives the answers; by default nothing but `size_bytes` of text, at once.
+        messages: how many.
+        size_bytes: of an answer, where no work is given.
+        rate_hz: how fast the client asks.
+        settings: further arguments of :func:`labkit.measure`.
+
+    Raises:
+        UsageError, LabError: as :func:`labkit.measure`.
+    """
+    if size_bytes < 1:
+        raise UsageError(f"size_bytes must be 1 or more, not {size_bytes}")
+    plan = constant(rate_hz, events=messages)
+    reads_from_s = settings.setdefault("reads_from_s", plan.span_s + REST_S)
+    settings.setdefault("timeout_s", reads_from_s + 2)
+    if work is None:
+        work = workloads.call(_Text(size_bytes), payloads=[0])
+        # Not asked of the work: as many long answers would lie in both processes before the first is sent.
+        settings.setdefault("expected", Expected((0,) * messages, (None,) * messages, False, *[(0.01,) * messages] * 2))
+    chosen = strategy(exhibit)
+    counter = _Counter()
+    gc.collect()
+    run = measure(replace(chosen, register=counter.around(chosen.register)), work, plan, **settings)
+    at_ns, waiting, queued = counter.columns()
+    at_ms = (at_ns - run.environment["start_ns"]) / NS_PER_MS
+    about = {
+        "messages": messages,
+        "size_bytes": size_bytes,
+        "waiting_peak": int(waiting.max(initial=0)),
+        "memory_mb": _memory_mb(run, reads_from_s * 1000),
+        "reads_from_s": reads_from_s,
+    }
+    run = replace(run, environment={**run.environment, "slow_consumer": about})
+    return Backlog(run, at_ms, waiting, queued, reads_from_s * 1000)
+
+
+def _memory_mb(run: Run, until_ms: float) -> float:
+    resident = run.samples["resident_bytes"][run.samples["at"] <= until_ms * NS_PER_MS]
+    return float(resident.max() - resident[0]) / 1e6 if len(resident) else math.nan
+
+
+class _Counter:
+    """Counts, for every connection of one server, what is put into its queue and what its socket has taken."""
+
+    def __init__(self) -> None:
+        self.changes: list[list[tuple[int, int, int]]] = []  # of each connection: instant, +1 or -1, qsize
+
+    def around(self, register: Register) -> Register:
+        """The same `register`, which begins by counting."""
+
+        def counting(socketio: Any, complex_calculation: Any, **parameters: Any) -> Any:
+            eio = socketio.server.eio
+            websocket = eio._async["websocket"]
+            # The driver's table may be shared by all servers of the process: this one gets a copy.
+            eio._async = {**eio._async, "websocket": lambda handler, server: websocket(self.count(handler), server)}
+            return register(socketio, complex_calculation, **parameters)
+
+        return counting
+
+    def count(self, handler: Any) -> Callable[[Any], Any]:
+        """`handler` is engine.io's for one websocket, a method of the socket that has the queue."""
+        queue = handler.__self__.queue
+        changes: list[tuple[int, int, int]] = []
+        self.changes.append(changes)
+
+        def handle(websocket: Any) -> Any:
+            put, send = queue.put, websocket.send
+            changes.append((now_ns(), queue.qsize(), queue.qsize()))  # the handshake's
+
+            def counting_put(packet: Any, *args: Any, **kwargs: Any) -> None:
+                if packet is not None:  # which only ends the writer
+                    changes.append((now_ns(), 1, queue.qsize()))
+                put(packet, *args, **kwargs)
+
+            def counting_send(message: Any) -> None:
+                send(message)
+                changes.append((now_ns(), -1, queue.qsize()))
+
+            queue.put, websocket.send = counting_put, counting_send
+            return handler(websocket)
+
+        return handle
+
+    def columns(self) -> tuple[Int64, Int64, Int64]:
+        """Instants, messages that waited, and what the queue said, of the connection that had most to do."""
+        longest = max(self.changes, key=len) if self.changes else []
+        at_ns, change, queued = np.array(sorted(longest), np.int64).reshape(-1, 3).T
+        return at_ns, np.cumsum(change), queued
+
+
+@dataclass(frozen=True)
+class _Text:
+    size_bytes: int
+
+    def __call__(self, payload: Any) -> str:
+        return "x" * self.size_bytes

@@ -1,0 +1,104 @@
+"""A client that does not read: what piles up is counted where it is put and where it is taken."""
+
+import queue
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from labkit import io_wait, strategy
+from labkit.client import ClientProcess
+from labkit.errors import UsageError
+from labkit.slow import Backlog, _Counter, slow_consumer
+from tests import simulated
+from tests.helpers import nothing_left_behind
+
+
+@pytest.fixture(scope="module")
+def client():
+    with ClientProcess() as process:
+        yield process
+
+
+class Socket:
+    """engine.io's, as far as it is counted."""
+
+    def __init__(self):
+        self.queue = queue.Queue()
+        self.taken = []
+
+    def handler(self, websocket):
+        return websocket
+
+
+def test_messages_are_counted_from_the_queue_to_the_socket():
+    counter, socket = _Counter(), Socket()
+    socket.queue.put("handshake")
+    websocket = counter.count(socket.handler)(SimpleNamespace(send=socket.taken.append))
+    websocket.send(socket.queue.get())
+    for message in "abc":
+        socket.queue.put(message)
+    drained = [socket.queue.get() for _ in "abc"]  # as the writer does, before it sends the first
+    websocket.send(drained[0])
+    socket.queue.put(None)  # ends the writer, and is no message
+    _, waiting, queued = counter.columns()
+    assert waiting.tolist() == [1, 0, 1, 2, 3, 2]
+    assert queued[-1] == 0  # it says that nothing waits
+    assert socket.taken == ["handshake", "a"]
+
+
+def test_the_connection_that_has_most_to_do_is_the_slow_one():
+    counter, quiet, busy = _Counter(), Socket(), Socket()
+    for socket in (quiet, busy):
+        counter.count(socket.handler)(SimpleNamespace(send=socket.taken.append))
+    for message in "abc":
+        busy.queue.put(message)
+    assert counter.columns()[1].max() == 3
+
+
+def test_nothing_counted_is_nothing():
+    assert [len(column) for column in _Counter().columns()] == [0, 0, 0]
+
+
+def test_memory_counts_until_the_client_reads():
+    rows = [(0, 9, 50e6, 0), (40, 9, 57e6, 0), (80, 9, 99e6, 0)]
+    found = Backlog(simulated.run(samples=rows), np.zeros(1), np.array([5]), np.zeros(1, int), reads_from_ms=60)
+    assert (found.memory_mb, found.waiting_peak) == (pytest.approx(7), 5)
+    assert "10 messages to a client that did not read, 5 waited at one time, and 7 MB" in repr(found)
+
+
+def test_without_samples_nothing_is_said_of_memory():
+    found = Backlog(simulated.run(threads=None), np.zeros(0), np.zeros(0, int), np.zeros(0, int), 60)
+    assert np.isnan(found.memory_mb)
+    assert found.waiting_peak == 0
+
+
+def test_what_is_not_read_piles_up_and_is_all_read_in_the_end(client):
+    with nothing_left_behind():
+        found = slow_consumer("inline", messages=1000, size_bytes=20_000, rate_hz=1000, client=client)
+    # 20 MB, of which the sockets of both sides take a few.
+    assert found.waiting_peak > 500
+    assert found.memory_mb > 5
+    assert found.waiting[-1] == 0
+    assert found.run.outcomes["answered"] == 1000
+    assert found.run.own_ms.min() >= 499  # the last was asked for half a second before the client read
+    assert found.run.environment["slow_consumer"]["waiting_peak"] == found.waiting_peak
+    assert np.isfinite(found.run.bystander_ms).all()
+
+
+def test_it_is_bounded_where_the_server_looks_at_what_was_read(client):
+    exhibit = strategy("drop-for-slow", unread=20)
+    found = slow_consumer(exhibit, messages=1000, size_bytes=20_000, rate_hz=1000, client=client)
+    assert found.waiting_peak <= 21
+    assert found.run.outcomes["answered"] == 21  # and the newest
+    assert found.run.events["outcome"][-1] == 0
+
+
+def test_the_work_can_be_the_readers_own(client):
+    found = slow_consumer("inline", io_wait(1), messages=20, rate_hz=200, client=client, reads_from_s=0.2)
+    assert (found.run.work, found.run.outcomes["answered"]) == ("io_wait:1ms", 20)
+
+
+def test_an_answer_of_nothing_is_refused():
+    with pytest.raises(UsageError, match="size_bytes"):
+        slow_consumer("inline", size_bytes=0)
