@@ -19,7 +19,9 @@ MEASURED, INVALID, INTERRUPTED = 0, 1, 130
 
 
 @click.command()
-@click.option("--rate", type=float, default=200, show_default=True, metavar="HZ", help="Updates per second; 0: at once.")
+@click.option(
+    "--rate", type=float, default=200, show_default=True, metavar="HZ", help="Updates per second; 0: at once."
+)
 @click.option("--events", type=int, default=300, show_default=True, help="Updates in a run.")
 @click.option("--rows", type=int, default=200, show_default=True, help="Rows in the page's list before the run.")
 @click.option("--throttle", type=float, default=1, show_default=True, help="So many times slower a processor.")

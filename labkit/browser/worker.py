@@ -297,7 +297,9 @@ _BUTTON = """() => {
 }"""
 
 #: Event timing entries come after the frame that they end with.
-_SETTLED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 100))))"
+_SETTLED = (
+    "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 100))))"
+)
 
 #: web-vitals reports when it is idle, or at last when the page is hidden: so it is told that it is.
 _HIDE = """() => {
