@@ -80,7 +80,7 @@ def test_a_failed_job_is_one_sentence_and_the_next_gets_a_new_process(worker):
             print(json.dumps({"failed": "the browser ended"} if json.loads(line)["bad"] else {}), flush=True)
     """)
     with nothing_left_behind(), Driver() as one:
-        with pytest.raises(BrowserError, match="^the browser ended$"):
+        with pytest.raises(BrowserError, match=r"^the browser ended$"):
             one.run({"bad": True}, limit_s=10)
         assert one.run({"bad": False}, limit_s=10) == {}
 
@@ -103,7 +103,7 @@ def test_a_worker_that_hangs_is_ended_with_all_that_it_started(worker, monkeypat
     with nothing_left_behind():
         threading.Timer(0.5, lambda: seen.extend(started(one))).start()
         seen = []
-        with pytest.raises(BrowserError, match="did not answer within 0.5 s"):
+        with pytest.raises(BrowserError, match=r"did not answer within 0\.5 s"):
             one.run({}, limit_s=0.5)
         assert len(seen) == 2
         assert wait_until(lambda: not any(p.is_running() for p in seen))
@@ -161,13 +161,17 @@ def server():
         yield running
 
 
-def test_a_browser_that_crashes_in_the_middle_is_one_sentence_and_the_next_job_runs(server):
+@pytest.mark.parametrize("what", ["browser", "renderer"])
+def test_a_browser_that_crashes_in_the_middle_is_one_sentence_and_the_next_job_runs(server, what):
     program = needed().path
 
     def kill():
         assert wait_until(lambda: server.extension.feeds and len(server.extension.feeds[0].sent_ns) > 20, 15)
-        browsers = [p for p in started(one) if "--remote-debugging-pipe" in p.cmdline() and "--type" not in p.cmdline()]
-        browsers[0].kill()
+        for process in started(one):
+            arguments = process.cmdline()
+            kind = next((a.partition("=")[2] for a in arguments if a.startswith("--type=")), "browser")
+            if kind == what and ("--remote-debugging-pipe" in arguments or what == "renderer"):
+                process.kill()
 
     with Driver() as one:
         killing = threading.Thread(target=kill)
@@ -180,7 +184,7 @@ def test_a_browser_that_crashes_in_the_middle_is_one_sentence_and_the_next_job_r
 
 
 def test_a_job_that_takes_too_long_is_stopped(server):
-    with Driver() as one, pytest.raises(BrowserError, match="did not finish within 2.5 s"):
+    with Driver() as one, pytest.raises(BrowserError, match=r"did not finish within 2\.5 s"):
         one.run(job(server, needed().path), limit_s=2.5)
 
 

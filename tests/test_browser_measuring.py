@@ -1,5 +1,7 @@
 """Renderings in a real browser: integers that are exact, stamps that agree, and nothing lost or left behind."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -92,7 +94,7 @@ def test_the_stages_of_an_update_are_in_order(timed):
         run = each.runs[0]
         slack_ns = 2 * run.clock_error_ms * NS_PER_MS + 200_000  # the page's clock tells 0.1 ms
         stages = [run.updates[stage] for stage in ("intended", "sent", "emitted", "received", "written", "painted")]
-        for before, after in zip(stages, stages[1:], strict=False):
+        for before, after in itertools.pairwise(stages):
             assert (before != NEVER).all()
             assert (after - before >= -slack_ns).all()
 
@@ -110,7 +112,7 @@ def test_clicks_are_followed_through_the_server_to_their_paint(timed):
     stages = [run.clicks[stage] for stage in run.clicks]
     assert all(len(stage) == 3 for stage in stages)
     slack_ns = 2 * run.clock_error_ms * NS_PER_MS + 200_000
-    for before, after in zip(stages, stages[1:], strict=False):
+    for before, after in itertools.pairwise(stages):
         assert (before != NEVER).all()
         assert (after - before >= -slack_ns).all()
 
@@ -170,8 +172,9 @@ def test_a_page_that_throws_is_one_sentence_and_the_rest_is_measured(monkeypatch
 
     def send(self, socketio, feed, sid):
         if next(sent):
-            return whole(self, socketio, feed, sid)
-        socketio.emit("update", None, to=sid)
+            whole(self, socketio, feed, sid)
+        else:
+            socketio.emit("update", None, to=sid)
 
     whole = Page._send
     monkeypatch.setattr(Page, "_send", send)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -107,7 +108,7 @@ def frontier(result: Rendering, *, title: str | None = None) -> Figure:
         points = [(x, y) for x, y in points if not math.isnan(x + y)]
         if not points:
             continue
-        look = {"color": colours[i % len(colours)], "marker": marks[i % len(marks)], "linestyle": ""}
+        look: dict[str, Any] = {"color": colours[i % len(colours)], "marker": marks[i % len(marks)], "linestyle": ""}
         x, y = np.array(points).T
         axes.plot(x, y, markerfacecolor="white", markersize=5, **look)
         axes.plot(np.median(x), np.median(y), markersize=9, label=_told(each), **look)
