@@ -207,7 +207,7 @@ def _cause(inside: Sequence[Span]) -> str:
     callers = [span for span in inside if PART_OF[span.name] == "js"]
     if not callers:
         return ""
-    found = max(callers, key=lambda span: (span.duration_us, -span.depth))
+    found = max(callers, key=lambda span: span.duration_us)  # the first, so the outermost, of equals
     if found.name == "EventDispatch":
         return f"{_data(found).get('type', 'an')} event"
     return _CAUSES.get(found.name, "script")

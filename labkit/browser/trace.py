@@ -20,7 +20,7 @@ from labkit.browser.trace_events import FRAMES, MICROTASKS, PART_OF, PARTS, TASK
 class Trace:
     """What a trace says of one page.
 
-    Recording slows a page down (task time 1.6 to 2.1 times in our own runs): compare its milliseconds with one
+    Recording slows a page down: compare its milliseconds with one
     another, and take its counts as they are.
 
     Attributes:

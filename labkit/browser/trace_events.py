@@ -7,7 +7,6 @@ as in DevTools' own trace engine (``@paulirish/trace_engine``, ``models/trace/ty
 
 import gzip
 import json
-import math
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +65,7 @@ FRAMES = frozenset({"BeginFrame", "DrawFrame", "DroppedFrame"})
 PAGES = frozenset({"CommitLoad", "FrameCommittedInBrowser", "TracingStartedInBrowser", "navigationStart"})
 
 _KEPT = PART_OF.keys() | FRAMES | PAGES | {"BeginMainThreadFrame", "EventTiming", "process_name", "thread_name"}
+_END_OF_TIME_US = 1e18
 _WITHOUT_ARGUMENTS = TASKS | FRAMES
 
 
@@ -113,7 +113,8 @@ def load(path: str | Path) -> tuple[list[Event], int]:
         nonlocal malformed
         if "ph" not in value:
             return value
-        if value.get("name") not in _KEPT:
+        name = value.get("name")
+        if not isinstance(name, str) or name not in _KEPT:
             return None
         event = _event(value)
         malformed += event is None
@@ -159,9 +160,7 @@ def _parsed(path: str | Path, text: str, keep: Any) -> Any:
     except json.JSONDecodeError as error:
         if text.lstrip()[0] not in "[{":
             raise TraceError(f"{path} is not JSON: save the trace from DevTools, or export it as JSON") from None
-        # What ends too early is wrong at its end, or in a string that has none.
-        ends_early = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
-        if not ends_early:
+        if not _ends_early(text, error):
             raise TraceError(f"{path} is not JSON: {error.msg.lower()} in line {error.lineno}; save it again") from None
     open_list = text.strip().removesuffix(",")
     if not (open_list.startswith("[") and open_list.endswith("}")):
@@ -170,6 +169,14 @@ def _parsed(path: str | Path, text: str, keep: Any) -> Any:
         return json.loads(f"{open_list}]", object_hook=keep)
     except json.JSONDecodeError:
         raise TraceError(_truncated(path)) from None
+
+
+def _ends_early(text: str, error: json.JSONDecodeError) -> bool:
+    """Whether nothing is wrong but that the text stops: at its end, or within a word, a number or a string."""
+    rest = text[error.pos :].strip()
+    if any(word.startswith(rest) for word in ("true", "false", "null", "-", ".", "e-", "e+", "E-", "E+")):
+        return True
+    return error.msg.startswith("Unterminated string") or (error.msg.startswith("Invalid") and len(rest) < 8)
 
 
 def _event(value: dict[str, Any]) -> Event | None:
@@ -184,4 +191,4 @@ def _event(value: dict[str, Any]) -> Event | None:
 
 
 def _is_time(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value) and value >= 0
+    return isinstance(value, int | float) and 0 <= value < _END_OF_TIME_US

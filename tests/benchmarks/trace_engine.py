@@ -6,8 +6,9 @@ Needs node and npm; the engine goes into a temporary folder and is removed again
 only where a task's forced layouts and style recalculations take 30 ms together (`FORCED_REFLOW_THRESHOLD`), so the
 layouts within its own `isJSInvocationEvent` are counted beside it, on its own tree of the page's main thread. It takes
 EventDispatch for script, where the browser itself moves the focus and recalculates styles: there, labkit may count
-fewer. labkit takes a layout with a stack trace for forced, under whatever event it stands: there, it may count more. The engine
-refuses a trace that was started from the browser's own session instead of the page's, since it names no frames.
+fewer. labkit takes a layout with a stack trace for forced, under whatever event it stands: there, it may count more.
+The engine refuses a trace that was started from the browser's own session instead of the page's, since that one names
+no frames.
 """
 
 import json
@@ -42,7 +43,8 @@ for (const i of data.UserInteractions.interactionEventsWithNoNesting.filter(i =>
   longest.set(i.interactionId, Math.max(longest.get(i.interactionId) ?? 0, i.dur / 1000));
 }
 const sorted = [...longest.values()].sort((a, b) => b - a);
-const tasks = warned('LONG_TASK').filter(e => e.tid === data.UserInteractions.interactionEvents[0]?.tid || e.tid === pid);
+const main = data.Renderer.processes.get(pid).threads;
+const tasks = warned('LONG_TASK').filter(e => main.get(e.tid)?.name === 'CrRendererMain');
 console.log(JSON.stringify({
   'forced layouts': forced.Layout,
   'forced styles': forced.UpdateLayoutTree,
@@ -68,8 +70,12 @@ def main():
                 cwd=folder,
                 capture_output=True,
                 text=True,
-                check=True,
+                check=False,
             )
+            if done.returncode:
+                error = next((line for line in done.stderr.splitlines() if "Error: " in line), done.stderr)
+                print(f"{Path(path).name}: trace_engine refuses it: {error}\n")
+                continue
             theirs = json.loads(done.stdout.splitlines()[-1])
             found = {
                 "forced layouts": ours.forced_layouts,
