@@ -145,8 +145,9 @@ class Driver:
             process.kill()
             process.wait()
             _end(_started(self._token))
-            self._reader.join()
-            process.stdout.close()
+            self._reader.join(2)  # for ever, if something that could not be ended kept the pipe
+            if not self._reader.is_alive():
+                process.stdout.close()
             self._stderr.close()
 
 
