@@ -7,11 +7,13 @@ import pytest
 
 from labkit import io_wait
 from labkit.browser import find, measuring, trace
+from labkit.browser.bench import Setting, joined
 from labkit.browser.feed import Feed, Order
-from labkit.browser.measuring import Setting, joined, render
+from labkit.browser.measuring import render
 from labkit.browser.page import Page
+from labkit.browser.rendering import Rendering
 from labkit.clock import NS_PER_MS
-from labkit.errors import MissingExtra, UsageError
+from labkit.errors import BrowserError, MissingExtra, UsageError
 from labkit.records import NEVER
 from labkit.stamps import Stamps
 from tests.browsing import needed
@@ -203,8 +205,8 @@ def test_a_browser_that_fails_later_leaves_what_was_measured(monkeypatch):
     monkeypatch.setattr(find, "full", lambda named=None: None)
 
     def steps():
-        yield measuring.Rendering(())
-        raise measuring.BrowserError("the browser ended in the middle of a run")
+        yield Rendering(())
+        raise BrowserError("the browser ended in the middle of a run")
 
     result = measuring._last(steps())
     assert result.problems == ("Incomplete: the browser ended in the middle of a run.",)
