@@ -27,7 +27,7 @@ def title(figure):
 
 def test_the_overview_says_what_was_counted():
     found = title(figures.overview(rendering()))
-    assert found == "20 updates in a frame are one layout, batched or not; reading geometry makes 20"
+    assert found == "20 updates in a frame are one layout, batched or not; geometry reads: 20"
 
 
 def test_without_counts_it_says_who_keeps_the_page_busy():

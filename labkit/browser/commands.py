@@ -12,7 +12,7 @@ import click
 from labkit import errors
 
 if TYPE_CHECKING:
-    from labkit.browser.measuring import Setting
+    from labkit.browser.bench import Setting
     from labkit.browser.rendering import Rendering
 
 MEASURED, INVALID, INTERRUPTED = 0, 1, 130
@@ -57,7 +57,7 @@ def render(
     lost, 2 wrong usage.
     """
     from labkit import clock
-    from labkit.browser.measuring import Setting
+    from labkit.browser.bench import Setting
     from labkit.browser.patterns import NAMES
 
     setting = Setting(rate_hz=rate, events=events, rows=rows, throttle=throttle, clicks=clicks)

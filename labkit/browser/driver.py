@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import psutil
 
+from labkit import clock
 from labkit.errors import BrowserError, MissingExtra
 
 #: How much longer than the job's own limit the parent waits before it ends the process.
@@ -63,9 +64,9 @@ class Driver:
         try:
             self._process.stdin.write(json.dumps({**job, "limit_s": limit_s}) + "\n")
             self._process.stdin.flush()
-            line = self._answers.get(timeout=limit_s + GRACE_S)
+            line = self._answer(limit_s + GRACE_S)
         except queue.Empty:
-            self.close()
+            self.close(timeout_s=1)  # it did not even keep its own limit
             raise BrowserError(f"the browser's driver did not answer within {limit_s:g} s: measure less") from None
         except OSError:
             line = ""
@@ -81,6 +82,20 @@ class Driver:
             self.close()  # whatever state the browser is in: the next job begins with a new one
             raise BrowserError(result["failed"])
         return result
+
+    def _answer(self, timeout_s: float) -> str:
+        """The next line; empty where the process has ended. A browser that outlives it may keep the pipe open."""
+        assert self._process is not None
+        deadline_ns = clock.now_ns() + round(timeout_s * clock.NS_PER_S)
+        while True:
+            ended = self._process.poll() is not None
+            try:
+                return self._answers.get(timeout=0.2)
+            except queue.Empty:
+                if ended:
+                    return ""
+                if clock.now_ns() > deadline_ns:
+                    raise
 
     def _start(self) -> None:
         if self._process is not None and self._process.poll() is None:
@@ -130,8 +145,9 @@ class Driver:
             process.kill()
             process.wait()
             _end(_started(self._token))
-            self._reader.join()
-            process.stdout.close()
+            self._reader.join(2)  # for ever, if something that could not be ended kept the pipe
+            if not self._reader.is_alive():
+                process.stdout.close()
             self._stderr.close()
 
 

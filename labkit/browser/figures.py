@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -48,6 +49,7 @@ def overview(result: Rendering, *, title: str | None = None) -> Figure:
     """The advice's table: DOM operations and reflows as counted, task time, INP and staleness as timed.
 
     A ring is a run, the thick bar the median; of staleness the bar is the median, the line reaches from there to p95.
+    An INP that is too short to be told, or below 16 ms, stands at 16.
     """
     rows = range(len(result.measured))
     figure, panels = plt.subplots(1, 4, sharey=True, figsize=(WIDTH_IN, 2.2 + 0.36 * len(result.measured)))
@@ -93,7 +95,7 @@ def frontier(result: Rendering, *, title: str | None = None) -> Figure:
         points = [(x, y) for x, y in points if not math.isnan(x + y)]
         if not points:
             continue
-        look = {"color": colours[i % len(colours)], "marker": marks[i % len(marks)], "linestyle": ""}
+        look: dict[str, Any] = {"color": colours[i % len(colours)], "marker": marks[i % len(marks)], "linestyle": ""}
         x, y = np.array(points).T
         axes.plot(x, y, markerfacecolor="white", markersize=5, **look)
         axes.plot(np.median(x), np.median(y), markersize=9, label=_told(each), **look)
@@ -165,8 +167,7 @@ def headline(result: Rendering) -> str:
     if plain and forced and all(e.layouts == e.frames for e in plain):
         worst = max(e.layouts / e.frames for e in forced)
         return (
-            f"{plain[0].events_per_frame} updates in a frame are one layout, batched or not; "
-            f"reading geometry makes {worst:g}"
+            f"{plain[0].events_per_frame} updates in a frame are one layout, batched or not; geometry reads: {worst:g}"
         )
     busy = {each.name: float(np.median(v)) for each in result.measured if len(v := each.values("task_ms"))}
     if len(busy) > 1:

@@ -36,8 +36,8 @@ HEADERS = (
 LEGEND = (
     "DOM ops to style recalcs: counted frame by frame (exact). Paint cost: pre-paint, paint, layerize, commit in one "
     "traced run.\nThe rest: real time, the median of the runs with the smallest and the largest; staleness in ms from "
-    "when the server had an update to its paint.\nverdict: up to 200 ms good, above 500 ms poor: INP by its definition, the p95 of "
-    "staleness by the same bounds, borrowed."
+    "when the server had an update to its paint.\nverdict: up to 200 ms good, above 500 ms poor: INP by definition, "
+    "the p95 of staleness by the same bounds, borrowed."
 )
 
 

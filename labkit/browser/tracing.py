@@ -48,7 +48,11 @@ class Tracing:
     async def stop(self, path: str | os.PathLike[str]) -> None:
         """Stop, and write what was recorded to a ``.json.gz``, whole or not at all."""
         ended: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._session.once("Tracing.tracingComplete", lambda told: ended.set_result(told))
+
+        def end(told: dict[str, Any]) -> None:
+            ended.set_result(told)
+
+        self._session.once("Tracing.tracingComplete", end)
         await self._session.send("Tracing.end")
         stream = (await asyncio.wait_for(ended, 30))["stream"]
         path = Path(path)

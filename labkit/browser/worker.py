@@ -279,15 +279,11 @@ async def timed(job: Job, tab: Tab) -> Result:
 async def _click(cdp: CDPSession, at: dict[str, float], when_s: list[float]) -> None:
     """Trusted clicks when they are due, however long the page takes for the one before (open loop)."""
     start_ns = clock.now_ns()
-    sent = []
+    sent: list[asyncio.Task[Any]] = []
     for due_s in when_s:
         await asyncio.sleep(max(0.0, due_s - (clock.now_ns() - start_ns) / clock.NS_PER_S))
-        for kind in ("mousePressed", "mouseReleased"):
-            sent.append(
-                asyncio.create_task(
-                    cdp.send("Input.dispatchMouseEvent", {"type": kind, "button": "left", "clickCount": 1, **at})
-                )
-            )
+        both = ({"type": kind, "button": "left", "clickCount": 1, **at} for kind in ("mousePressed", "mouseReleased"))
+        sent.extend(asyncio.create_task(cdp.send("Input.dispatchMouseEvent", each)) for each in both)
     await asyncio.gather(*sent)
 
 
@@ -297,9 +293,9 @@ _BUTTON = """() => {
 }"""
 
 #: Event timing entries come after the frame that they end with.
-_SETTLED = (
-    "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 100))))"
-)
+_SETTLED = """() => new Promise((done) => {
+    requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 100)));
+})"""
 
 #: web-vitals reports when it is idle, or at last when the page is hidden: so it is told that it is.
 _HIDE = """() => {
