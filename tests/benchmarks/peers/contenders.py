@@ -1,6 +1,7 @@
 """The peers: how each is installed, started and read."""
 
 import json
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -79,9 +80,9 @@ def _node(packages: Packages, task: Task, folder: Path) -> tuple[list[str], dict
 
 def _locust(packages: Packages, task: Task, folder: Path) -> tuple[list[str], dict[str, str]]:
     users = str(task.sockets)
-    options = ["--headless", "--only-summary", "--loglevel", "ERROR", "--csv", "peers", "--host", task.url]
+    options = ["--headless", "--only-summary", "--loglevel", "ERROR", "--host", task.url]
     # All users start at once: what `-r` spreads would be missing from the plan's first second.
-    load = ["-u", users, "-r", users, "-t", f"{task.seconds:g}s"]
+    load = ["-u", users, "-r", users, "-t", f"{math.ceil(task.seconds)}s"]
     script = ["-f", str(CLIENTS / "locustfile.py")]
     python = str(install.python_of(packages.folder))
     return [python, "-m", "locust", *script, *options, *load], {"PEERS_TASK": task.as_json()}
@@ -143,7 +144,7 @@ PEERS = (
         ("loop",),
         lambda folder: install.venv(folder / "locust", "locust", "python-socketio", "websocket-client"),
         _locust,
-        lambda output, folder: reports.locust((folder / "peers_stats.csv").read_text()),
+        lambda output, folder: reports.locust(output),
     ),
 )
 

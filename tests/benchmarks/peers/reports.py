@@ -1,7 +1,5 @@
 """What each peer reports of itself, brought to one form. Pure: text in, figures out."""
 
-import csv
-import io
 import json
 import math
 from collections.abc import Mapping
@@ -38,16 +36,21 @@ def ours(text: str) -> Report:
     return Report(found["acks"], tuple(distribution.percentile(p) for p in PERCENTILES))
 
 
-def locust(text: str, name: str = "message") -> Report:
-    """Of Locust's `--csv` file of statistics: the row of its calls (``WSC``). Raises ValueError without one."""
-    for row in csv.DictReader(io.StringIO(text)):
-        if row["Type"] == "WSC" and row["Name"] == name:
-            failed = int(row["Failure Count"])
-            return Report(
-                int(row["Request Count"]) - failed,
-                tuple(_number(row[f"{percentile:g}%"]) for percentile in PERCENTILES),
-            )
-    raise ValueError(f"Locust's statistics have no row of calls of {name}")
+def locust(text: str, name: str = MESSAGE) -> Report:
+    """Of the summary that Locust prints at its end: the rows of its calls (``WSC``). Raises ValueError without them.
+
+    Not of its `--csv` file, whose last state is up to a second older than the end.
+    """
+    counts, _, percentiles = text.partition("Response time percentiles")
+    titles = next((line.split() for line in percentiles.splitlines() if line.startswith("Type")), [])
+    count, latencies = (
+        next((line.split() for line in part.splitlines() if line.split()[:2] == ["WSC", name]), None)
+        for part in (counts, percentiles)
+    )
+    if count is None or latencies is None:
+        raise ValueError(f"Locust's summary has no row of calls of {name}")
+    failed = int(count[3].partition("(")[0])
+    return Report(int(count[2]) - failed, tuple(float(latencies[titles.index(f"{p:g}%")]) for p in PERCENTILES))
 
 
 def artillery(text: str) -> Report:
@@ -57,7 +60,3 @@ def artillery(text: str) -> Report:
     if summary is None:
         raise ValueError(f"Artillery timed no response; its counters: {aggregate.get('counters')}")
     return Report(int(summary["count"]), (summary["p95"], summary["p99"], summary["p999"]))
-
-
-def _number(text: str) -> float:
-    return math.nan if text in ("", "N/A") else float(text)

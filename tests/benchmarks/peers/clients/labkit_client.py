@@ -16,7 +16,7 @@ from labkit.metrics import Distribution
 from labkit.schedules import constant
 
 
-def frame(number: int, payload: object) -> bytes:
+def event_with_ack(number: int, payload: object) -> bytes:
     """An event with data that asks for an acknowledgement, by python-socketio's own packet."""
     data = [packets.MESSAGE, payload]
     return packets._text(socketio.packet.Packet(socketio.packet.EVENT, data=data, id=number))
@@ -32,7 +32,7 @@ class Asking(list):
         self.done = asyncio.get_running_loop().create_future()
 
     def ask(self) -> None:
-        self.connection.send(frame(self.acks, self.payload))
+        self.connection.send(event_with_ack(self.acks, self.payload))
 
     def append(self, item: tuple[int, bytes]) -> None:
         at_ns, text = item
