@@ -4,15 +4,16 @@ import json
 import math
 import sys
 
+import psutil
 import pytest
 
 from tests.benchmarks.peers import reports, stall, tables
 from tests.benchmarks.peers.__main__ import interleaved
 from tests.benchmarks.peers.cost import Cost
-from tests.benchmarks.peers.processes import Failed, run
+from tests.benchmarks.peers.processes import Failed, Started, run
 from tests.benchmarks.peers.reports import Report
 from tests.benchmarks.peers.stall import Stall
-from tests.helpers import nothing_left_behind
+from tests.helpers import nothing_left_behind, wait_until
 
 # The form of Locust 2.47, figures made up.
 LOCUST = """
@@ -112,10 +113,16 @@ def test_rounds_are_interleaved_and_a_failure_stops_nobody():
     assert all(set(called[i : i + 2]) == {"bad", "good"} for i in (0, 2, 4))
 
 
-def test_a_process_that_does_not_end_is_ended_with_what_it_started():
-    child = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(30)'])"
-    with nothing_left_behind(), pytest.raises(Failed, match="still running"):
-        run([sys.executable, "-c", child], limit_s=0.5)
+def test_a_process_that_does_not_end_is_ended_with_what_it_started(tmp_path):
+    inner = "import time; time.sleep(60)"
+    outer = f"import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', {inner!r}]); print(p.pid, flush=True)"
+    with nothing_left_behind(), Started([sys.executable, "-c", f"{outer}; p.wait()"], {}, tmp_path) as one:
+        assert wait_until(lambda: (tmp_path / "stdout").read_text().endswith("\n"), timeout_s=20)
+        child = int((tmp_path / "stdout").read_text())
+        assert psutil.pid_exists(child)
+        with pytest.raises(Failed, match="still running"):
+            one.output(0.1)
+    assert wait_until(lambda: not psutil.pid_exists(child))
 
 
 def test_a_process_that_fails_is_told_by_its_last_words():

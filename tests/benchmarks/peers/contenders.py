@@ -144,7 +144,7 @@ PEERS = (
         ("loop",),
         lambda folder: install.venv(folder / "locust", "locust", "python-socketio", "websocket-client"),
         _locust,
-        lambda output, folder: reports.locust(output),
+        lambda output, folder: reports.locust((folder / "stderr").read_text()),  # where it prints its summary
     ),
 )
 
