@@ -225,24 +225,16 @@ def main(rounds: int, folder: Path, markdown: bool) -> None:
             print(f"round {number + 1} of {rounds}: {name} measured", file=sys.stderr, flush=True)
     rows = []
     for name in names:
-        p50, p99, came50, came99 = np.median(lates[name], axis=0)
+        lows, middles, highs = (f(np.array(lates[name]), axis=0) for f in (np.min, np.median, np.max))
+        late = [f"{m:.3f} ({low:.3f} to {high:.3f})" for low, m, high in zip(lows, middles, highs, strict=True)]
         span = f"{min(rates[name]):,.0f} to {max(rates[name]):,.0f}"
-        row = (
-            name,
-            f"{np.median(rates[name]):,.0f}",
-            span,
-            f"{p50:.3f}",
-            f"{p99:.3f}",
-            f"{came50:.3f}",
-            f"{came99:.3f}",
-        )
-        rows.append(row)
+        rows.append((name, f"{np.median(rates[name]):,.0f}", span, *late))
     headers = ("library", "acks per client CPU s", "range", "sent late p50 ms", "p99", "read late p50 ms", "p99")
     style = "github" if markdown else "simple"
     print(tabulate(rows, headers, tablefmt=style, colalign=["left", *["right"] * 6], disable_numparse=True))
     if packages.missing:
         print(f"websockets and aiohttp: {packages.missing}")
-    print(f"\n`python -m tests.benchmarks.websockets`, {rounds} rounds, medians, {clock.utc_stamp()}")
+    print(f"\n`python -m tests.benchmarks.websockets`, {rounds} rounds, medians (and ranges), {clock.utc_stamp()}")
     print(environment.one_line())
     versions = {"picows": environment.describe()["versions"]["picows"], **packages.versions}
     print(", ".join(f"{name} {version}" for name, version in versions.items()))

@@ -122,7 +122,7 @@ def _stall(peers: list[Peer], packages: dict[str, Packages], rounds: int, seed: 
     found, failures = interleaved(tasks, rounds, seed)
     print(
         f"\nStall: {stall.RATE_HZ:g} events/s for {stall.SECONDS:g} s on {stall.SOCKETS} sockets, one stall of "
-        f"{stall.STALL_S[1] - stall.STALL_S[0]:g} s. What each client reports. Medians of {rounds} rounds.\n"
+        f"{stall.STALL_S[1] - stall.STALL_S[0]:.0f} s. What each client reports. Medians of {rounds} rounds.\n"
     )
     print(tables.render(tables.STALL_HEADERS, tables.stall_rows(stall.truth(), found, failures), markdown=markdown))
 
