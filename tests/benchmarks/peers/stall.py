@@ -15,8 +15,8 @@ from tests.benchmarks.peers.install import Packages
 from tests.benchmarks.peers.reports import PERCENTILES, Report
 from tests.benchmarks.peers.server import EchoServer
 
-#: The stall begins between two arrivals: at the very instant of one, a jitter of microseconds would decide on which side
-#: it falls, and with it over 10 ms of every percentile.
+#: The stall begins between two arrivals: at the very instant of one, a jitter of microseconds would decide on which
+#: side it falls, and with it over 10 ms of every percentile.
 SOCKETS, RATE_HZ, SECONDS, STALL_S = 4, 100.0, 10.0, (3.995, 5.0)
 PAYLOAD = {"id": -1, "payload": "small"}
 
