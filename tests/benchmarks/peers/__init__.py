@@ -1,0 +1,1 @@
+"""labkit's generator beside its peers: what an acknowledged event costs, and whether a stall is told."""

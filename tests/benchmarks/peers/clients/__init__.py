@@ -1,0 +1,1 @@
+"""What each peer runs, in a process of its own."""
