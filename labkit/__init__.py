@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from labkit.claims import check, claim
     from labkit.comparison import Comparison
     from labkit.errors import LabError
-    from labkit.experiment import compare, measure, predict
+    from labkit.experiment import compare, measure, predict, vary
     from labkit.records import Run
     from labkit.schedules import burst, constant, poisson, ramp
     from labkit.strategies import show, strategy
@@ -44,6 +44,7 @@ _HOMES = {
     "show": "strategies",
     "similar_prices": "workloads",
     "strategy": "strategies",
+    "vary": "experiment",
 }
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "show",
     "similar_prices",
     "strategy",
+    "vary",
 ]
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from labkit.clock import NS_PER_MS
 from labkit.comparison import Comparison
 from labkit.errors import UsageError
-from labkit.plots import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, WIDTH_IN, headlined, styled
+from labkit.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, WIDTH_IN, message, styled
 
 if TYPE_CHECKING:
     from labkit.batching import Batching
@@ -41,7 +41,7 @@ def resources(result: Comparison, *, title: str | None = None) -> Figure:
     for axes in (threads, memory):
         axes.set_ylim(bottom=0)
     figure.legend(loc="outside lower center", ncols=4)
-    headlined(figure, title or _most_threads(result, names))
+    message(figure, title or _most_threads(result, names))
     return figure
 
 
@@ -84,7 +84,7 @@ def slow_consumer(backlogs: "Sequence[Backlog]", *, title: str | None = None) ->
     if messages.get_legend_handles_labels()[0]:
         figure.legend(loc="outside lower center", ncols=2)
     kept = ", ".join(f"{b.waiting_peak:,} under {b.run.strategy} ({b.memory_mb:.0f} MB)" for b in backlogs)
-    headlined(figure, title or f"Messages kept for a client that does not read: {kept}")
+    message(figure, title or f"Messages kept for a client that does not read: {kept}")
     return figure
 
 
@@ -126,7 +126,7 @@ def batching(found: "Batching", *, title: str | None = None) -> Figure:
         panels[2].plot(places, theory, "_", color=BLACK, markersize=16, label="theory: and half a window")
         panels[2].legend(loc="upper left")
     figure.supxlabel("window in ms", fontsize=9.5)
-    headlined(figure, title or _saves(found))
+    message(figure, title or _saves(found))
     return figure
 
 

@@ -1,4 +1,4 @@
-"""The command: ``labkit compare``, ``labkit show``, ``labkit list``."""
+"""The command: ``labkit compare``, ``labkit show``, ``labkit list``, ``labkit render``, ``labkit trace``."""
 
 import contextlib
 import importlib.metadata
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labkit import errors
+from labkit.browser.commands import browser, render
+from labkit.browser.trace_command import trace
 
 if TYPE_CHECKING:
     from labkit.comparison import Comparison
@@ -19,12 +21,39 @@ if TYPE_CHECKING:
 MEASURED, INVALID, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
+class _Told(click.ClickException):
+    """What click has to say of a command line, as labkit says it."""
+
+    exit_code = WRONG_USAGE
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"labkit: {self.format_message()}", err=True)
+
+
+def _told(error: click.UsageError) -> click.ClickException:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error
+    said = error.format_message().rstrip(".")
+    command = error.ctx.command_path if error.ctx is not None else "labkit"
+    return _Told(f"{said[:1].lower()}{said[1:]}: see {command} --help")
+
+
 class _Commands(click.Group):
-    """Turns every error of labkit into one sentence and an exit code."""
+    """Turns every error of labkit, and of click, into one sentence and an exit code."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            raise _told(error) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            raise _told(error) from error
         except errors.UsageError as error:
             click.echo(f"labkit: {error}", err=True)
             ctx.exit(WRONG_USAGE)
@@ -47,7 +76,15 @@ def main() -> None:
     labkit show process-pool               a strategy as a complete app to start from
     labkit list                            all strategies, a line each
     labkit selftest                        does labkit read what is true?
+    labkit render                          ways of updating a page, in a real browser
+    labkit browser                         which browsers there are, and what is missing
+    labkit trace recording.json            what a recording of Chrome's shows of a page
     """
+
+
+main.add_command(render)
+main.add_command(browser)
+main.add_command(trace)
 
 
 @main.command()
@@ -102,6 +139,8 @@ def compare(
         raise errors.UsageError("--poisson needs --rate: give the mean events per second")
     if rate is not None and (burst is not None or every is not None):
         raise errors.UsageError("--rate excludes --burst and --every: give one or the other")
+    if every is not None and (burst is None or events is None or events <= burst):
+        raise errors.UsageError("--every is the time between two bursts: give --burst, and --events for several")
     if rate is None:
         plan = _bursts(events, burst, every, connections, seed)
     else:
@@ -265,7 +304,8 @@ def show(name: str, exhibit: bool) -> None:
 
 
 @main.command()
-def selftest() -> None:
+@click.option("--repeats", type=click.IntRange(min=1), default=1, show_default=True, help="Fire all cases so often.")
+def selftest(repeats: int) -> None:
     """Fire at queues whose answers are known: does labkit read what is true?
 
     Four cases in about half a minute, in ms: a stall, a serial server under a burst, two kinds of service time, random
@@ -274,14 +314,17 @@ def selftest() -> None:
 
     Exit code: 0 all right, 1 one is not (on a busy machine, look at what else it does).
     """
-    from labkit import report
     from labkit import selftest as bench
 
-    wrong = 0
-    for found in bench.readings():
-        click.echo(report.reading(found))
-        wrong += not found.is_right
-    sys.exit(INVALID if wrong else MEASURED)
+    right: dict[str, int] = {}
+    for _ in range(repeats):
+        for found in bench.readings():
+            click.echo(f"{found}\n")
+            right[found.case] = right.get(found.case, 0) + found.is_right
+    if repeats > 1:
+        for case, count in right.items():
+            click.echo(f"right {count} of {repeats}: {case}")
+    sys.exit(MEASURED if min(right.values()) == repeats else INVALID)
 
 
 @main.command("list")

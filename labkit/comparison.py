@@ -87,6 +87,25 @@ class Comparison:
             raise UsageError(f"order by own, bystander, handler_blocking or connection_blocked, not by {by!r}")
         return tuple(sorted(self.strategies, key=lambda name: getattr(self[name], by).p50_ms))
 
+    def contrasts(self) -> tuple[str, ...]:
+        """Is the best really better than the first? A sentence for callers and one for neighbours (:meth:`versus`).
+
+        The first is `inline` where it was measured. One sentence instead where so few runs cannot tell.
+        """
+        if len(self.strategies) < 2:
+            return ()
+        first = self.strategies[0]
+        fewest = min(len(self.of(name)) for name in self.strategies)
+        if fewest < stats.ENOUGH:
+            return (f"Too few repeats to say what is chance ({fewest} each): {stats.ENOUGH} of each can tell.",)
+        sentences = []
+        for by in ("own", "bystander"):
+            ranked = [name for name in self.order(by) if not math.isnan(getattr(self[name], by).p50_ms)]
+            if len(ranked) > 1 and first in ranked:
+                best = ranked[0] if ranked[0] != first else ranked[1]
+                sentences.append(str(self.versus(best, first, by)))
+        return tuple(sentences)
+
     def versus(self, first: str, second: str, by: str = "bystander") -> Plain:
         """Whether two strategies differ by the medians of their runs, and by how much: a sentence.
 

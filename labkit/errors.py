@@ -14,7 +14,9 @@
     |   +-- PortInUse         something else listens there
     +-- ClientError           the client process did not do what it was asked
     |   +-- ConnectFailed     no Socket.IO server answered there
+    +-- BrowserError          the browser ended, or did not do what it was asked
     +-- RecordError           a file that is not a run, or of a newer schema
+    +-- TraceError            a file that is not a trace of the page
     +-- MissingExtra          an optional package is needed and absent
 
 Each message is one sentence that says what to do.
@@ -69,8 +71,16 @@ class ConnectFailed(ClientError):
     """No Socket.IO server answered there."""
 
 
+class BrowserError(LabError):
+    """The browser ended, or did not do what it was asked."""
+
+
 class RecordError(LabError):
     """A file that is not a run, or of a newer schema."""
+
+
+class TraceError(LabError):
+    """A file that is not a trace of the page."""
 
 
 class MissingExtra(LabError):

@@ -242,6 +242,33 @@ def compare(
     return Comparison(tuple(runs), bounds_ms)
 
 
+def vary(
+    exhibit: Exhibit,
+    work: Work,
+    plan: Schedule,
+    variants: Mapping[str, Mapping[str, Any]],
+    *,
+    repeats: int = 3,
+    seed: int = 0,
+    **settings: Any,
+) -> Comparison:
+    """One strategy under several settings of :func:`measure`, interleaved in random order, `repeats` times each.
+
+    Args:
+        exhibit, work, plan: the same for all.
+        variants: of each the name under which it is shown, and its settings, as ``{"stock": {"stock": True}}``.
+        repeats: runs of each.
+        seed: of the order.
+        settings: what all share.
+    """
+    if repeats < 1 or not variants:
+        raise UsageError("give at least one variant, and 1 or more repeats")
+    settings.setdefault("expected", expected_answers(work, plan))
+    named = [strategy(exhibit, name=name) for name in variants]
+    order = interleaved(named, repeats, seed)
+    return Comparison(tuple(measure(s, work, plan, **{**settings, **variants[s.name]}) for s in order))
+
+
 @dataclass(frozen=True, eq=False)
 class Prediction:
     """What theory says of a plan, before anything is measured; ms from the intended start, one value an event.
@@ -257,6 +284,19 @@ class Prediction:
     sharing_ms: NDArray[np.float64]
     service_ms: float
     servers: int
+
+    def missed_ms(self, run: Run) -> dict[str, NDArray[np.float64]]:
+        """Of each model, measured minus predicted: one value an event, NaN where it was not answered.
+
+        Raises:
+            UsageError: the run is not of the plan that was predicted.
+        """
+        if len(run) != len(self.fifo_ms):
+            raise UsageError(
+                f"the run has {len(run)} events and the prediction {len(self.fifo_ms)}: give the same plan"
+            )
+        own_ms = np.where(np.isfinite(run.own_ms), run.own_ms, np.nan)
+        return {"one by one": own_ms - self.fifo_ms, "sharing": own_ms - self.sharing_ms}
 
     def __repr__(self) -> str:
         return (

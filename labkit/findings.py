@@ -1,6 +1,10 @@
 """What a measurement says, as a sentence: the titles of figures, computed from what they show."""
 
 import math
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
 
 from labkit.comparison import Comparison
 from labkit.records import Run
@@ -86,3 +90,14 @@ def waterfall_title(run: Run) -> str:
         # Of this very event: beside the calibration of another moment, it could be shorter than its own work.
         return f"{run.strategy}: answered after {last_ms:.0f} ms, of which {run.service_ms[0]:.0f} ms are work"
     return f"{run.strategy}: {alone_ms:.0f} ms of work each, the last answer after {last_ms:.0f} ms"
+
+
+def closest(missed_ms: Mapping[str, NDArray[np.float64]], service_ms: float) -> str:
+    """Which model's answers are nearest to the measured ones, and by how much it misses them."""
+    known = {model: ms[np.isfinite(ms)] for model, ms in missed_ms.items()}
+    off = {model: float(np.median(np.abs(ms))) for model, ms in known.items() if len(ms)}
+    if not off:
+        return "no event was answered"
+    best = min(off, key=lambda model: off[model])
+    share = f"{off[best] / service_ms:.0%} of the work"
+    return f'"{best}" is the nearer model, off by {about(off[best])} ({share}) at the median'

@@ -4,11 +4,16 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from labkit import packets
+import numpy as np
+from numpy.typing import NDArray
+
+from labkit import closed_firing, packets
 from labkit.clock import NS_PER_S, now_ns
 from labkit.connection import Connection, Loop, connect_all, hang_up
 from labkit.errors import ClientError, UsageError
 from labkit.firing import GRACE_MS, Fired, Firing, Job
+
+Int64 = NDArray[np.int64]
 
 #: The most sockets that one process waits for: ``select`` takes 1,024 descriptors, and some are Python's own.
 MAX_SOCKETS = 900
@@ -58,6 +63,10 @@ class Generator:
         if firing is None:
             raise ClientError("nothing was prepared: give the plan first")
         return self.loop.run_until_complete(firing.run(start_ns))
+
+    def closed_loop(self, job: Job) -> tuple[Int64, Int64, Int64]:
+        """Fire the plan as a client that waits for its answers does; due, sent and answered instants."""
+        return self.loop.run_until_complete(closed_firing.run(self.loop, self.connections[: self.senders], job))
 
     def close(self) -> None:
         """Say goodbye and disconnect everybody."""

@@ -1,67 +1,41 @@
-"""Figures: each takes what was measured and returns a matplotlib Figure whose title says what it shows.
+"""Figures: each takes what was measured and returns a matplotlib Figure whose title says what it shows."""
 
-The style is set inside of these figures only. Colours are Okabe and Ito's, which people with any kind of colour vision
-can tell apart (https://jfly.uni-koeln.de/color/); no figure depends on colour alone.
-"""
-
-import functools
 import math
-import textwrap
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from labkit.clock import NS_PER_MS
 from labkit.comparison import Comparison
 from labkit.errors import UsageError
-from labkit.findings import SAME, about, fastest, headline, ratio, times, waterfall_title
+from labkit.findings import SAME, about, closest, fastest, headline, ratio, times, waterfall_title
 from labkit.metrics import SAMPLES_BEYOND, Distribution
 from labkit.records import Run
 from labkit.stamps import NEVER
+from labkit.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    RED,
+    SKY,
+    WIDTH_IN,
+    YELLOW,
+    log_ms,
+    message,
+    short,
+    styled,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from labkit.experiment import Prediction
-
-P = ParamSpec("P")
-
-BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PURPLE = (
-    "#000000",
-    "#E69F00",
-    "#56B4E9",
-    "#009E73",
-    "#F0E442",
-    "#0072B2",
-    "#D55E00",
-    "#CC79A7",
-)
-
-#: The width of a figure in a README on GitHub, at 100 dots an inch.
-WIDTH_IN = 8.3
-
-STYLE: dict[Any, Any] = {
-    "figure.dpi": 100,
-    "savefig.dpi": 100,
-    "figure.constrained_layout.use": True,
-    "font.size": 9.5,
-    "axes.titlesize": 9.5,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#888888",
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#DDDDDD",
-    "grid.linewidth": 0.7,
-    "figure.facecolor": "white",
-    "axes.facecolor": "white",
-    "legend.frameon": False,
-    "legend.fontsize": 8.5,
-}
 
 #: The stages of a waterfall: label, from, to, colour, hatch (so that it can be read without colours).
 BARS = (
@@ -72,17 +46,6 @@ BARS = (
     ("work done, not yet sent", "work_end", "emitted", PURPLE, "xxxx"),
     ("server to client", "emitted", "delivered", GREEN, ""),
 )
-
-
-def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """A figure drawn in the house's style, which stays inside of it."""
-
-    @functools.wraps(draw)
-    def styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with plt.rc_context(STYLE):
-            return draw(*args, **kwargs)
-
-    return styled
 
 
 @styled
@@ -105,12 +68,12 @@ def overview(result: Comparison, *, title: str | None = None) -> Figure:
             runs = [Distribution.of(values(run)) for run in result.of(name)]
             _dots(axes, row, runs, colour)
         axes.set_title(f"{heading}\n{subtitle}", linespacing=1.4)
-        _log_ms(axes, "x", minimum_decades=2, ticks=5)
+        log_ms(axes, "x", minimum_decades=2, ticks=5)
         axes.set_xlabel("ms (log scale)")
         axes.grid(axis="y", visible=False)
-    panels[0].set_yticks(rows, [_short(name) for name in names])
+    panels[0].set_yticks(rows, [short(name) for name in names])
     panels[0].set_ylim(len(names) - 0.5, -0.5)
-    headlined(figure, title or headline(result))
+    message(figure, title or headline(result))
     figure.supxlabel(
         f"{_what(result.runs[0])}. Ring: a run's median; bar: median of all; line: to the largest.",
         fontsize=8.5,
@@ -191,13 +154,40 @@ def waterfall(
     axes.set_yticks(range(0, count, max(1, count // 10)))
     axes.grid(axis="y", visible=False)
     figure.legend(loc="outside lower center", ncols=4)
-    axes.set_title(_wrapped(title or waterfall_title(run)), fontsize=12, fontweight="bold")
+    axes.set_title(wrapped(title or waterfall_title(run)), fontsize=12, fontweight="bold")
+    return figure
+
+
+@styled
+def residual(run: Run, prediction: "Prediction", *, title: str | None = None) -> Figure:
+    """Measured minus predicted, event by event: what each model leaves out, as dispatching and the GIL's hand-over.
+
+    Above the line the model was too kind to the server. A point an event, in the order of the plan.
+    """
+    missed = prediction.missed_ms(run)
+    figure, panels = plt.subplots(1, 2, sharey=True, figsize=(WIDTH_IN, 3.6))
+    for axes, (model, left_out), colour, mark in zip(panels, missed.items(), (BLUE, ORANGE), "os", strict=True):
+        seen = np.isfinite(left_out)
+        axes.axhline(0, color=BLACK, linewidth=1)
+        axes.plot(np.flatnonzero(seen), left_out[seen], mark, color=colour, markersize=4.5, alpha=0.8)
+        about_it = "no event was answered"
+        if seen.any():
+            typical = float(np.median(left_out[seen]))
+            axes.axhline(typical, color=colour, linestyle="--", linewidth=1.4)
+            about_it = f"median {typical:+.1f} ms, {typical / prediction.service_ms:+.0%} of the work"
+        axes.set_title(f"{model}\n{about_it}")
+        axes.set_xlabel("event, in the order of the plan")
+    panels[0].set_ylabel("measured minus predicted, ms")
+    message(figure, title or f"{run.strategy}: {closest(missed, prediction.service_ms)}")
     return figure
 
 
 @styled
 def distribution(result: Comparison, *, of: str = "own", title: str | None = None) -> Figure:
-    """Latency by percentile, as far as the sample supports it, `of` ``own``, ``bystander`` or ``handler_blocking``."""
+    """Latency by percentile, as far as the sample supports it.
+
+    `of` is ``own``, ``bystander``, ``handler_blocking``, or ``lateness``: the client's own.
+    """
     values_of = {name: _distribution_of(result, name, of) for name in result.strategies}
     figure, axes = plt.subplots(figsize=(WIDTH_IN, 3.9))
     marks = "osD^vPX*"
@@ -218,24 +208,31 @@ def distribution(result: Comparison, *, of: str = "own", title: str | None = Non
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"p{100 - 100 / x:.4g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    _log_ms(axes, "y", minimum_decades=1)
+    log_ms(axes, "y", minimum_decades=1)
     axes.set_xlabel(f"percentile (the highest that has {SAMPLES_BEYOND} samples beyond it ends the line)")
     axes.set_ylabel("ms (log scale)")
     if axes.lines:
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     else:
         axes.text(0.5, 0.5, f"too few samples: {SAMPLES_BEYOND} must lie beyond", ha="center", transform=axes.transAxes)
-    what = {"own": "Own answers", "bystander": "A bystander's pings", "handler_blocking": "Handlers"}[of]
+    what = _WHAT[of]
     finding = fastest(what, {name: values.p50_ms for name, values in values_of.items()})
-    axes.set_title(_wrapped(title or finding), fontsize=12, fontweight="bold")
+    axes.set_title(wrapped(title or finding), fontsize=12, fontweight="bold")
     return figure
 
 
 def _distribution_of(result: Comparison, name: str, of: str) -> Distribution:
-    if of not in ("own", "bystander", "handler_blocking"):
-        raise UsageError(f"a distribution is of own, bystander or handler_blocking, not of {of!r}")
-    found: Distribution = getattr(result[name], of)
-    return found
+    if of not in _WHAT:
+        raise UsageError(f"a distribution is of {', '.join(_WHAT)}, not of {of!r}")
+    return Distribution.of(np.concatenate([getattr(run, f"{of}_ms") for run in result.of(name)]))
+
+
+_WHAT = {
+    "own": "Own answers",
+    "bystander": "A bystander's pings",
+    "handler_blocking": "Handlers",
+    "lateness": "The client's own lateness",
+}
 
 
 @styled
@@ -258,14 +255,14 @@ def bystander_strip(result: Comparison | Run, *, title: str | None = None) -> Fi
             axes.axvspan(first.events["intended"][0] / NS_PER_MS, work_end.max() / NS_PER_MS, color=SKY, alpha=0.18)
         axes.set_title(name, fontsize=9.5)
         axes.set_ylabel("ping, ms")
-    _log_ms(strips[0, 0], "y", minimum_decades=2)
+    log_ms(strips[0, 0], "y", minimum_decades=2)
     strips[-1, 0].set_xlabel("when the ping was due, ms since the first event (shaded: until the last answer of a run)")
     medians = {name: result[name].bystander.p50_ms for name in names if len(result[name].bystander)}
     finding = "Nobody pinged"
     if medians:
         worst = max(medians, key=lambda name: medians[name])
         finding = f"Somebody who sent nothing waits {about(medians[worst])} (median) under {worst}"
-    headlined(figure, title or finding)
+    message(figure, title or finding)
     return figure
 
 
@@ -296,14 +293,14 @@ def two_by_two(computes: Comparison, waits: Comparison, *, title: str | None = N
             axes.grid(axis="y", visible=False)
     panels[0, 0].set_yticks(range(4), ("A: own answer", "B: own answer", "A: bystander", "B: bystander"))
     panels[0, 0].set_ylim(3.5, -0.5)
-    _log_ms(panels[0, 0], "x", minimum_decades=2)
+    log_ms(panels[0, 0], "x", minimum_decades=2)
     for axes in panels[1]:
         axes.set_xlabel("ms (log scale)")
     helps = {key: _helps(waits if key[0] == "waits" else computes, *pair) for key, pair in names.items()}
     finding = "Does B, the thread, help? See below."
     if [key for key, yes in helps.items() if yes] == [("waits", True)]:
         finding = "Does B, the thread, help? Only where work waits on a server that is serial."
-    headlined(figure, title or finding)
+    message(figure, title or finding)
     return figure
 
 
@@ -331,35 +328,5 @@ def _does_b_help(result: Comparison, a: str, b: str) -> str:
     return f"{caller}, neighbours wait {times(harm)}" if harm >= 2 and result[b].bystander.p50_ms > 10 else caller
 
 
-def headlined(figure: Figure, text: str) -> None:
-    """Put the finding above the panels."""
-    figure.suptitle(_wrapped(text, 76), x=0.01, ha="left", fontsize=12, fontweight="bold")
-
-
-def _wrapped(text: str, width: int = 66) -> str:
-    """Lines that fit the figure's width in the size of a heading."""
-    return "\n".join(textwrap.fill(line, width) for line in text.splitlines())
-
-
-def _short(name: str) -> str:
-    """A strategy's name in two lines at most."""
-    lines = textwrap.wrap(name, 26)
-    return "\n".join(lines if len(lines) <= 2 else [lines[0], lines[1][:25] + "…"])
-
-
 def _what(run: Run) -> str:
     return f"{run.plan.name} of {run.work}, async_mode={run.mode}"
-
-
-def _log_ms(axes: Axes, which: str, minimum_decades: int, ticks: int = 12) -> None:
-    """A log axis of whole decades in plain numbers, never so narrow that noise fills it."""
-    axis = axes.xaxis if which == "x" else axes.yaxis
-    getattr(axes, f"set_{which}scale")("log")
-    low, high = getattr(axes, f"get_{which}lim")()
-    low, high = max(low, 1e-3), max(high, 1e-2)  # without data, and for linear limits below 0
-    low_decade, high_decade = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    low_decade -= max(0, minimum_decades - (high_decade - low_decade))
-    getattr(axes, f"set_{which}lim")(10**low_decade, 10**high_decade)
-    axis.set_major_locator(LogLocator(numticks=ticks))
-    axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-    axis.set_minor_formatter(NullFormatter())

@@ -10,12 +10,11 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
-from tabulate import tabulate
 
-from labkit import environment, selftest, tables
+from labkit import environment, tables
 from labkit.comparison import Comparison
+from labkit.errors import MissingExtra
 from labkit.records import Run
-from labkit.selftest import Reading
 
 _COLOURS = {"good": "green", "needs work": "yellow", "poor": "red"}
 
@@ -58,7 +57,15 @@ def _table(result: Comparison, columns: Sequence[int]) -> Table:
 def final(result: Comparison, width: int) -> RenderableType:
     """The table, its legend, and every reason for doubt."""
     notes = [Text(note, style="bold red" if "INVALID" in note else "yellow") for note in result.notes]
-    return Group(table(result, width), Text(tables.legend(result.summaries), style="dim"), *notes)
+    contrasts = [Text(line) for line in _contrasts(result)]
+    return Group(table(result, width), Text(tables.legend(result.summaries), style="dim"), *notes, *contrasts)
+
+
+def _contrasts(result: Comparison) -> tuple[str, ...]:
+    try:
+        return result.contrasts()
+    except MissingExtra as missing:
+        return (str(missing),)
 
 
 class Progress:
@@ -90,23 +97,6 @@ def _line(run: Run) -> str:
     )
 
 
-def reading(found: Reading) -> str:
-    """One case of the selftest: truth beside measurement, from the intended start and from the actual send."""
-    rows = [
-        (f"p{p:g}", f"{true:.2f}", f"{measured:.2f}", f"{measured - true:+.2f}", f"{from_send:.2f}", f"{sent:.2f}")
-        for (p, true, measured), (_, from_send, sent) in zip(
-            found.percentiles(), found.percentiles(from_send=True), strict=True
-        )
-    ]
-    headers = ("", "true", "measured", "error", "true from send", "measured from send")
-    verdict = "right" if found.is_right else "WRONG"
-    return (
-        f"{found.case}: {verdict}; {found.events_close:.1%} of {len(found.error_ms)} events within "
-        f"{selftest.CLOSE_MS:g} ms of the truth, {found.lost} lost\n"
-        f"{tabulate(rows, headers, colalign=('left', *['right'] * 5), disable_numparse=True)}\n"
-    )
-
-
 @contextmanager
 def progress(console: Console, total: int) -> Iterator[Progress]:
     """Show runs as they come."""
@@ -130,6 +120,7 @@ def as_json(result: Comparison, *, scope_line: str, figure: Path | None, folder:
         "strategies": [summary.to_dict() for summary in result.summaries],
         "valid": result.is_valid,
         "notes": list(result.notes),
+        "contrasts": list(_contrasts(result)),
         "environment": environment.describe(),
         "folder": None if folder is None else str(folder),
         "figure": None if figure is None else str(figure),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from tabulate import tabulate
 
 from labkit import client as clients
 from labkit.clock import NS_PER_MS, NS_PER_S
@@ -48,6 +49,11 @@ class Case:
     each_event: bool = False
 
 
+def no_service(events: int) -> Float64:
+    """Every event is answered at once."""
+    return np.zeros(events)
+
+
 def _fixed(ms: float) -> Callable[[int], Float64]:
     return lambda events: np.full(events, ms)
 
@@ -59,9 +65,11 @@ def _two_point(short_ms: float, long_ms: float, share_long: float, seed: int = 0
     return draw
 
 
+STALL = Case("a 1 s stall in 10 s of 100/s", constant(100, seconds=10, connections=4), no_service, (4.0, 5.0))
+SERIAL = Case("30 at once, served one by one in 20 ms", burst(30), _fixed(20.0))
 CASES = (
-    Case("a 1 s stall in 10 s of 100/s", constant(100, seconds=10, connections=4), _fixed(0.0), (4.0, 5.0)),
-    Case("30 at once, served one by one in 20 ms", burst(30), _fixed(20.0)),
+    STALL,
+    SERIAL,
     Case("50/s, 2 ms and now and then 60 ms", constant(50, seconds=6), _two_point(2.0, 60.0, 0.1), each_event=True),
     Case(
         "Poisson, 60/s at a server of 10 ms",
@@ -92,6 +100,20 @@ class Reading:
     lost: int
     each_event: bool = True
 
+    def __repr__(self) -> str:
+        rows = [
+            (f"p{p:g}", f"{true:.2f}", f"{measured:.2f}", f"{measured - true:+.2f}", f"{from_send:.2f}", f"{sent:.2f}")
+            for (p, true, measured), (_, from_send, sent) in zip(
+                self.percentiles(), self.percentiles(from_send=True), strict=True
+            )
+        ]
+        headers = ("", "true", "measured", "error", "true from send", "measured from send")
+        return (
+            f"{self.case}: {'right' if self.is_right else 'WRONG'}; {self.events_close:.1%} of {len(self.error_ms)} "
+            f"events within {CLOSE_MS:g} ms of the truth, {self.lost} lost\n"
+            f"{tabulate(rows, headers, colalign=('left', *['right'] * 5), disable_numparse=True)}"
+        )
+
     @property
     def error_ms(self) -> Float64:
         """Of each event: measured minus true."""
@@ -111,8 +133,14 @@ class Reading:
     @property
     def is_right(self) -> bool:
         """Nothing lost, percentiles within 5% or 2 ms; where it is asked, 95% of the events within 2 ms."""
-        close = all(abs(m - t) <= max(SHARE * t, CLOSE_MS) for _, t, m in self.percentiles())
-        return self.lost == 0 and close and (not self.each_event or self.events_close >= EVENTS_CLOSE)
+        return self.lost == 0 and self.headroom >= 1
+
+    @property
+    def headroom(self) -> float:
+        """The tolerance over the error, of the worst percentile; where each event is asked, also of their share."""
+        errors = [(max(SHARE * true, CLOSE_MS), abs(measured - true)) for _, true, measured in self.percentiles()]
+        least = min(allowed / max(error, 1e-6) for allowed, error in errors)
+        return min(least, self.events_close / EVENTS_CLOSE) if self.each_event else least
 
 
 def readings(client: clients.Client | None = None) -> Iterator[Reading]:
@@ -124,6 +152,17 @@ def readings(client: clients.Client | None = None) -> Iterator[Reading]:
 def read(case: Case, client: clients.Client | None = None) -> Reading:
     """Fire one case."""
     firing = client or clients.shared()
+    job, queue = prepared(case)
+    with TruthServer(queue, len(case.plan)) as server:
+        firing.open(server.url, case.plan.connections, bystander=False, listener=False)
+        firing.warm([0, 0], 5)
+        fired = firing.fire(job)
+        firing.close()
+    return _compare(case, server, fired.start_ns, fired.sent_ns, fired.delivery_event, fired.delivery_ns)
+
+
+def prepared(case: Case) -> tuple[Job, Queue]:
+    """What is fired, and what it is fired at."""
     events = len(case.plan)
     service_ns = np.round(case.service_ms(events) * NS_PER_MS).astype(np.int64)
     start_s, end_s = case.stall_s or (0.0, 0.0)
@@ -138,12 +177,7 @@ def read(case: Case, client: clients.Client | None = None) -> Reading:
         ping_event="ping",
         timeout_ns=round((drain_s + 5) * NS_PER_S),
     )
-    with TruthServer(queue, events) as server:
-        firing.open(server.url, case.plan.connections, bystander=False, listener=False)
-        firing.warm([0, 0], 5)
-        fired = firing.fire(job)
-        firing.close()
-    return _compare(case, server, fired.start_ns, fired.sent_ns, fired.delivery_event, fired.delivery_ns)
+    return job, queue
 
 
 def _compare(

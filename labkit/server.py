@@ -15,7 +15,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from engineio.async_drivers._websocket_wsgi import SimpleWebSocketWSGI
 from flask import Flask
@@ -37,6 +37,13 @@ TUNED = {
 }
 
 
+class Extension(Protocol):
+    """Something more to serve beside a strategy: routes, further events."""
+
+    def extend(self, app: Flask, socketio: SocketIO) -> Callable[[], object] | None:
+        """Register it; may return a function that ends what it began, called when the server stops."""
+
+
 class Server:
     """A strategy behind a real Flask-SocketIO server: ``with Server(strategy, work) as server: server.url``.
 
@@ -46,6 +53,7 @@ class Server:
         stock: leave every default of Werkzeug untouched.
         options: further arguments of ``SocketIO(...)``; they win over the strategy's.
         instrumented: place the hooks that stamp events.
+        extension: served beside the strategy, such as the lab's page.
         host: loopback; anything else is up to the caller.
         port: 0 for one that is free.
 
@@ -62,6 +70,7 @@ class Server:
         stock: bool = False,
         options: Mapping[str, Any] | None = None,
         instrumented: bool = True,
+        extension: Extension | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
@@ -70,6 +79,7 @@ class Server:
         self.stock = stock
         self.options = {**strategy.options, **(options or {})}
         self.instrumented = instrumented
+        self.extension = extension
         self.host = host
         self.port = port
         self.instrument: Instrument | None = None
@@ -112,6 +122,7 @@ class Server:
     def _start(self, listening: socket.socket) -> None:
         # All of it new at each start: engine.io's service task never starts a second time.
         self._close: Callable[[], object] | None = None
+        self._close_extension: Callable[[], object] | None = None
         logger = _list_logger(self.log)
         app = Flask("labkit")
         try:
@@ -130,6 +141,8 @@ class Server:
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             raise ServerError(f"{self.strategy.name} could not be registered ({reason}): mend its register") from error
+        if self.extension is not None:
+            self._close_extension = self.extension.extend(app, self.socketio)
         handler = type("_Handler", (_StockHandler if self.stock else _TunedHandler,), {"server_log": self.log})
         self._wsgi = _TrackingServer(listening, app, handler, self._threads, self.log)
         self.port = self._wsgi.port
@@ -161,10 +174,7 @@ class Server:
             return
         deadline_ns = clock.now_ns() + round(timeout_s * clock.NS_PER_S)
         try:
-            if self._close is not None:
-                self._close()
-        except Exception as error:  # noqa: BLE001 (a strategy's own; the server must stop all the same)
-            self.log.append(f"{self.strategy.name}'s close failed: {type(error).__name__}: {error}")
+            self._run_closers()
         finally:
             self._stopping.set()
             _knock(self.host, self.port)
@@ -182,6 +192,14 @@ class Server:
             for name in self._threads.join(deadline_ns):
                 self.log.append(f"still at work {timeout_s:g} s after the stop: {name}")
             wsgi.server_close()
+
+    def _run_closers(self) -> None:
+        for close in (self._close_extension, self._close):
+            try:
+                if close is not None:
+                    close()
+            except Exception as error:  # noqa: BLE001 (a strategy's own; the server must stop all the same)
+                self.log.append(f"{self.strategy.name}'s close failed: {type(error).__name__}: {error}")
 
     @property
     def errors(self) -> list[str]:

@@ -8,6 +8,7 @@ Source: E. S. Edgington and P. Onghena, Randomization Tests (2007); B. Efron and
 Bootstrap (1993), both through `scipy.stats.permutation_test` and `scipy.stats.bootstrap`.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ Float64 = NDArray[np.float64]
 
 #: A difference is called one if chance alone gives one as large in fewer than this share of cases.
 ALPHA = 0.05
+
+#: The fewest runs of each side that can tell: 2 of C(2n, n) arrangements are as extreme as the most extreme one.
+ENOUGH = next(n for n in itertools.count(2) if 2 / math.comb(2 * n, n) <= ALPHA)
 
 #: Of the interval.
 CONFIDENCE = 0.95
@@ -73,7 +77,7 @@ class Difference:
             f"{self.runs[0]} runs each" if self.runs[0] == self.runs[1] else f"{self.runs[0]} and {self.runs[1]} runs"
         )
         if self.too_few:
-            return f"{first} and {second}, {what}: too few repeats to compare ({count}; {_enough()} of each can tell)"
+            return f"{first} and {second}, {what}: too few repeats to compare ({count}; {ENOUGH} of each can tell)"
         if not self.is_distinguishable:
             return f"{first} and {second}, {what}: not distinguishable ({count})"
         if math.isnan(self.factor):
@@ -149,13 +153,6 @@ def _interval(a: Float64, b: Float64, seed: int) -> tuple[float, float]:
         rng=np.random.default_rng(seed),
     )
     return float(found.confidence_interval.low), float(found.confidence_interval.high)
-
-
-def _enough() -> int:
-    runs = 1
-    while 2 / math.comb(2 * runs, runs) > ALPHA:
-        runs += 1
-    return runs
 
 
 def _scipy_stats() -> Any:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from labkit import claims_load, environment
-from labkit.claims import CLAIMS, DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, check, claim
+from labkit import environment
+from labkit.claims import CLAIMS as ALL
+from labkit.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, advice, check, claim
 from labkit.comparison import Comparison
 from labkit.errors import UsageError
 from tests import simulated
@@ -18,8 +19,9 @@ NEVER = math.inf
 SERIAL = {"environment": {"server_settings": {"SocketIO(async_handlers=...)": "False"}}}
 B_SERIAL = "thread, async_handlers=False"
 
-LOAD = {entry.slug for entry in claims_load.ALL}  # which have cases of their own, in test_claims_load.py
-every_claim = pytest.mark.parametrize("slug", [slug for slug in CLAIMS if slug not in LOAD])
+#: Those of the advice; the others have tests of their own.
+CLAIMS = {c.slug: c for c in advice.CLAIMS}
+every_claim = pytest.mark.parametrize("slug", CLAIMS)
 
 
 def computing(strategies, **shared):
@@ -155,8 +157,8 @@ def assert_is_a_sentence(verdict):
 
 
 def test_every_claim_is_tried():
-    assert set(CASES) | LOAD == set(CLAIMS)
-    assert {slug for slug, _, _ in UNTESTABLE} | {"ledger-is-closed"} | LOAD == set(CLAIMS)
+    assert set(CASES) == set(CLAIMS)
+    assert {slug for slug, _, _ in UNTESTABLE} | {"ledger-is-closed"} == set(CLAIMS)
 
 
 @every_claim
@@ -263,12 +265,12 @@ def test_an_unknown_claim_is_refused_and_the_known_ones_are_named():
 
 def test_a_judge_that_misses_a_strategy_ends_in_a_sentence(monkeypatch):
     asks = dataclasses.replace(CLAIMS["one-alone"], judge=lambda result: result["mine"].goodput)
-    monkeypatch.setitem(CLAIMS, "one-alone", asks)
+    monkeypatch.setitem(ALL, "one-alone", asks)
     verdict = claim("one-alone", computing({"inline": {}}))
     assert (verdict.status, "'mine' was not measured" in verdict.why) == (NOT_TESTABLE, True)
 
 
-@pytest.mark.parametrize("slug", CLAIMS)
+@pytest.mark.parametrize("slug", ALL)
 def test_where_nothing_was_measured_nothing_holds(slug):
     assert claim(slug, Comparison(())).status == NOT_TESTABLE
 
@@ -324,7 +326,7 @@ def test_no_comparison_makes_a_claim_raise(strategies, connections, cpu_ns):
     result = simulated.comparison(strategies, repeats=1, plan=plan)
     if cpu_ns is not None:
         result = with_column(result, "work_cpu", cpu_ns)
-    for slug in CLAIMS:
+    for slug in ALL:
         assert_is_a_sentence(claim(slug, result))
 
 
@@ -332,14 +334,13 @@ def test_no_comparison_makes_a_claim_raise(strategies, connections, cpu_ns):
 
 
 def test_slugs_are_unique_and_plain():
-    assert len(CLAIMS) == 21
-    assert all(slug == entry.slug for slug, entry in CLAIMS.items())
-    assert all(slug.replace("-", "").isalpha() and slug.islower() for slug in CLAIMS)
+    assert all(slug == entry.slug for slug, entry in ALL.items())
+    assert all(slug.replace("-", "").isalpha() and slug.islower() for slug in ALL)
 
 
-@pytest.mark.parametrize("slug", CLAIMS)
+@pytest.mark.parametrize("slug", ALL)
 def test_a_claim_says_everything_about_itself(slug):
-    entry = CLAIMS[slug]
+    entry = ALL[slug]
     assert all(getattr(entry, part) for part in ("quote", "sentence", "reading", "condition", "margin"))
     assert all(1 <= line <= 14 for line in entry.lines)
     assert entry.reading in ("server thread", "connection", "page")
@@ -348,7 +349,7 @@ def test_a_claim_says_everything_about_itself(slug):
 
 
 def test_sentences_are_unique():
-    assert len({entry.sentence for entry in CLAIMS.values()}) == len(CLAIMS)
+    assert len({entry.sentence for entry in ALL.values()}) == len(ALL)
 
 
 # --- exercises ---

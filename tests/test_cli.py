@@ -187,6 +187,7 @@ WRONG = {
     "part of a burst": ("io_wait:1ms", "--events", "10", "--burst", "4"),
     "burst larger than all": ("io_wait:1ms", "--events", "3", "--burst", "4"),
     "bursts without a distance": ("io_wait:1ms", "--events", "4", "--burst", "2"),
+    "distance without a second burst": ("io_wait:1ms", "--events", "4", "--every", "2"),
     "distance of nothing": ("io_wait:1ms", "--events", "4", "--burst", "2", "--every", "0"),
     "no events": ("io_wait:1ms", "--events", "0"),
     "fewer than no events": ("io_wait:1ms", "--events", "-3"),
@@ -224,8 +225,8 @@ def test_a_folder_with_earlier_runs_is_refused_and_left_as_it_is(here):
 )
 def test_what_cannot_be_parsed_is_refused(arguments):
     result = labkit(*arguments)
-    assert result.exit_code == 2
-    assert "Error: " in result.stderr
+    assert_is_refused(result)
+    assert "--help" in result.stderr
     assert result.stdout == ""
 
 

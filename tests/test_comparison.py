@@ -196,3 +196,37 @@ def test_a_comparison_by_what_was_not_measured_is_refused():
         silent.versus("inline", "thread")
     with pytest.raises(UsageError, match="compare by"):
         silent.versus("inline", "thread", by="luck")
+
+
+# --- is a difference one? ---
+
+
+def test_the_best_is_told_from_the_first_by_factor_and_interval():
+    four = simulated.comparison(
+        {"inline": {"own_ms": 100, "bystander_ms": 50}, "thread": {"own_ms": 20}}, 4, spread=0.1
+    )
+    own, bystander = four.contrasts()
+    assert own.startswith("thread is 5.0x lower than inline at own p50")
+    assert bystander.startswith("thread is ")
+    assert 45 < float(bystander.split()[2].rstrip("x")) < 55
+
+
+def test_a_first_that_is_best_is_compared_with_the_next():
+    four = simulated.comparison({"inline": {"own_ms": 10}, "thread": {"own_ms": 20}, "mine": {"own_ms": 90}}, 4)
+    assert "inline is 2.0x lower than thread at own p50" in four.contrasts()[0]
+
+
+def test_what_is_alike_is_not_distinguishable():
+    four = simulated.comparison({"inline": {}, "thread": {}}, 4, spread=0.3)
+    assert all("not distinguishable" in line for line in four.contrasts())
+
+
+def test_three_runs_each_cannot_tell_and_one_strategy_is_no_contrast():
+    (line,) = simulated.comparison({"inline": {}, "thread": {"own_ms": 1}}, 3).contrasts()
+    assert line == "Too few repeats to say what is chance (3 each): 4 of each can tell."
+    assert simulated.comparison({"inline": {}}, 4).contrasts() == ()
+
+
+def test_contrasts_without_a_bystander_are_about_callers_only():
+    four = simulated.comparison({"inline": {}, "thread": {"own_ms": 1}}, 4, pings=0)
+    assert [("own p50" in line) for line in four.contrasts()] == [True]

@@ -13,6 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
+import labkit as lab
 from labkit import experiment
 from labkit.client import ClientProcess
 from labkit.errors import (
@@ -502,3 +503,21 @@ def test_predict_fed_with_a_run_begins_each_event_when_its_work_began():
 def test_predict_fed_with_a_run_of_another_plan_is_refused():
     with pytest.raises(UsageError, match="same plan"):
         predict(io_wait(5), burst(3), after=simulated.run(events=4))
+
+
+# --- one strategy under several settings ---
+
+
+def test_variants_differ_by_their_settings_alone():
+    null = lab.call(lambda: 0, payloads=[0])
+    variants = {"with stamps": {}, "without": {"instrumented": False}}
+    result = lab.vary("inline", null, lab.burst(2), variants, repeats=2, ping_hz=0)
+    assert [len(result.of(name)) for name in variants] == [2, 2]
+    assert all(np.isnan(run.handler_blocking_ms).all() for run in result.of("without"))
+    assert not any(np.isnan(run.handler_blocking_ms).any() for run in result.of("with stamps"))
+
+
+@pytest.mark.parametrize(("variants", "repeats"), [({}, 1), ({"a": {}}, 0)])
+def test_no_variant_or_no_repeat_is_refused(variants, repeats):
+    with pytest.raises(UsageError, match="at least one"):
+        lab.vary("inline", lab.cpu(1), lab.burst(1), variants, repeats=repeats)

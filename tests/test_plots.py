@@ -34,12 +34,20 @@ CASES = {
     "one event": lambda: simulated.comparison({"inline": {"events": 1}, "thread": {"events": 1}}, repeats=1),
     "long names": lambda: simulated.comparison({f"{LONG}{i}": {"own_ms": 1 + 9 * i} for i in range(2)}),
 }
+
+
+def predicted(events):
+    """As theory has it for a burst of 100 ms each."""
+    return Prediction(100.0 * np.arange(1, events + 1), np.full(events, 100.0 * events), 100.0, 1)
+
+
 FIGURES = {
     "overview": plots.overview,
     "waterfall": lambda result: plots.waterfall(result.runs[0]),
     "distribution": plots.distribution,
     "distribution of pings": lambda result: plots.distribution(result, of="bystander"),
     "bystander strip": plots.bystander_strip,
+    "residual": lambda result: plots.residual(result.runs[0], predicted(len(result.runs[0]))),
 }
 every_figure = pytest.mark.parametrize("name", FIGURES)
 every_case = pytest.mark.parametrize("case", CASES)
@@ -94,7 +102,9 @@ def test_a_figure_is_drawn_without_a_warning_and_fits_a_readme(name, case):
 @pytest.mark.parametrize("case", ["two strategies", "eight strategies", "some unanswered"])
 def test_a_figures_axes_carry_units(name, case):
     bottom = [axes for axes in drawn(name, case).axes if axes.get_subplotspec().is_last_row()]
-    if name.startswith("distribution"):
+    if name == "residual":
+        assert "ms" in drawn(name, case).axes[0].get_ylabel()
+    elif name.startswith("distribution"):
         assert all("percentile" in axes.get_xlabel() for axes in bottom)
         assert all(re.search(r"\bms\b", axes.get_ylabel()) for axes in bottom)
     else:
@@ -239,7 +249,7 @@ def test_a_waterfall_marks_what_was_never_answered():
 
 @pytest.mark.parametrize("of", ["nonsense", "strategy", "connection_blocked"])
 def test_a_distribution_of_something_else_is_refused(of):
-    with pytest.raises(UsageError, match="own, bystander or handler_blocking"):
+    with pytest.raises(UsageError, match="own, bystander, handler_blocking"):
         plots.distribution(CASES["one strategy"](), of=of)
 
 
@@ -343,3 +353,36 @@ def test_two_by_two_says_which_runs_it_lacks_and_leaves_no_figure_open():
     with pytest.raises(UsageError, match="needs runs of thread, async_handlers=False"):
         plots.two_by_two(computes + waits, simulated.comparison({"inline": {}, "inline-serial": SERIAL, "thread": {}}))
     assert plt.get_fignums() == []
+
+
+# --- what the models leave out ---
+
+
+def test_a_residual_is_what_was_measured_beyond_the_prediction():
+    figure = plots.residual(simulated.run(own_ms=100.0 * np.arange(1, 11) + 7), predicted(10))
+    one_by_one, sharing = figure.axes
+    assert one_by_one.lines[1].get_ydata().tolist() == pytest.approx([7.0] * 10)
+    assert sharing.lines[1].get_ydata().tolist() == pytest.approx([7.0 - 100 * i for i in range(9, -1, -1)])
+    assert "median +7.0 ms, +7% of the work" in one_by_one.get_title(loc="left")
+    said = " ".join(figure.get_suptitle().split())
+    assert said == 'inline: "one by one" is the nearer model, off by 7.0 ms (7% of the work) at the median'
+
+
+def test_a_residual_needs_the_plan_that_was_predicted():
+    with pytest.raises(UsageError, match="same plan"):
+        plots.residual(simulated.run(), predicted(9))
+
+
+# --- what must not be used ---
+
+
+def marks(figure):
+    return [text.get_text() for text in figure.texts if "INVALID" in text.get_text()]
+
+
+@every_figure
+def test_an_invalid_run_is_marked_in_every_figure(name):
+    invalid = simulated.comparison({"inline": {"outcomes": {"unaccounted": 1}}, "thread": {}}, repeats=1, seed=3)
+    figure = FIGURES[name](type(invalid)(tuple(sorted(invalid.runs, key=lambda run: run.is_valid))))
+    assert [mark[:11] for mark in marks(figure)] == ["INVALID: 1 "]
+    assert marks(FIGURES[name](simulated.comparison({"inline": {}}))) == []

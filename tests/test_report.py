@@ -15,7 +15,7 @@ NEVER = math.inf
 WIDTHS = (80, 100, 129, 130, 140, 200)
 KEYS = {
     "schema_version", "scope", "mode", "work", "plan", "events", "service_ms", "bounds_ms", "strategies", "valid",
-    "notes", "environment", "folder", "figure",
+    "notes", "contrasts", "environment", "folder", "figure",
 }  # fmt: skip
 STRATEGY_KEYS = {"name", "lost", "unaccounted", "bystander", "verdict", "own", "goodput", "outcomes", "strays", "runs"}
 

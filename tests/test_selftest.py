@@ -94,6 +94,13 @@ def test_the_command_prints_truth_beside_measurement(monkeypatch):
         assert word in result.output
 
 
+def test_the_command_counts_repeats(monkeypatch):
+    monkeypatch.setattr(selftest, "CASES", (Case("two at once", burst(2), lambda events: np.full(events, 5.0)),))
+    monkeypatch.setattr(selftest, "CLOSE_MS", 1000.0)
+    result = CliRunner().invoke(main, ["selftest", "--repeats", "2"])
+    assert "right 2 of 2: two at once" in result.output
+
+
 def test_the_command_exits_1_where_a_reading_is_wrong(monkeypatch):
     monkeypatch.setattr(selftest, "CASES", (Case("four at once", burst(4), lambda events: np.full(events, 5.0)),))
     monkeypatch.setattr(selftest, "CLOSE_MS", -1.0)

@@ -1,11 +1,11 @@
 """The claims about too much of something: bursts, queues, threads, clients that do not read."""
 
 from labkit import judges_load as judges
-from labkit.propositions import Claim
+from labkit.claims.record import Claim
 
 _BACKGROUND = "Use background threads or async tasks for expensive computation."
 
-ALL = (
+CLAIMS = (
     Claim(
         slug="unbounded-threads",
         lines=(12,),

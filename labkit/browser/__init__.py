@@ -1,0 +1,50 @@
+"""The page's half: what events do to a real browser, and how it is counted.
+
+::
+
+    from labkit import browser
+
+    result = browser.render(["naive", "forced", "dom-batch"], rate_hz=200, events=300)
+    result                                          # the advice's table, measured
+    browser.figures.table(result)
+
+It needs Playwright (``pip install 'labkit[browser]'``), a Chromium, and two JavaScript files of other people, which
+``labkit browser --install`` fetches. Everything else of labkit works without them.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from labkit.browser import figures as figures
+    from labkit.browser.measuring import interact, render
+    from labkit.browser.page import Page, serve
+    from labkit.browser.patterns import pattern
+    from labkit.browser.rendering import Rendering
+
+_HOMES = {
+    "Page": "page",
+    "Rendering": "rendering",
+    "figures": "",
+    "interact": "measuring",
+    "pattern": "patterns",
+    "render": "measuring",
+    "serve": "page",
+}
+
+__all__ = ["Page", "Rendering", "figures", "interact", "pattern", "render", "serve"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'labkit.browser' has no attribute {name!r}")
+    import importlib
+
+    if not _HOMES[name]:
+        return importlib.import_module(f"labkit.browser.{name}")
+    value = getattr(importlib.import_module(f"labkit.browser.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,242 @@
+"""Figures of a rendering: the advice's table at a glance, INP against staleness, and one run event by event."""
+
+import math
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from labkit.browser.rendering import Measured, Rendering, Timed
+from labkit.browser.table import inp_verdict
+from labkit.clock import NS_PER_MS
+from labkit.errors import UsageError
+from labkit.metrics import BOUNDS_MS
+from labkit.stamps import NEVER
+from labkit.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, WIDTH_IN, YELLOW, log_ms, message, short, styled
+
+#: The shortest interaction that the browser tells (Event Timing's smallest threshold).
+SHORTEST_MS = 16
+
+GREY = "#999999"
+
+#: The stages of a waterfall: label, from, to, colour, hatch (so that it can be read without colours).
+UPDATE_BARS = (
+    ("late on the server", "intended", "sent", BLACK, ""),
+    ("held back by the server", "sent", "emitted", ORANGE, "...."),
+    ("server to page", "emitted", "received", GREEN, ""),
+    ("waits in the page", "received", "written", YELLOW, "////"),
+    ("written, not yet seen", "written", "painted", PURPLE, "xxxx"),
+)
+CLICK_BARS = (
+    ("waits for the page", "intended", "handled", RED, ""),
+    ("the page's own handler", "handled", "sent", BLACK, ""),
+    ("page to inbox", "sent", "read", SKY, ""),
+    ("waits in the inbox", "read", "dispatched", YELLOW, "////"),
+    ("waits for its turn", "dispatched", "work_start", ORANGE, "...."),
+    ("work", "work_start", "work_end", BLUE, ""),
+    ("work done, not yet sent", "work_end", "emitted", GREY, "\\\\\\\\"),
+    ("server to page", "emitted", "delivered", GREEN, ""),
+    ("answered, not yet seen", "delivered", "painted", PURPLE, "xxxx"),
+)
+
+
+@styled
+def overview(result: Rendering, *, title: str | None = None) -> Figure:
+    """The advice's table: DOM operations and reflows as counted, task time, INP and staleness as timed.
+
+    A ring is a run, the thick bar the median; of staleness the bar is the median, the line reaches from there to p95.
+    """
+    rows = range(len(result.measured))
+    figure, panels = plt.subplots(1, 4, sharey=True, figsize=(WIDTH_IN, 2.2 + 0.36 * len(result.measured)))
+    headings = (
+        "DOM operations\nan event, exact",
+        "Reflows\na frame, exact",
+        "Main thread\nbusy, ms",
+        "INP and staleness\nms",
+    )
+    for axes, heading in zip(panels, headings, strict=True):
+        axes.set_title(heading, linespacing=1.4)
+        axes.grid(axis="y", visible=False)
+    for row, each in zip(rows, result.measured, strict=True):
+        if each.exact is not None:
+            events = each.exact.frames * each.exact.events_per_frame
+            _count(panels[0], row, each.exact.dom_ops / events, BLUE)
+            forced = each.exact.forced_layouts > 0
+            _count(panels[1], row, each.exact.layouts / each.exact.frames, RED if forced else BLUE, "forced" * forced)
+        _rings(panels[2], row, each.values("task_ms"), ORANGE)
+        _felt(panels[3], row, each)
+    for axes in panels[:2]:
+        _log_counts(axes)
+    panels[2].set_xlim(left=0)
+    log_ms(panels[3], "x", minimum_decades=1, ticks=5)
+    panels[3].axvline(BOUNDS_MS[0], color=GREY, linewidth=1, linestyle=":")
+    panels[3].plot([], [], "o", color=BLUE, markerfacecolor="white", label="INP")
+    panels[3].plot([], [], "-", color=RED, linewidth=2, label="staleness")
+    figure.legend(loc="outside lower right", ncols=2)
+    panels[0].set_yticks(rows, [short(each.name) for each in result.measured])
+    panels[0].set_ylim(max(1, len(result.measured)) - 0.5, -0.5)
+    message(figure, title or headline(result))
+    return figure
+
+
+@styled
+def frontier(result: Rendering, *, title: str | None = None) -> Figure:
+    """INP against staleness, a ring a run, a filled mark a way: low and left is good, and either alone can mislead."""
+    figure, axes = plt.subplots(figsize=(WIDTH_IN, 4.6))
+    marks = "osD^vPX*<>hd"
+    colours = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK, "#8C8C00")
+    for i, each in enumerate(result.measured):
+        points = [_felt_of(run) for run in each.sound]
+        points = [(x, y) for x, y in points if not math.isnan(x + y)]
+        if not points:
+            continue
+        look = {"color": colours[i % len(colours)], "marker": marks[i % len(marks)], "linestyle": ""}
+        x, y = np.array(points).T
+        axes.plot(x, y, markerfacecolor="white", markersize=5, **look)
+        axes.plot(np.median(x), np.median(y), markersize=9, label=_told(each), **look)
+    for bound in BOUNDS_MS:
+        axes.axvline(bound, color=GREY, linewidth=1, linestyle=":")
+        axes.axhline(bound, color=GREY, linewidth=1, linestyle=":")
+    log_ms(axes, "x", minimum_decades=2)
+    log_ms(axes, "y", minimum_decades=2)
+    axes.set_xlabel(f"INP, ms ({SHORTEST_MS} or less at {SHORTEST_MS}; dotted: 200 and 500)")
+    axes.set_ylabel("staleness p95, ms")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    message(figure, title or _frontier_finding(result))
+    return figure
+
+
+@styled
+def waterfall(run: Timed, *, of: str = "updates", begin: int = 0, first: int = 30, title: str | None = None) -> Figure:
+    """From when it was due to when it was seen: a line an update or a click, a colour a stage.
+
+    Args:
+        run: one run.
+        of: ``updates`` or ``clicks``.
+        begin: the first that is drawn.
+        first: so many at most.
+        title: instead of the finding.
+    """
+    if of not in ("updates", "clicks"):
+        raise UsageError(f"a waterfall is of updates or of clicks, not of {of!r}")
+    bars, columns = (UPDATE_BARS, run.updates) if of == "updates" else (CLICK_BARS, run.clicks)
+    part = slice(begin, begin + first)
+    count = len(columns["intended"][part])
+    figure, axes = plt.subplots(figsize=(WIDTH_IN, 2.1 + 0.2 * count))
+    lines = np.arange(begin, begin + count)
+    # Updates share an axis, on which a batch ends together; clicks are far apart, so each begins at 0.
+    known = columns["intended"][part]
+    zero_ms = (known if of == "clicks" else np.full(count, known.min() if count else 0)) / NS_PER_MS
+    for label, start, end, colour, hatch in bars:
+        left, right = columns[start][part], columns[end][part]
+        seen = (left != NEVER) & (right != NEVER) & (right > left)
+        if seen.any():
+            axes.barh(
+                lines[seen],
+                (right - left)[seen] / NS_PER_MS,
+                left=left[seen] / NS_PER_MS - zero_ms[seen],
+                height=0.72,
+                color=colour,
+                hatch=hatch,
+                edgecolor="white",
+                linewidth=0,
+                label=label,
+            )
+    axes.set_ylim(begin + count - 0.4, begin - 0.6)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("ms since the click" if of == "clicks" else "ms since the first of these updates was due")
+    axes.set_ylabel(of[:-1])
+    axes.grid(axis="y", visible=False)
+    if axes.get_legend_handles_labels()[0]:
+        figure.legend(loc="outside lower center", ncols=3)
+    message(figure, title or _waterfall_finding(run, of))
+    return figure
+
+
+def headline(result: Rendering) -> str:
+    """What the table says, in a sentence."""
+    exact = {each.name: each.exact for each in result.measured if each.exact is not None}
+    plain = [e for e in exact.values() if e.forced_layouts == 0]
+    forced = [e for e in exact.values() if e.forced_layouts > 0]
+    if plain and forced and all(e.layouts == e.frames for e in plain):
+        worst = max(e.layouts / e.frames for e in forced)
+        return (
+            f"{plain[0].events_per_frame} updates in a frame are one layout, batched or not; "
+            f"reading geometry makes {worst:g}"
+        )
+    busy = {each.name: float(np.median(v)) for each in result.measured if len(v := each.values("task_ms"))}
+    if len(busy) > 1:
+        least, most = min(busy, key=lambda n: busy[n]), max(busy, key=lambda n: busy[n])
+        return f"{least} keeps the page busy for {busy[least] / busy[most]:.0%} of {most}'s time"
+    return "What updates do to a page"
+
+
+def _count(axes: Axes, row: int, value: float, colour: str, note: str = "") -> None:
+    axes.plot([value], [row], "s", color=colour, markersize=6)
+    axes.annotate(f"{value:g} {note}".strip(), (value, row), (6, 0), textcoords="offset points", va="center", size=8.5)
+
+
+def _log_counts(axes: Axes) -> None:
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    # Room for the last number, which stands right of its mark.
+    axes.set_xlim(low / 1.5, high * 8)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    axes.minorticks_off()
+
+
+def _rings(axes: Axes, row: int, values: "np.ndarray[tuple[int], np.dtype[np.float64]]", colour: str) -> None:
+    known = values[~np.isnan(values)]
+    if len(known):
+        axes.plot([np.median(known)] * 2, [row - 0.28, row + 0.28], color=colour, linewidth=2.6)
+        axes.plot(known, [row] * len(known), "o", color=colour, markersize=6, markerfacecolor="white")
+
+
+def _felt(axes: Axes, row: int, each: Measured) -> None:
+    stale = each.pooled("staleness_ms")
+    if len(stale):
+        axes.plot([stale.p50_ms, stale.percentile(95)], [row + 0.12] * 2, color=RED, linewidth=2)
+        axes.plot([stale.p50_ms] * 2, [row - 0.02, row + 0.26], color=RED, linewidth=2.6)
+    inp = [x for x, _ in map(_felt_of, each.sound) if not math.isnan(x)]
+    axes.plot(inp, [row - 0.16] * len(inp), "o", color=BLUE, markersize=5, markerfacecolor="white")
+
+
+def _felt_of(run: Timed) -> tuple[float, float]:
+    """INP and the p95 of staleness; NaN where there was no click, or no update."""
+    inp = math.nan
+    if len(run.clicks["intended"]):
+        inp = float(SHORTEST_MS) if run.inp_ms is None else max(float(SHORTEST_MS), run.inp_ms)
+    stale = np.sort(run.staleness_ms[~np.isnan(run.staleness_ms)])
+    return inp, float(stale[math.ceil(0.95 * len(stale)) - 1]) if len(stale) else math.nan
+
+
+def _told(each: Measured) -> str:
+    about = each.settings
+    return f"{short(each.name)}\n{about['rate_hz']:g}/s, {about['rows']} rows" if about.get("rate_hz") else each.name
+
+
+def _frontier_finding(result: Rendering) -> str:
+    for each in result.measured:
+        stale = each.pooled("staleness_ms").percentile(95)
+        if inp_verdict(each) == "good" and stale > BOUNDS_MS[1]:
+            return f"INP calls {each.name} good; what it shows is {stale / 1000:.1f} s old"
+    both = all(inp_verdict(each) == "good" for each in result.measured)
+    return "Every way has a good INP here; staleness tells them apart" if both else "INP and staleness, way by way"
+
+
+def _waterfall_finding(run: Timed, of: str) -> str:
+    bars: Sequence[tuple[str, str, str, str, str]] = UPDATE_BARS if of == "updates" else CLICK_BARS
+    columns = run.updates if of == "updates" else run.clicks
+    spent = {}
+    for label, start, end, *_ in bars:
+        seen = (columns[start] != NEVER) & (columns[end] != NEVER)
+        spent[label] = float((columns[end] - columns[start])[seen].sum())
+    total = sum(spent.values())
+    if total <= 0:
+        return f"No {of} were seen"
+    most = max(spent, key=lambda label: spent[label])
+    return f"Where the time of {of} goes: {most}, {spent[most] / total:.0%}"

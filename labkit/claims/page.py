@@ -1,0 +1,205 @@
+"""Claims on the page: what events do to rendering, and what a server's handler can and cannot do to it.
+
+Counts are those of the exact pass, frame by frame, and are compared exactly. What is compared in real time is the same
+machine's other runs.
+"""
+
+import math
+
+import numpy as np
+
+from labkit.browser.rendering import Exact, Measured, Rendering
+from labkit.claims.record import Claim
+from labkit.judges import Untestable
+
+#: How tests and notebooks name the two heavy handlers that are compared, and the way that both are measured beside.
+SERVER_HEAVY, PAGE_HEAVY, NEITHER = "heavy server handler", "heavy page handler", "neither"
+
+
+def _of(result: Rendering, name: str) -> Measured:
+    for each in result.measured:
+        if each.name == name:
+            return each
+    raise Untestable("; ".join(result.problems) or f"needs {name!r} measured in a browser")
+
+
+def _exact(result: Rendering, name: str) -> Exact:
+    exact = _of(result, name).exact
+    if exact is None:
+        raise Untestable("; ".join(result.problems) or "needs the exact pass")
+    return exact
+
+
+def _told(value: float, what: str) -> float:
+    if math.isnan(value):
+        raise Untestable(f"{what} was not measured")
+    return value
+
+
+def _one_layout_a_frame(result: Rendering) -> float:
+    pair = [_exact(result, name) for name in ("naive", "dom-batch")]
+    return float(all(e.layouts == e.frames and e.forced_layouts == 0 and e.events_per_frame > 1 for e in pair))
+
+
+def _reads_force(result: Rendering) -> float:
+    exact = _exact(result, "forced")
+    return float(exact.forced_layouts == exact.frames * exact.events_per_frame)
+
+
+def _fewer_operations(result: Rendering) -> float:
+    return _exact(result, "naive").dom_ops / _exact(result, "dom-batch").dom_ops / 2
+
+
+def _server_batches_less(result: Rendering) -> float:
+    naive, batched = (
+        _told(float(np.median(values)) if len(values := _of(result, name).values("layouts")) else math.nan, "layouts")
+        for name in ("naive", "server-batch-50")
+    )
+    return naive / batched / 1.5
+
+
+def _server_batches_later(result: Rendering) -> float:
+    naive, batched = (
+        _told(_of(result, name).pooled("staleness_ms").p50_ms, "staleness") for name in ("naive", "server-batch-50")
+    )
+    # On average an update waits half of the window.
+    return (batched - naive) / (50 / 2 / 2)
+
+
+def _inp(each: Measured) -> float:
+    """INP, where one too short to be told (below 16 ms) counts as 16."""
+    if not any(len(run.clicks["intended"]) for run in each.sound):
+        raise Untestable(f"nobody clicked in {each.name!r}")
+    values = each.values("inp_ms")
+    return float(np.median(np.where(np.isnan(values), 16.0, values)))
+
+
+def _page_decides(result: Rendering) -> float:
+    return _inp(_of(result, PAGE_HEAVY)) / _inp(_of(result, SERVER_HEAVY)) / 4
+
+
+def _result_waits(result: Rendering) -> float:
+    heavy, neither = (
+        _told(_of(result, name).pooled("click_to_result_ms").p50_ms, "click to result")
+        for name in (SERVER_HEAVY, NEITHER)
+    )
+    return heavy / neither / 4
+
+
+def _script_holds(result: Rendering) -> float:
+    blocked, naive = (
+        _told(_of(result, name).pooled("staleness_ms").percentile(95), "staleness")
+        for name in ("naive, slow script", "naive")
+    )
+    return blocked / naive / 3
+
+
+def _trace_tells(result: Rendering) -> float:
+    each = _of(result, PAGE_HEAVY)
+    clicks = max((len(run.clicks["intended"]) for run in each.runs), default=0)
+    if each.explained is None or clicks == 0:
+        raise Untestable("needs the explained pass, and clicks")
+    return each.explained.long_tasks / clicks
+
+
+CLAIMS = (
+    Claim(
+        slug="one-layout-a-frame",
+        lines=(7, 8),
+        quote="Several reflows where the DOM is updated repeatedly; batched, a single reflow a batch.",
+        sentence="Many updates within one frame cost one layout, whether or not the page batches them.",
+        reading="page",
+        condition="naive and dom-batch, twenty events in each of ten frames",
+        margin="exactly as many layouts as frames; theory: the browser lays out once a frame",
+        judge=_one_layout_a_frame,
+        takes=Rendering,
+    ),
+    Claim(
+        slug="reading-geometry-forces-layout",
+        lines=(7,),
+        quote="High paint cost from frequent layout changes.",
+        sentence="Reading geometry after a write forces a layout for every single event.",
+        reading="page",
+        condition="forced, twenty events in each of ten frames",
+        margin="exactly as many forced layouts as events (forced synchronous layout)",
+        judge=_reads_force,
+        takes=Rendering,
+    ),
+    Claim(
+        slug="batching-cuts-dom-operations",
+        lines=(8, 12),
+        quote="DOM operations batched.",
+        sentence="Batching in the page does cut DOM operations to less than half, without cutting layouts.",
+        reading="page",
+        condition="naive and dom-batch, twenty events in each of ten frames",
+        margin="at most half of the mutation records; theory: a frame writes counter, bar and list once",
+        judge=_fewer_operations,
+        takes=Rendering,
+    ),
+    Claim(
+        slug="server-batching-saves-layouts",
+        lines=(8, 12),
+        quote="Batch DOM updates triggered by events to minimise reflows.",
+        sentence="Batching on the server saves layouts that batching in the page cannot.",
+        reading="page",
+        condition="steady events at several a frame, naive and server-batch-50",
+        margin="layouts of naive at least 1.5 times; theory: twenty messages a second against up to sixty frames",
+        judge=_server_batches_less,
+        takes=Rendering,
+    ),
+    Claim(
+        slug="server-batching-costs-staleness",
+        lines=(8, 12),
+        quote="Batch DOM updates triggered by events to minimise reflows.",
+        sentence="What batching on the server saves is paid for with staler updates.",
+        reading="page",
+        condition="steady events at several a frame, naive and server-batch-50",
+        margin="median staleness longer by a quarter of the window; theory: by half of it",
+        judge=_server_batches_later,
+        takes=Rendering,
+    ),
+    Claim(
+        slug="page-decides-inp",
+        lines=(4, 6, 11),
+        quote="A causes input delay and poor INP.",
+        sentence="A heavy handler on the server leaves INP as it is; the same weight in the page's handler ruins it.",
+        reading="page",
+        condition="trusted clicks; the same computing time in the server's handler and in the page's",
+        margin="INP at least 4 times longer under the page's; theory: the page never waits for the server",
+        judge=_page_decides,
+        takes=Rendering,
+    ),
+    Claim(
+        slug="result-waits-for-server",
+        lines=(3,),
+        quote="A therefore causes UI lag and delayed responses.",
+        sentence="What a heavy handler on the server does delay is the result of the click.",
+        reading="page",
+        condition="trusted clicks, from click to the answer's paint",
+        margin="click to result at least 4 times longer than with a light handler",
+        judge=_result_waits,
+        takes=Rendering,
+    ),
+    Claim(
+        slug="script-holds-the-pipeline",
+        lines=(9, 10),
+        quote="Slow event processing delays style, layout and paint; the bottleneck is JavaScript execution.",
+        sentence="While the page's own script computes for each update, what is shown grows stale.",
+        reading="page",
+        condition="steady events, naive, with and without script that computes for each update",
+        margin="staleness p95 at least 3 times longer; theory: more script is offered than a second holds",
+        judge=_script_holds,
+        takes=Rendering,
+    ),
+    Claim(
+        slug="trace-shows-long-tasks",
+        lines=(14,),
+        quote="Record a session in the Performance panel, then look for long tasks that delay input.",
+        sentence="A recording shows a long task for every heavy click handler.",
+        reading="page",
+        condition="trusted clicks with a handler that computes in the page, recorded",
+        margin="at least as many long tasks as clicks",
+        judge=_trace_tells,
+        takes=Rendering,
+    ),
+)
