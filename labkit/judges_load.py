@@ -115,3 +115,43 @@ def dropping_bounds_memory(result: Comparison) -> float:
     memory = ratio(inline["memory_mb"], max(dropping["memory_mb"], 1.0)) / 4  # below a MB nobody can tell
     bounded = ratio(inline["waiting_peak"], max(dropping["waiting_peak"], 1)) / 10
     return float(np.min([piled, memory, bounded]))
+
+
+def _windows(result: Comparison) -> list[tuple[float, tuple[Run, ...]]]:
+    """Of each window of `server-batch` its ms and its runs, by length."""
+    names = [n for n in result.strategies if n == "server-batch" or n.startswith("server-batch,")]
+    if not names:
+        raise Untestable("needs runs of server-batch")
+    return sorted(((_parameter(result.of(n), "window_ms"), result.of(n)) for n in names), key=lambda pair: pair[0])
+
+
+def _messages(runs: tuple[Run, ...]) -> float:
+    """In how many messages the answers of a run came: those of one message share its instant and its connection."""
+    pairs = [np.stack([run.deliveries["connection"], run.deliveries["at"]]) for run in runs]
+    return float(np.mean([np.unique(pair, axis=1).shape[1] for pair in pairs]))
+
+
+def batching_saves_messages(result: Comparison) -> float:
+    least = math.inf
+    for window_ms, runs in _windows(result):
+        together = (runs[0].plan.rate_hz or 0) * window_ms / 1000 / runs[0].plan.connections
+        if together < 2:
+            raise Untestable("needs a steady rate of two events or more a window")
+        least = min(least, ratio(_messages(runs), len(runs[0])) / (together / 1.5))
+    return least
+
+
+def batching_saves_cpu(result: Comparison) -> float:
+    longest = result[_windows(result)[-1][1][0].strategy]
+    return ratio(longest.server_cpu_s, one(result, "inline", serial=False).server_cpu_s) / 1.15
+
+
+def batching_costs_time(result: Comparison) -> float:
+    plain = one(result, "inline", serial=False).own.p50_ms
+    window_ms, runs = _windows(result)[-1]
+    return (result[runs[0].strategy].own.p50_ms - plain) / (window_ms / 4)
+
+
+def batching_helps_no_work(result: Comparison) -> float:
+    batched = result[_windows(result)[0][1][0].strategy]
+    return ratio(one(result, "inline", serial=False).own.p50_ms, batched.own.p50_ms) / 0.75

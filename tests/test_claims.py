@@ -343,7 +343,7 @@ def test_a_claim_says_everything_about_itself(slug):
     entry = ALL[slug]
     assert all(getattr(entry, part) for part in ("quote", "sentence", "reading", "condition", "margin"))
     assert all(1 <= line <= 14 for line in entry.lines)
-    assert entry.reading in ("server thread", "connection", "page")
+    assert entry.reading in ("server thread", "connection", "page", "client")
     assert entry.sentence.endswith((".", ")"))
     assert callable(entry.judge)
 

@@ -1,12 +1,14 @@
 """Claims about too much of something: each holds, does not hold, or says why it cannot be judged."""
 
+import dataclasses
 import math
 
+import numpy as np
 import pytest
 
 from labkit.claims import CLAIMS, DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, claim, load
 from labkit.comparison import Comparison
-from labkit.schedules import burst
+from labkit.schedules import burst, constant
 from tests import simulated
 from tests.test_claims import assert_is_a_sentence, waiting
 
@@ -100,6 +102,41 @@ UNTESTABLE = [
     ("ack-comes-first", lambda: simulated.comparison({"ack-first": {}}), "asked for acknowledgements"),
     ("drop-for-slow-bounds-memory", lambda: simulated.comparison({"inline": {}, "drop-for-slow": {}}), "does not read"),
     ("drop-for-slow-bounds-memory", lambda: piles({**PILE, "size_bytes": 7_999}, LITTLE), "more bytes"),
+]
+
+
+def windows(own_ms=25.0, cpu_s=0.5, together=20, events=200):
+    """Inline beside a window of 50 ms at 400/s: `together` answers a message, each `own_ms` after it was due."""
+    plan = constant(400, events=events)
+    inline = simulated.run("inline", plan=plan, own_ms=2.0, service_ms=0.01)
+    batched = simulated.run(
+        "server-batch", plan=plan, own_ms=own_ms, service_ms=0.01,
+        environment={"server_cpu_s": cpu_s, "parameters": {"window_ms": 50}},
+    )  # fmt: skip
+    deliveries = {**batched.deliveries, "at": batched.deliveries["at"][np.arange(events) // together * together]}
+    return Comparison((inline, dataclasses.replace(batched, deliveries=deliveries)))
+
+
+def heavy(own_ms):
+    return computing_batch({"inline": {"own_ms": 100}, "server-batch": {"own_ms": own_ms}})
+
+
+def computing_batch(strategies):
+    return simulated.comparison(
+        {n: {**s, "environment": {"parameters": {"window_ms": 50}}} for n, s in strategies.items()}
+    )
+
+
+CASES |= {
+    "batching-saves-messages": (lambda: windows(together=14), lambda: windows(together=13)),
+    "batching-saves-cpu": (lambda: windows(cpu_s=0.86), lambda: windows(cpu_s=0.88)),
+    "batching-costs-half-a-window": (lambda: windows(own_ms=14.6), lambda: windows(own_ms=14.4)),
+    "batching-does-not-help-heavy-work": (lambda: heavy(76), lambda: heavy(74)),
+}
+UNTESTABLE += [
+    ("batching-saves-messages", lambda: simulated.comparison({"inline": {}}), "runs of server-batch"),
+    ("batching-saves-messages", lambda: heavy(100), "steady rate"),
+    ("batching-saves-cpu", lambda: simulated.comparison({"inline": {}}), "runs of server-batch"),
 ]
 
 
