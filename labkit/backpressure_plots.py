@@ -65,19 +65,18 @@ def slow_consumer(backlogs: "Sequence[Backlog]", *, title: str | None = None) ->
     if not backlogs:
         raise UsageError("there is nothing to draw: give one or more results of labkit.slow.slow_consumer")
     figure, (messages, memory) = plt.subplots(2, 1, sharex=True, figsize=(WIDTH_IN, 4.8))
+    end_ms = 1.05 * max(max(b.at_ms.max(initial=0.0), b.reads_from_ms) for b in backlogs)
     for backlog, (colour, style) in zip(backlogs, LINES * len(backlogs), strict=False):
-        end_ms = max(backlog.at_ms.max(initial=0.0), backlog.reads_from_ms)
         name = backlog.run.strategy
         _until(messages, backlog.at_ms, backlog.waiting, end_ms, colour, style, name)
-        queued = backlog.queued
-        if (queued != backlog.waiting).any():
-            _until(messages, backlog.at_ms, queued, end_ms, colour, ":", f"{name}: what qsize() says")
+        if np.abs(backlog.queued - backlog.waiting).max(initial=0) > 2:  # else it would only hide the line
+            _until(messages, backlog.at_ms, backlog.queued, end_ms, colour, ":", f"{name}: what qsize() says")
         at_ms = backlog.run.samples["at"] / NS_PER_MS
         memory.plot(at_ms, _more_mb(backlog.run.samples["resident_bytes"]), color=colour, linestyle=style)
     for axes in (messages, memory):
         axes.axvline(backlogs[0].reads_from_ms, color=BLACK, linewidth=0.9, linestyle="-.")
         axes.set_ylim(bottom=0)
-        axes.set_xlim(left=0)
+        axes.set_xlim(0, end_ms)
     messages.text(backlogs[0].reads_from_ms, 0.96, " it reads", transform=messages.get_xaxis_transform(), va="top")
     messages.set_title("Messages that wait in the server for the client that does not read")
     memory.set_title("Memory, MB more than before")
@@ -120,7 +119,7 @@ def batching(found: "Batching", *, title: str | None = None) -> Figure:
         axes.plot(places, values, color=colour, marker=mark)
         axes.set_title(f"{heading}\n{unit}", linespacing=1.4)
         axes.set_xticks(places, [f"{w.window_ms:g}" if w.window_ms else "none" for w in windows])
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.1 * max([v for v in values if np.isfinite(v)], default=1.0) or 1.0)
     # An answer waits half a window on average, beyond what it takes without one.
     theory = [own[0] + w.window_ms / 2 for w in windows] if windows[0].window_ms == 0 else None
     if theory is not None:

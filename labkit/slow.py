@@ -5,6 +5,7 @@ writer empties the queue into a list of its own and then hangs in the socket's s
 messages are counted where they are put and where the socket has taken them.
 """
 
+import functools
 import gc
 import math
 from collections.abc import Callable
@@ -89,6 +90,8 @@ def slow_consumer(
     Raises:
         UsageError, LabError: as :func:`labkit.measure`.
     """
+    if settings.get("mode", "threading") != "threading":
+        raise UsageError("what waits can only be counted in this process: leave mode='threading'")
     if size_bytes < 1:
         raise UsageError(f"size_bytes must be 1 or more, not {size_bytes}")
     plan = constant(rate_hz, events=messages)
@@ -129,6 +132,7 @@ class _Counter:
     def around(self, register: Register) -> Register:
         """The same `register`, which begins by counting."""
 
+        @functools.wraps(register)  # so that its parameters are still told
         def counting(socketio: Any, complex_calculation: Any, **parameters: Any) -> Any:
             eio = socketio.server.eio
             websocket = eio._async["websocket"]

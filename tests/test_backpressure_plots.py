@@ -57,7 +57,7 @@ def test_runs_that_nobody_looked_at_have_no_figure():
         plots.resources(simulated.comparison({"inline": {}}, threads=None))
 
 
-def backlog(name="inline", waiting=(1, 2, 3), queued=(1, 0, 0), **about):
+def backlog(name="inline", waiting=(1, 2, 3), queued=(1, 2, 0), **about):
     run = simulated.run(name, **{**grown(3, 20), **about})
     return Backlog(run, np.arange(len(waiting)) * 10.0, np.array(waiting, int), np.array(queued, int), 60.0)
 

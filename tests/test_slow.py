@@ -90,6 +90,7 @@ def test_it_is_bounded_where_the_server_looks_at_what_was_read(client):
     exhibit = strategy("drop-for-slow", unread=20)
     found = slow_consumer(exhibit, messages=1000, size_bytes=20_000, rate_hz=1000, client=client)
     assert found.waiting_peak <= 21
+    assert found.run.environment["parameters"] == {"unread": 20}
     assert found.run.outcomes["answered"] == 21  # and the newest
     assert found.run.events["outcome"][-1] == 0
 
@@ -97,6 +98,11 @@ def test_it_is_bounded_where_the_server_looks_at_what_was_read(client):
 def test_the_work_can_be_the_readers_own(client):
     found = slow_consumer("inline", io_wait(1), messages=20, rate_hz=200, client=client, reads_from_s=0.2)
     assert (found.run.work, found.run.outcomes["answered"]) == ("io_wait:1ms", 20)
+
+
+def test_a_mode_in_which_nothing_can_be_counted_is_refused():
+    with pytest.raises(UsageError, match="threading"):
+        slow_consumer("inline", mode="gevent")
 
 
 def test_an_answer_of_nothing_is_refused():

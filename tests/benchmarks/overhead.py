@@ -6,7 +6,7 @@ import labkit as lab
 from labkit.strategies import NAMES
 
 NULL = lab.call(lambda: 0, payloads=[0])
-EVENTS, RUNS = 200, 5
+EVENTS, RUNS = 100, 3
 
 
 def main() -> None:
