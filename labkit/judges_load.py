@@ -137,13 +137,13 @@ def batching_saves_messages(result: Comparison) -> float:
         together = (runs[0].plan.rate_hz or 0) * window_ms / 1000 / runs[0].plan.connections
         if together < 2:
             raise Untestable("needs a steady rate of two events or more a window")
-        least = min(least, ratio(_messages(runs), len(runs[0])) / (together / 1.5))
+        least = min(least, ratio(len(runs[0]), _messages(runs)) / (together / 1.5))
     return least
 
 
 def batching_saves_cpu(result: Comparison) -> float:
     longest = result[_windows(result)[-1][1][0].strategy]
-    return ratio(longest.server_cpu_s, one(result, "inline", serial=False).server_cpu_s) / 1.15
+    return ratio(one(result, "inline", serial=False).server_cpu_s, longest.server_cpu_s) / 1.15
 
 
 def batching_costs_time(result: Comparison) -> float:
@@ -154,4 +154,4 @@ def batching_costs_time(result: Comparison) -> float:
 
 def batching_helps_no_work(result: Comparison) -> float:
     batched = result[_windows(result)[0][1][0].strategy]
-    return ratio(one(result, "inline", serial=False).own.p50_ms, batched.own.p50_ms) / 0.75
+    return ratio(batched.own.p50_ms, one(result, "inline", serial=False).own.p50_ms) / 0.75
