@@ -1,5 +1,7 @@
 """Figures of a rendering: they hold on odd data, and their titles say what the data say."""
 
+from pathlib import Path
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -85,3 +87,30 @@ def test_stages_that_were_not_reached_are_not_drawn():
     assert title(figures.waterfall(timed(updates=nothing))) == "No updates were seen"
     with pytest.raises(UsageError, match="of updates or of clicks"):
         figures.waterfall(run, of="pings")
+
+
+def test_where_nothing_was_measured_every_figure_says_why():
+    absent = Rendering((), problems=("Nothing was measured: there is no browser.",))
+    for figure in (
+        figures.overview(absent),
+        figures.frontier(absent),
+        figures.waterfall_of(absent, "naive"),
+        figures.pipeline_of(absent, "naive", Path()),
+        figures.by_rate([1], [absent]),
+    ):
+        assert [text.get_text() for text in figure.axes[0].texts] == ["Nothing was measured: there is no browser."]
+
+
+def test_a_way_is_found_for_its_waterfall():
+    assert title(figures.waterfall_of(rendering(), "naive"))
+    with pytest.raises(KeyError, match="was not measured"):
+        figures.waterfall_of(rendering(), "thrash")
+
+
+def test_by_rate_shows_the_cost_of_one_update():
+    slow, fast = rendering(), rendering()
+    axes = figures.by_rate([30, 200], [slow, fast]).axes[0]
+    naive = next(line for line in axes.lines if line.get_label() == "naive")
+    assert list(naive.get_xdata()) == [30, 200]
+    assert list(naive.get_ydata()) == pytest.approx([110 / 4, 110 / 4])  # the median of three runs, over four updates
+    assert "ms an update" in axes.get_ylabel()

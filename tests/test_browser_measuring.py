@@ -303,3 +303,13 @@ def test_without_a_feed_time_begins_with_the_first_click():
 def test_a_settings_span_is_that_of_its_feed():
     assert Setting(rate_hz=200, events=300).span_s == 1.5
     assert Setting(rate_hz=0).span_s == 0
+
+
+def test_where_a_browser_is_not_required_its_absence_is_told(monkeypatch):
+    monkeypatch.setattr(find, "browsers", lambda named=None: ())
+    for result in (render(["naive"], required=False), measuring.interact(required=False)):
+        assert result.measured == ()
+        (said,) = result.problems
+        assert said.startswith("Nothing was measured: ")
+        assert "playwright install chromium" in said
+        assert said in repr(result)

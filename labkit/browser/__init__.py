@@ -6,7 +6,7 @@
 
     result = browser.render(["naive", "forced", "dom-batch"], rate_hz=200, events=300)
     result                                          # the advice's table, measured
-    browser.figures.table(result)
+    browser.figures.overview(result)
 
 It needs Playwright (``pip install 'labkit[browser]'``), a Chromium, and two JavaScript files of other people, which
 ``labkit browser --install`` fetches. Everything else of labkit works without them.
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from labkit.browser import figures as figures
     from labkit.browser.measuring import interact, render
     from labkit.browser.page import Page, serve
-    from labkit.browser.patterns import pattern
+    from labkit.browser.patterns import pattern, show
     from labkit.browser.rendering import Rendering
 
 _HOMES = {
@@ -29,9 +29,10 @@ _HOMES = {
     "pattern": "patterns",
     "render": "measuring",
     "serve": "page",
+    "show": "patterns",
 }
 
-__all__ = ["Page", "Rendering", "figures", "interact", "pattern", "render", "serve"]
+__all__ = ["Page", "Rendering", "figures", "interact", "pattern", "render", "serve", "show"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -10,13 +11,30 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from labkit.browser.pipeline import pipeline
 from labkit.browser.rendering import Measured, Rendering, Timed
 from labkit.browser.table import inp_verdict
+from labkit.browser.trace import read
 from labkit.clock import NS_PER_MS
 from labkit.errors import UsageError
 from labkit.metrics import BOUNDS_MS
 from labkit.stamps import NEVER
-from labkit.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, WIDTH_IN, YELLOW, log_ms, message, short, styled
+from labkit.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    RED,
+    SKY,
+    WIDTH_IN,
+    YELLOW,
+    log_ms,
+    message,
+    short,
+    styled,
+    wrapped,
+)
 
 #: The shortest interaction that the browser tells (Event Timing's smallest threshold).
 SHORTEST_MS = 16
@@ -51,6 +69,8 @@ def overview(result: Rendering, *, title: str | None = None) -> Figure:
     A ring is a run, the thick bar the median; of staleness the bar is the median, the line reaches from there to p95.
     An INP that is too short to be told, or below 16 ms, stands at 16.
     """
+    if not result.measured:
+        return nothing(result)
     rows = range(len(result.measured))
     figure, panels = plt.subplots(1, 4, sharey=True, figsize=(WIDTH_IN, 2.2 + 0.36 * len(result.measured)))
     headings = (
@@ -87,6 +107,8 @@ def overview(result: Rendering, *, title: str | None = None) -> Figure:
 @styled
 def frontier(result: Rendering, *, title: str | None = None) -> Figure:
     """INP against staleness, a ring a run, a filled mark a way: low and left is good, and either alone can mislead."""
+    if not result.measured:
+        return nothing(result)
     figure, axes = plt.subplots(figsize=(WIDTH_IN, 4.6))
     marks = "osD^vPX*<>hd"
     colours = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK, "#8C8C00")
@@ -156,6 +178,55 @@ def waterfall(run: Timed, *, of: str = "updates", begin: int = 0, first: int = 3
     if axes.get_legend_handles_labels()[0]:
         figure.legend(loc="outside lower center", ncols=3)
     message(figure, title or _waterfall_finding(run, of))
+    return figure
+
+
+def waterfall_of(result: Rendering, name: str, *, of: str = "updates", first: int = 30) -> Figure:
+    """The :func:`waterfall` of a way's first run."""
+    runs = result[name].runs if result.measured else ()
+    return waterfall(runs[0], of=of, first=first) if runs else nothing(result)
+
+
+def pipeline_of(result: Rendering, name: str, folder: Path) -> Figure:
+    """Where a way's traced run spent the main thread's time; `folder` is where its trace was kept."""
+    explained = result[name].explained if result.measured else None
+    return pipeline(read(folder / explained.trace)) if explained and explained.trace else nothing(result)
+
+
+@styled
+def by_rate(rates_hz: Sequence[float], results: Sequence[Rendering], *, title: str | None = None) -> Figure:
+    """How long one update keeps the page's main thread busy, by the rate at which they come: a line a way.
+
+    Args:
+        rates_hz: of the results.
+        results: of each rate, the same ways.
+        title: instead of the finding.
+    """
+    names = [each.name for each in results[0].measured] if results else []
+    if not names:
+        return nothing(results[0] if results else Rendering(()))
+    figure, axes = plt.subplots(figsize=(WIDTH_IN, 3.6))
+    for name, colour, mark in zip(names, (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK), "osD^vP*", strict=False):
+        busy = [np.median(r[name].values("task_ms")) / r[name].settings["events"] for r in results]
+        axes.plot(rates_hz, busy, color=colour, marker=mark, label=name)
+    axes.set_xscale("log")
+    axes.set_xticks(list(rates_hz), [f"{rate:g}" for rate in rates_hz])
+    axes.minorticks_off()
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("updates a second (log scale)")
+    axes.set_ylabel("main thread busy, ms an update")
+    axes.legend(loc="upper right")
+    message(figure, title or "An update costs less the more of them share a frame, batched or not")
+    return figure
+
+
+@styled
+def nothing(result: Rendering) -> Figure:
+    """A figure that says why there is none."""
+    figure, axes = plt.subplots(figsize=(WIDTH_IN, 1.4))
+    axes.axis("off")
+    why = " ".join(result.problems) or "Nothing was measured."
+    axes.text(0, 0.5, wrapped(why, 100), va="center", fontsize=10)
     return figure
 
 

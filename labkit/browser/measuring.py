@@ -18,7 +18,7 @@ from labkit.browser.driver import Driver
 from labkit.browser.page import Page
 from labkit.browser.patterns import NAMES, Pattern, pattern
 from labkit.browser.rendering import Measured, Rendering, Timed
-from labkit.errors import LabError, UsageError
+from labkit.errors import LabError, MissingExtra, UsageError
 from labkit.server import Server
 from labkit.strategies import Strategy, strategy
 from labkit.workloads import Calculation, Work, io_wait
@@ -45,6 +45,7 @@ def render(
     seed: int = 0,
     browser: str | None = None,
     progress: Progress | None = None,
+    required: bool = True,
 ) -> Rendering:
     """Measure ways of updating the page: the advice's table.
 
@@ -57,6 +58,7 @@ def render(
         seed: of the order of runs.
         browser: its program; the first that there is where None.
         progress: is called with a line after every step.
+        required: where a browser or one of its parts is absent, raise; else return what was measured, nothing, and why.
 
     Raises:
         MissingExtra: no browser, no Playwright, or no JavaScript parts; the sentence says how to get it.
@@ -74,10 +76,19 @@ def render(
         clicks=clicks,
         update_block_ms=update_block_ms,
     )
-    steps = renderings(
-        patterns, setting, repeats=repeats, passes=passes, folder=folder, seed=seed, browser=browser, progress=progress
+    return _measured(
+        required,
+        lambda: renderings(
+            patterns,
+            setting,
+            repeats=repeats,
+            passes=passes,
+            folder=folder,
+            seed=seed,
+            browser=browser,
+            progress=progress,
+        ),
     )
-    return _last(steps)
 
 
 def interact(
@@ -95,8 +106,10 @@ def interact(
     update_block_ms: float = 0.0,
     throttle: float = 1.0,
     repeats: int = 1,
+    trace: bool = False,
     browser: str | None = None,
     progress: Progress | None = None,
+    required: bool = True,
 ) -> Rendering:
     """Click a button whose event the server handles by a strategy: INP beside click, ack and paint.
 
@@ -110,7 +123,8 @@ def interact(
         name: how to call it; strategy and work where None.
         by, rate_hz, events, rows, update_block_ms, throttle: a feed of updates meanwhile, and how the page takes it.
         repeats: runs.
-        browser, progress: as in :func:`render`.
+        trace: record one more run, and explain it.
+        browser, progress, required: as in :func:`render`.
 
     Raises:
         As :func:`render`.
@@ -133,18 +147,30 @@ def interact(
         pattern(by) if isinstance(by, str) else by,
         name=name or f"{chosen.name}, {work.name}{block}",
     )
-    steps = renderings(
-        [way],
-        setting,
-        repeats=repeats,
-        passes=("timed",),
-        exhibit=chosen,
-        work=work,
-        every_s=every_s,
-        browser=browser,
-        progress=progress,
+    return _measured(
+        required,
+        lambda: renderings(
+            [way],
+            setting,
+            repeats=repeats,
+            passes=("timed", "explained") if trace else ("timed",),
+            exhibit=chosen,
+            work=work,
+            every_s=every_s,
+            browser=browser,
+            progress=progress,
+        ),
     )
-    return _last(steps)
+
+
+def _measured(required: bool, begin: Callable[[], Iterator[Rendering]]) -> Rendering:
+    try:
+        return _last(begin())
+    except MissingExtra as error:
+        if required:
+            raise
+        said = str(error).rstrip(".")
+        return Rendering((), problems=(f"Nothing was measured: {said}.",))
 
 
 def _last(steps: Iterator[Rendering]) -> Rendering:
@@ -184,8 +210,8 @@ def renderings(
         raise UsageError(f"repeats must be 1 or more, not {repeats}")
     if unknown := set(passes) - set(PASSES):
         raise UsageError(f"unknown pass {sorted(unknown)[0]!r}: choose from {', '.join(PASSES)}")
-    if not setting.events and (setting.clicks == 0 or set(passes) - {"timed"}):
-        raise UsageError("without events there is nothing to paint: ask for clicks, and the timed pass only")
+    if not setting.events and (setting.clicks == 0 or "exact" in passes):
+        raise UsageError("without events there is nothing to paint: ask for clicks, and leave the exact pass out")
     full, shell = find.full(browser), find.shell(browser)
     work = work or io_wait(ms=1)
     return _steps(ways, setting, repeats, passes, folder, seed, exhibit, work, every_s, full, shell, progress)

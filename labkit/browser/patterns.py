@@ -31,28 +31,29 @@ class Pattern:
     window_ms: float = 0.0
 
 
-def pattern(name: str, *, window_ms: float | None = None) -> Pattern:
+def pattern(name: str, *, window_ms: float | None = None, called: str | None = None) -> Pattern:
     """A way of updating the page, by name.
 
     Args:
         name: one of the page's patterns, or ``server-batch-50``: the server's window of 50 ms before ``dom-batch``.
         window_ms: the server's window before any of the page's patterns.
+        called: how tables and figures call it, where one pattern is measured under several settings.
 
     Raises:
         UsageError: there is no such pattern.
     """
     batched = _SERVER_BATCH.fullmatch(name)
     if batched and int(batched[1]) > 0 and window_ms is None:
-        return Pattern(name, "dom-batch", float(batched[1]))
+        return Pattern(called or name, "dom-batch", float(batched[1]))
     if name not in PAGE_PATTERNS:
         raise UsageError(
             f"unknown pattern {name!r}: choose from {', '.join(PAGE_PATTERNS)}, server-batch-50 (any number of ms)"
         )
     if window_ms is None:
-        return Pattern(name, name)
+        return Pattern(called or name, name)
     if not 0 < window_ms <= 60_000:
         raise UsageError(f"window_ms must be above 0 and at most 60000, not {window_ms}")
-    return Pattern(f"{name}, window_ms={window_ms:g}", name, float(window_ms))
+    return Pattern(called or f"{name}, window_ms={window_ms:g}", name, float(window_ms))
 
 
 def show(name: str) -> Plain:
