@@ -227,6 +227,7 @@ def nothing(result: Rendering) -> Figure:
     axes.axis("off")
     why = " ".join(result.problems) or "Nothing was measured."
     axes.text(0, 0.5, wrapped(why, 100), va="center", fontsize=10)
+    message(figure, "There is no figure")
     return figure
 
 

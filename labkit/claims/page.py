@@ -67,11 +67,11 @@ def _server_batches_later(result: Rendering) -> float:
 
 
 def _inp(each: Measured) -> float:
-    """INP, where one too short to be told (below 16 ms) counts as 16."""
+    """INP, where one too short to be told (it is None, or 0) counts as 16 ms."""
     if not any(len(run.clicks["intended"]) for run in each.sound):
         raise Untestable(f"nobody clicked in {each.name!r}")
     values = each.values("inp_ms")
-    return float(np.median(np.where(np.isnan(values), 16.0, values)))
+    return float(np.median(np.fmax(values, 16.0)))
 
 
 def _page_decides(result: Rendering) -> float:
