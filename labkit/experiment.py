@@ -5,7 +5,6 @@ import os
 import random
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -366,13 +365,13 @@ def _confounders(switch_interval_s: float | None, freeze_gc: bool) -> Iterator[C
 
 def _spare_cpu(client: clients.Client) -> float | None:
     """Of the CPU that a fixed loop found alone, the share that two of them find now, one here and one in the client."""
-    if isinstance(client, clients.ClientThread):
+    process = getattr(client, "processes", (client,))[0]  # of a fleet, the first
+    if not isinstance(process, clients.ClientProcess):
         return None  # both would hold one GIL
     turns, alone_ms = calibration_turns()
-    with ThreadPoolExecutor(1) as beside:
-        there = beside.submit(client.spin, turns)  # it waits for an answer, and holds no GIL
-        here_ms = spin(turns)
-        there_ms = there.result()
+    process.send("spin", turns)
+    here_ms = spin(turns)
+    there_ms: float = process.receive()
     return round(min(1.0, alone_ms / max(here_ms, there_ms)), 3)
 
 
