@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from labkit.claims import check, claim
     from labkit.comparison import Comparison
     from labkit.errors import LabError
-    from labkit.experiment import compare, measure, predict, vary
+    from labkit.experiment import compare, measure, vary
+    from labkit.prediction import predict
     from labkit.records import Run
     from labkit.schedules import burst, constant, poisson, ramp
     from labkit.strategies import show, strategy
@@ -39,7 +40,7 @@ _HOMES = {
     "io_wait": "workloads",
     "measure": "experiment",
     "poisson": "schedules",
-    "predict": "experiment",
+    "predict": "prediction",
     "ramp": "schedules",
     "show": "strategies",
     "similar_prices": "workloads",

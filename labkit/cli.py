@@ -209,7 +209,7 @@ class _Comparing:
         self.result: Comparison | None = None
 
     def run(self) -> None:
-        from labkit import experiment, report
+        from labkit import experiment, interrupts, report
 
         with self._interruptible():
             expected = experiment.expected_answers(self.work, self.plan)
@@ -229,7 +229,8 @@ class _Comparing:
                 self.console.print("Answers are not checked: the work gives different ones for the same data.")
             with report.progress(self.console, len(self.chosen) * self.repeats) as screen:
                 for run in runs:
-                    screen.update(self._keep(run), run)
+                    with interrupts.kept():
+                        screen.update(self._keep(run), run)
         self._finish(scope, MEASURED)
 
     def _keep(self, run: Any) -> "Comparison":

@@ -6,7 +6,6 @@ import random
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -15,7 +14,7 @@ import psutil
 from numpy.typing import NDArray
 
 from labkit import client as clients
-from labkit import clock, environment, ledger, theory
+from labkit import clock, environment, interrupts, ledger
 from labkit.comparison import Comparison
 from labkit.errors import TooMuchMemory, UsageError
 from labkit.firing import Job
@@ -23,7 +22,7 @@ from labkit.metrics import BOUNDS_MS
 from labkit.records import Run
 from labkit.schedules import Schedule
 from labkit.server import PING_EVENT, Server
-from labkit.stamps import NEVER, Stamps
+from labkit.stamps import Stamps
 from labkit.strategies import Register, Strategy, strategy
 from labkit.workloads import Calculation, Expected, Work, calibration_turns, expect, require_picklable, spin
 
@@ -122,7 +121,7 @@ def measure(
     )
     server = Server(chosen, Calculation(work.function), stock=stock, options=options, instrumented=instrumented)
     try:
-        with server, _confounders(switch_interval_s, freeze_gc) as full_collections:
+        with interrupts.kept(), server, _confounders(switch_interval_s, freeze_gc) as full_collections:
             firing.open(server.url, plan.connections, ping_hz > 0)
             asked = warm_up * plan.connections
             answered = firing.warm(list(expected.payloads[:1]) * warm_up, timeout_s) if asked else 0
@@ -268,83 +267,6 @@ def vary(
     return Comparison(tuple(measure(s, work, plan, **{**settings, **variants[s.name]}) for s in order))
 
 
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """What theory says of a plan, before anything is measured; ms from the intended start, one value an event.
-
-    Attributes:
-        fifo_ms: first in, first out: one event after the other.
-        sharing_ms: all at once, each gets its share of `servers` (processor sharing).
-        service_ms: of one event alone; from the calibration.
-        servers: how many work at a time: cores that can compute, or the threads of a pool.
-    """
-
-    fifo_ms: NDArray[np.float64]
-    sharing_ms: NDArray[np.float64]
-    service_ms: float
-    servers: int
-
-    def missed_ms(self, run: Run) -> dict[str, NDArray[np.float64]]:
-        """Of each model, measured minus predicted: one value an event, NaN where it was not answered.
-
-        Raises:
-            UsageError: the run is not of the plan that was predicted.
-        """
-        if len(run) != len(self.fifo_ms):
-            raise UsageError(
-                f"the run has {len(run)} events and the prediction {len(self.fifo_ms)}: give the same plan"
-            )
-        own_ms = np.where(np.isfinite(run.own_ms), run.own_ms, np.nan)
-        return {"one by one": own_ms - self.fifo_ms, "sharing": own_ms - self.sharing_ms}
-
-    def __repr__(self) -> str:
-        return (
-            f"One after the other: {_spread(self.fifo_ms / self.service_ms)}.\n"
-            f"Sharing the processor: {_spread(self.sharing_ms / self.service_ms)}."
-        )
-
-
-def _spread(latency: NDArray[np.float64]) -> str:
-    first, last, mean = (_times(value) for value in (latency.min(), latency.max(), latency.mean()))
-    if first == last:
-        return f"all are answered after {last}"
-    return f"the first is answered after {first}, the last after {last}, {mean} on average"
-
-
-def _times(value: float) -> str:
-    rounded = round(float(value), 1)
-    return f"{rounded:g} service {'time' if rounded == 1 else 'times'}"
-
-
-def predict(work: Work, plan: Schedule, *, servers: int = 1, after: Run | None = None) -> Prediction:
-    """First-in first-out against processor sharing, fed with the mean service time of a calibration.
-
-    Args:
-        work, plan: what will be measured.
-        servers: how many work at a time.
-        after: a run of the same plan: the sharing model then begins each event when that run really began its work. A
-            dispatcher that waits for the GIL itself lets late events in late, so that the processor is never shared by
-            as many as the plan would have.
-    """
-    service_ms = expected_answers(work, plan).mean_service_ms
-    due_s, service_s = plan.intended_ns / clock.NS_PER_S, service_ms / 1000
-    began_s = due_s if after is None else _began_s(after, len(plan))
-    shared = theory.sharing(began_s, service_s, servers)
-    return Prediction(
-        theory.fifo(due_s, service_s, servers).latencies_s(due_s) * 1000,
-        (shared.ends_s - due_s) * 1000,
-        service_ms,
-        servers,
-    )
-
-
-def _began_s(run: Run, events: int) -> NDArray[np.float64]:
-    began = run.events["work_start"]
-    if len(began) != events or (began == NEVER).any():
-        raise UsageError("the run must be of the same plan, with every event worked on: leave out after=...")
-    return np.asarray(began / clock.NS_PER_S)
-
-
 @contextmanager
 def _confounders(switch_interval_s: float | None, freeze_gc: bool) -> Iterator[Callable[[], int]]:
     """Hold still what is known to change results, and put it back; gives the count of full collections since."""
@@ -352,7 +274,8 @@ def _confounders(switch_interval_s: float | None, freeze_gc: bool) -> Iterator[C
     if switch_interval_s is not None:
         sys.setswitchinterval(switch_interval_s)
     if freeze_gc:
-        gc.collect()
+        with interrupts.kept():
+            gc.collect()
         gc.freeze()
     collections = gc.get_stats()[-1]["collections"]
     try:
@@ -370,7 +293,11 @@ def _spare_cpu(client: clients.Client) -> float | None:
         return None  # both would hold one GIL
     turns, alone_ms = calibration_turns()
     process.send("spin", turns)
-    here_ms = spin(turns)
+    try:
+        here_ms = spin(turns)
+    except BaseException:
+        process.kill()  # its answer would be taken for the next order's
+        raise
     there_ms: float = process.receive()
     return round(min(1.0, alone_ms / max(here_ms, there_ms)), 3)
 

@@ -5,6 +5,7 @@ All stamps come from the machine's one clock (:mod:`labkit.clock`), so that merg
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -42,25 +43,26 @@ class ClientFleet:
         """Connect everybody."""
         self._senders = senders
         count = len(self.processes)
-        for k, process in enumerate(self.processes):
-            own = len(range(k, senders, count))
-            process.send("open", url, own, bystander and k == 0, listener and k == 0, timeout_s)
-        self._receive()
+        self._each(
+            "open",
+            [
+                (url, len(range(k, senders, count)), bystander and k == 0, listener and k == 0, timeout_s)
+                for k in range(count)
+            ],
+        )
 
     def warm(self, payloads: list[Any], timeout_s: float) -> int:
         """Warm up; how many events were answered."""
-        return sum(self._order("warm", payloads, timeout_s))
+        return sum(self._each("warm", [(payloads, timeout_s)] * len(self.processes)))
 
     def fire(self, job: Job) -> Fired:
         """Fire the plan: all encode their part, then all start at one instant."""
         count = len(self.processes)
-        for k, process in enumerate(self.processes):
-            part = dataclasses.replace(job, share=(k, count))
-            if k > 0:
-                part = dataclasses.replace(part, ping_ns=job.ping_ns[:0], watch_pid=None)
-            process.send("prepare", part)
-        self._receive()
-        return merge(self._order("start", now_ns() + job.lead_ns), job.connection, self._senders)
+        parts = [dataclasses.replace(job, share=(k, count)) for k in range(count)]
+        parts[1:] = [dataclasses.replace(part, ping_ns=job.ping_ns[:0], watch_pid=None) for part in parts[1:]]
+        self._each("prepare", [(part,) for part in parts])
+        fired = self._each("start", [(now_ns() + job.lead_ns,)] * count)
+        return merge(fired, job.connection, self._senders)
 
     def spin(self, turns: int) -> float:
         """Compute for `turns` turns in the first process; how many ms of wall time that took."""
@@ -71,24 +73,23 @@ class ClientFleet:
         for process in self.processes:
             process.close()
 
-    def _order(self, name: str, *args: Any) -> list[Any]:
-        for process in self.processes:
-            process.send(name, *args)
-        return self._receive()
-
-    def _receive(self) -> list[Any]:
-        # All of them, also where one failed: an answer left behind would be taken for the next order's.
+    def _each(self, name: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Give every process the order with its own arguments, and hear all of them, also where one failed."""
         answers: list[Any] = []
-        errors: list[BaseException] = []
-        for process in self.processes:
-            try:
-                answers.append(process.receive())
-            except Exception as error:  # noqa: BLE001 (raised below)
-                errors.append(error)
-            except BaseException:
-                for other in self.processes:
-                    other.kill()
-                raise
+        errors: list[Exception] = []
+        try:
+            for process, own in zip(self.processes, arguments, strict=True):
+                process.send(name, *own)
+            for process in self.processes:
+                try:
+                    answers.append(process.receive())
+                except Exception as error:  # noqa: BLE001 (raised below)
+                    errors.append(error)
+        except BaseException:
+            # An answer left behind would be taken for the next order's.
+            for process in self.processes:
+                process.kill()
+            raise
         if errors:
             raise errors[0]
         return answers

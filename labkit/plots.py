@@ -30,12 +30,13 @@ from labkit.style import (
     log_ms,
     message,
     short,
+    stage_bars,
     styled,
     wrapped,
 )
 
 if TYPE_CHECKING:
-    from labkit.experiment import Prediction
+    from labkit.prediction import Prediction
 
 #: The stages of a waterfall: label, from, to, colour, hatch (so that it can be read without colours).
 BARS = (
@@ -121,21 +122,7 @@ def waterfall(
     count = min(first, len(run))
     figure, axes = plt.subplots(figsize=(WIDTH_IN, 1.7 + 0.2 * count))
     rows = np.arange(count)
-    for label, start, end, colour, hatch in BARS:
-        left, right = run.events[start][:count], run.events[end][:count]
-        seen = (left != NEVER) & (right != NEVER) & (right > left)
-        if seen.any():
-            axes.barh(
-                rows[seen],
-                (right - left)[seen] / NS_PER_MS,
-                left=left[seen] / NS_PER_MS,
-                height=0.72,
-                color=colour,
-                hatch=hatch,
-                edgecolor="white",
-                linewidth=0,
-                label=label,
-            )
+    stage_bars(axes, rows, {name: column[:count] for name, column in run.events.items()}, BARS)
     unanswered = run.events["delivered"][:count] == NEVER
     if unanswered.any():
         where = run.events["intended"][:count][unanswered] / NS_PER_MS

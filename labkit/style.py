@@ -7,16 +7,20 @@ vision can tell apart (https://jfly.uni-koeln.de/color/); no figure depends on c
 import functools
 import math
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ParamSpec
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from numpy.typing import NDArray
 
+from labkit.clock import NS_PER_MS
 from labkit.comparison import Comparison
 from labkit.records import Run
+from labkit.stamps import NEVER
 
 P = ParamSpec("P")
 
@@ -79,6 +83,39 @@ def _runs(shown: Iterable[Any]) -> Iterable[Run]:
             yield thing
         elif isinstance(thing, Comparison):
             yield from thing.runs
+
+
+def stage_bars(
+    axes: Axes,
+    rows: NDArray[np.int64],
+    columns: Mapping[str, NDArray[np.int64]],
+    bars: Sequence[tuple[str, str, str, str, str]],
+    zero_ms: float | NDArray[np.float64] = 0.0,
+) -> None:
+    """A line a row, a colour and a hatch a stage, so that it can be read without colours.
+
+    Args:
+        axes: where to draw.
+        rows: the height of each line.
+        columns: of each stage its instants in ns, one a row; NEVER where it was not reached.
+        bars: label, from, to, colour, hatch.
+        zero_ms: from where each row counts.
+    """
+    for label, start, end, colour, hatch in bars:
+        left, right = columns[start], columns[end]
+        seen = (left != NEVER) & (right != NEVER) & (right > left)
+        if seen.any():
+            axes.barh(
+                rows[seen],
+                (right - left)[seen] / NS_PER_MS,
+                left=(left / NS_PER_MS - zero_ms)[seen],
+                height=0.72,
+                color=colour,
+                hatch=hatch,
+                edgecolor="white",
+                linewidth=0,
+                label=label,
+            )
 
 
 def message(figure: Figure, text: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_create_server
 
 from labkit import packets
 from labkit.clock import NS_PER_S, now_ns
@@ -49,6 +49,53 @@ class Queue:
         return self.free_ns
 
 
+class LoopServer:
+    """A websocket server on a thread with an event loop of its own, on loopback, on a port that is free.
+
+    Attributes:
+        url: where clients connect, within the ``with`` block.
+    """
+
+    def __init__(self) -> None:
+        self.url = ""
+        self._loop = Loop()
+        self._thread = threading.Thread(target=self._run, name="labkit-loop-server", daemon=True)
+        self._ready = threading.Event()
+        self._failed: BaseException | None = None
+
+    def listener(self) -> WSListener:
+        """What answers one connection."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._ready.wait()
+        if self._failed is not None:
+            raise self._failed
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            server = self._loop.run_until_complete(ws_create_server(lambda request: self.listener(), "127.0.0.1", 0))
+            self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        except BaseException as error:  # noqa: BLE001 (raised again in the thread that waits for it)
+            self._failed = error
+            self._ready.set()
+            self._loop.close()
+            return
+        self._ready.set()
+        self._loop.run_forever()
+        server.close()
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.close()
+
+
 class _Listener(WSListener):
     def __init__(self, server: "TruthServer") -> None:
         self.server = server
@@ -71,7 +118,7 @@ class _Listener(WSListener):
             transport.send(WSMsgType.TEXT, b"43" + number + b"[]")
 
 
-class TruthServer:
+class TruthServer(LoopServer):
     """``with TruthServer(queue, events) as server``: fire at ``server.url``, then read the arrays.
 
     Attributes:
@@ -79,46 +126,14 @@ class TruthServer:
     """
 
     def __init__(self, queue: Queue, events: int) -> None:
+        super().__init__()
         self.queue = queue
         self.arrival_ns = np.zeros(events, np.int64)
         self.due_ns = np.zeros(events, np.int64)
         self.released_ns = np.zeros(events, np.int64)
-        self.url = ""
-        self._loop = Loop()
-        self._thread = threading.Thread(target=self._run, name="labkit-truth", daemon=True)
-        self._ready = threading.Event()
-        self._failed: BaseException | None = None
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self._ready.wait()
-        if self._failed is not None:
-            raise self._failed
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-
-    def _run(self) -> None:
-        def listener(request: WSUpgradeRequest) -> WSListener:
-            return _Listener(self)
-
-        try:
-            server = self._loop.run_until_complete(ws_create_server(listener, "127.0.0.1", 0))
-            self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        except BaseException as error:  # noqa: BLE001 (raised again in the thread that waits for it)
-            self._failed = error
-            self._ready.set()
-            self._loop.close()
-            return
-        self._ready.set()
-        self._loop.run_forever()
-        server.close()
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
-        self._loop.run_until_complete(asyncio.sleep(0))
-        self._loop.close()
+    def listener(self) -> WSListener:
+        return _Listener(self)
 
     def _arrived(self, transport: WSTransport, text: bytes, at_ns: int) -> None:
         event = json.loads(text[2:])[1]["id"]

@@ -25,12 +25,11 @@ from labkit.errors import (
     UsageError,
     WorkloadError,
 )
-from labkit.experiment import compare, interleaved, measure, measurements, predict
-from labkit.schedules import burst, constant
+from labkit.experiment import compare, interleaved, measure, measurements
+from labkit.schedules import burst
 from labkit.stamps import NEVER, STAGES
 from labkit.strategies import strategy
 from labkit.workloads import call, io_wait
-from tests import simulated
 
 QUICK = io_wait(2)
 
@@ -461,48 +460,6 @@ def test_measurements_come_one_by_one(client):
     coming = measurements(["inline"], QUICK, burst(2), repeats=5, client=client)
     assert next(coming).outcomes["answered"] == 2
     coming.close()
-
-
-# --- what theory says ---
-
-
-def test_a_burst_is_answered_one_after_the_other_or_all_at_the_end():
-    guess = predict(io_wait(5), burst(10))
-    assert guess.service_ms == pytest.approx(5, rel=0.5)
-    assert guess.fifo_ms / guess.service_ms == pytest.approx(np.arange(1, 11))
-    assert guess.sharing_ms / guess.service_ms == pytest.approx(np.full(10, 10))
-
-
-def test_several_servers_take_several_at_once():
-    guess = predict(io_wait(5), burst(4), servers=2)
-    assert guess.fifo_ms / guess.service_ms == pytest.approx([1, 1, 2, 2])
-    assert guess.sharing_ms / guess.service_ms == pytest.approx([2] * 4)
-
-
-def test_events_far_apart_wait_for_nobody():
-    guess = predict(io_wait(1), constant(2, events=3))
-    assert guess.fifo_ms / guess.service_ms == pytest.approx([1, 1, 1])
-
-
-def test_a_prediction_reads_as_two_sentences_in_service_times():
-    fifo, sharing = repr(predict(io_wait(5), burst(10))).splitlines()
-    assert fifo.startswith("One after the other")
-    assert all(text in fifo for text in ("1 service time,", "10 service times", "5.5 service times"))
-    assert sharing.startswith("Sharing the processor")
-    assert "10 service times" in sharing
-
-
-def test_predict_fed_with_a_run_begins_each_event_when_its_work_began():
-    run = simulated.run(strategy="inline", events=4, own_ms=[100, 200, 300, 400])
-    fed = predict(io_wait(5), run.plan, after=run)
-    began_ms = (run.events["work_start"] - run.events["intended"]) / 1e6
-    assert (fed.sharing_ms >= began_ms + 4.9).all()
-    assert fed.fifo_ms == pytest.approx(predict(io_wait(5), run.plan).fifo_ms)
-
-
-def test_predict_fed_with_a_run_of_another_plan_is_refused():
-    with pytest.raises(UsageError, match="same plan"):
-        predict(io_wait(5), burst(3), after=simulated.run(events=4))
 
 
 # --- one strategy under several settings ---

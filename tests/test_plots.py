@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from labkit import plots
 from labkit.errors import UsageError
-from labkit.experiment import Prediction
+from labkit.prediction import Prediction
 from labkit.strategies import DEFAULT
 from tests import simulated
 

@@ -32,6 +32,7 @@ from labkit.style import (
     log_ms,
     message,
     short,
+    stage_bars,
     styled,
     wrapped,
 )
@@ -155,21 +156,7 @@ def waterfall(run: Timed, *, of: str = "updates", begin: int = 0, first: int = 3
     # Updates share an axis, on which a batch ends together; clicks are far apart, so each begins at 0.
     known = columns["intended"][part]
     zero_ms = (known if of == "clicks" else np.full(count, known.min() if count else 0)) / NS_PER_MS
-    for label, start, end, colour, hatch in bars:
-        left, right = columns[start][part], columns[end][part]
-        seen = (left != NEVER) & (right != NEVER) & (right > left)
-        if seen.any():
-            axes.barh(
-                lines[seen],
-                (right - left)[seen] / NS_PER_MS,
-                left=left[seen] / NS_PER_MS - zero_ms[seen],
-                height=0.72,
-                color=colour,
-                hatch=hatch,
-                edgecolor="white",
-                linewidth=0,
-                label=label,
-            )
+    stage_bars(axes, lines, {name: column[part] for name, column in columns.items()}, bars, zero_ms)
     axes.set_ylim(begin + count - 0.4, begin - 0.6)
     axes.set_xlim(left=0)
     axes.set_xlabel("ms since the click" if of == "clicks" else "ms since the first of these updates was due")

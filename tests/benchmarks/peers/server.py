@@ -3,19 +3,15 @@
 `labkit.truth` answers events and acknowledges at once; peers wait for acknowledgements, so here both are held.
 """
 
-import asyncio
 import json
-import threading
 import time
-from typing import Self
 
 import numpy as np
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
+from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
 from labkit import packets
 from labkit.clock import NS_PER_S, now_ns
-from labkit.connection import Loop
-from labkit.truth import Queue
+from labkit.truth import LoopServer, Queue
 
 _OPEN = b'0{"sid":"%d","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}'
 
@@ -38,7 +34,7 @@ class _Listener(WSListener):
             transport.send(WSMsgType.TEXT, b'40{"sid":"%d"}' % id(self))
 
 
-class EchoServer:
+class EchoServer(LoopServer):
     """``with EchoServer() as server``: acknowledges every event with its own data, as a Socket.IO server would.
 
     Attributes:
@@ -49,30 +45,18 @@ class EchoServer:
     """
 
     def __init__(self, queue: Queue | None = None, events: int = 0) -> None:
+        super().__init__()
         self.queue = queue
         self.count = 0
         self.first_ns = 0
         self.arrival_ns = np.zeros(events, np.int64)
-        self.url = ""
-        self._loop = Loop()
-        self._thread = threading.Thread(target=self._run, name="peers-server", daemon=True)
-        self._ready = threading.Event()
-        self._failed: BaseException | None = None
 
     def cpu_s(self) -> float:
         """CPU seconds of this process: the server's, where the rest of it sleeps."""
         return time.process_time()
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self._ready.wait()
-        if self._failed is not None:
-            raise self._failed
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+    def listener(self) -> WSListener:
+        return _Listener(self)
 
     def arrived(self, transport: WSTransport, text: bytes) -> None:
         """Answer now, or when the queue releases it."""
@@ -97,23 +81,3 @@ class EchoServer:
     def _release(self, transport: WSTransport, answer: bytes) -> None:
         self.count += 1
         transport.send(WSMsgType.TEXT, answer)
-
-    def _run(self) -> None:
-        def listener(request: WSUpgradeRequest) -> WSListener:
-            return _Listener(self)
-
-        try:
-            server = self._loop.run_until_complete(ws_create_server(listener, "127.0.0.1", 0))
-            self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        except BaseException as error:  # noqa: BLE001 (raised again in the thread that waits for it)
-            self._failed = error
-            self._ready.set()
-            self._loop.close()
-            return
-        self._ready.set()
-        self._loop.run_forever()
-        server.close()
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
-        self._loop.run_until_complete(asyncio.sleep(0))
-        self._loop.close()
