@@ -42,6 +42,7 @@ def expected_answers(work: Work, plan: Schedule) -> Expected:
     return calibrate(work, len(plan), plan.seed)
 
 
+@interrupts.kept()
 def measure(
     exhibit: Exhibit,
     work: Work,
@@ -121,7 +122,7 @@ def measure(
     )
     server = Server(chosen, Calculation(work.function), stock=stock, options=options, instrumented=instrumented)
     try:
-        with interrupts.kept(), server, _confounders(switch_interval_s, freeze_gc) as full_collections:
+        with server, _confounders(switch_interval_s, freeze_gc) as full_collections:
             firing.open(server.url, plan.connections, ping_hz > 0)
             asked = warm_up * plan.connections
             answered = firing.warm(list(expected.payloads[:1]) * warm_up, timeout_s) if asked else 0
