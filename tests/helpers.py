@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import signal
 import socket
 import struct
 import threading
@@ -51,6 +52,19 @@ def nothing_left_behind(timeout_s=2.0):
     assert new_threads() == []
     assert descriptors() <= opened
     assert new_children() == []
+
+
+@contextlib.contextmanager
+def taking_interrupts():
+    """Processes that are started within take SIGINT, also where the tests were started from a shell that ignores it.
+
+    A shell without job control does so for what it starts in the background, and an ignored signal is inherited.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from labkit.browser.find import Browser
 from labkit.browser.rendering import Measured, Rendering
 from labkit.errors import BrowserError, MissingExtra
 from tests.browsing import needed
-from tests.helpers import wait_until
+from tests.helpers import taking_interrupts, wait_until
 from tests.rendered import SETTINGS, rendering, timed
 from tests.test_cli import LABKIT, assert_is_refused, labkit, written
 
@@ -214,7 +214,8 @@ def test_ctrl_c_keeps_what_was_measured_and_leaves_no_browser(here):
     needed()
     out = here / "out"
     command = [LABKIT, "render", "--patterns", "naive", "--events", "100", "--repeats", "50", "--out", out]
-    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with taking_interrupts():
+        process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with process:
         first = [process.stdout.readline() for _ in range(2)]
         children = _children(process.pid)

@@ -20,7 +20,7 @@ from labkit.comparison import Comparison
 from labkit.errors import ServerError
 from labkit.strategies import NAMES
 from tests import simulated
-from tests.helpers import wait_until
+from tests.helpers import taking_interrupts, wait_until
 
 LABKIT = Path(sys.executable).with_name("labkit")
 
@@ -377,13 +377,14 @@ def session(leader):
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no process groups that take a Ctrl-C")
 @pytest.mark.parametrize("strategies", ["inline,thread", "process-pool"])
 def test_a_real_ctrl_c_keeps_what_was_measured_and_leaves_no_process(strategies, here):
-    running = subprocess.Popen(
-        [LABKIT, "compare", "cpu:30ms", "--events=8", f"--strategies={strategies}", "--repeats=99", "--out=X"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    with taking_interrupts():
+        running = subprocess.Popen(
+            [LABKIT, "compare", "cpu:30ms", "--events=8", f"--strategies={strategies}", "--repeats=99", "--out=X"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
     try:
         assert wait_until(lambda: list((here / "X").glob("run-*0-*.json")), timeout_s=30)
         os.killpg(running.pid, signal.SIGINT)

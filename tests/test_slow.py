@@ -1,6 +1,8 @@
 """A client that does not read: what piles up is counted where it is put and where it is taken."""
 
+import ctypes
 import queue
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -84,6 +86,27 @@ def test_what_is_not_read_piles_up_and_is_all_read_in_the_end(client):
     assert found.run.own_ms.min() >= 499  # the last was asked for half a second before the client read
     assert found.run.environment["slow_consumer"]["waiting_peak"] == found.waiting_peak
     assert np.isfinite(found.run.bystander_ms).all()
+
+
+def test_memory_that_was_freed_before_does_not_hide_what_piles_up(client):
+    if not hasattr(ctypes.CDLL(None), "malloc_trim"):
+        pytest.skip("only glibc can be asked to give back what was freed")
+    kept, gate = [], threading.Barrier(41)
+
+    def fill():
+        # Each thread has an arena of its own, which stays where a little of it is in use.
+        texts = ["x" * 20_000 + str(i) for i in range(300)]
+        kept.append(texts[::40])
+        gate.wait()
+
+    threads = [threading.Thread(target=fill) for _ in range(40)]
+    for thread in threads:
+        thread.start()
+    gate.wait()
+    for thread in threads:
+        thread.join()
+    found = slow_consumer("inline", messages=1000, size_bytes=20_000, rate_hz=1000, client=client)
+    assert found.memory_mb > 10  # 20 MB, less what the sockets hold
 
 
 def test_it_is_bounded_where_the_server_looks_at_what_was_read(client):
