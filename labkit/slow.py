@@ -5,9 +5,9 @@ writer empties the queue into a list of its own and then hangs in the socket's s
 messages are counted where they are put and where the socket has taken them.
 """
 
-import functools
 import contextlib
 import ctypes
+import functools
 import gc
 import math
 from collections.abc import Callable
