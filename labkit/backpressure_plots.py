@@ -79,11 +79,11 @@ def slow_consumer(backlogs: "Sequence[Backlog]", *, title: str | None = None) ->
         axes.set_xlim(0, end_ms)
     messages.text(backlogs[0].reads_from_ms, 0.96, " it reads", transform=messages.get_xaxis_transform(), va="top")
     messages.set_title("Messages that wait in the server for the client that does not read")
-    memory.set_title("Memory, MB more than before")
+    memory.set_title("Memory of the process, MB more than before (what fits into freed room does not show)")
     memory.set_xlabel("ms since the client began to ask")
     if messages.get_legend_handles_labels()[0]:
         figure.legend(loc="outside lower center", ncols=2)
-    kept = ", ".join(f"{b.waiting_peak:,} under {b.run.strategy} ({b.memory_mb:.0f} MB)" for b in backlogs)
+    kept = ", ".join(f"{b.waiting_peak:,} under {b.run.strategy} ({b.piled_mb:.0f} MB)" for b in backlogs)
     message(figure, title or f"Messages kept for a client that does not read: {kept}")
     return figure
 

@@ -228,9 +228,8 @@ class _Comparing:
             if not expected.checked:
                 self.console.print("Answers are not checked: the work gives different ones for the same data.")
             with report.progress(self.console, len(self.chosen) * self.repeats) as screen:
-                for run in runs:
-                    with interrupts.kept():
-                        screen.update(self._keep(run), run)
+                for run in interrupts.each(runs):
+                    screen.update(self._keep(run), run)
         self._finish(scope, MEASURED)
 
     def _keep(self, run: Any) -> "Comparison":

@@ -6,9 +6,11 @@ runs after it, which is just such a callback, so that an interrupt during ``gc.c
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -31,3 +33,15 @@ def kept() -> Iterator[None]:
         sys.unraisablehook = before
     if swallowed:
         raise KeyboardInterrupt
+
+
+def each(items: Iterable[T]) -> Iterator[T]:
+    """The items one by one; within making one, and within what is done with it, nothing is swallowed (:func:`kept`)."""
+    iterator = iter(items)
+    while True:
+        with kept():
+            try:
+                item = next(iterator)
+            except StopIteration:
+                return
+            yield item

@@ -112,7 +112,7 @@ def dropping_bounds_memory(result: Comparison) -> float:
         piles.append(pile)
     inline, dropping = piles
     piled = ratio(inline["waiting_peak"], inline["messages"] / 2)
-    memory = ratio(inline["memory_mb"], max(dropping["memory_mb"], 1.0)) / 4  # below a MB nobody can tell
+    memory = ratio(inline["piled_mb"], max(dropping["piled_mb"], 1e-3)) / 10
     bounded = ratio(inline["waiting_peak"], max(dropping["waiting_peak"], 1)) / 10
     return float(np.min([piled, memory, bounded]))
 

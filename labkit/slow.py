@@ -10,6 +10,7 @@ import ctypes
 import functools
 import gc
 import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -44,6 +45,7 @@ class Backlog:
         waiting: messages that were put for the client and that its socket had not taken.
         queued: what ``queue.qsize()`` said at those instants.
         reads_from_ms: when the client began to read.
+        waiting_bytes: of the messages that waited: counted, and so no matter of what an allocator keeps.
     """
 
     run: Run
@@ -51,6 +53,12 @@ class Backlog:
     waiting: Int64
     queued: Int64
     reads_from_ms: float
+    waiting_bytes: Int64
+
+    @property
+    def piled_mb(self) -> float:
+        """The most that waited at one time, in MB."""
+        return float(self.waiting_bytes.max(initial=0)) / 1e6
 
     @property
     def waiting_peak(self) -> int:
@@ -59,14 +67,17 @@ class Backlog:
 
     @property
     def memory_mb(self) -> float:
-        """What the server's process had grown by before the client read, in MB, at most; NaN where nobody looked."""
+        """What the server's process had grown by before the client read, in MB; NaN where nobody looked.
+
+        A lower limit: a pile that fits into what the process had freed and kept does not show in its resident set.
+        """
         return _memory_mb(self.run, self.reads_from_ms)
 
     def __repr__(self) -> str:
         read = self.run.outcomes["answered"]
         return (
             f"{self.run.strategy}: of {len(self.run):,} messages to a client that did not read, {self.waiting_peak:,} "
-            f"waited at one time, and {self.memory_mb:.0f} MB; it read {read:,} of them in the end"
+            f"waited at one time, {self.piled_mb:.0f} MB; it read {read:,} of them in the end"
         )
 
 
@@ -107,23 +118,24 @@ def slow_consumer(
     counter = _Counter()
     _give_back_memory()
     run = measure(replace(chosen, register=counter.around(chosen.register)), work, plan, **settings)
-    at_ns, waiting, queued = counter.columns()
+    at_ns, waiting, waiting_bytes, queued = counter.columns()
     at_ms = (at_ns - run.environment["start_ns"]) / NS_PER_MS
     about = {
         "messages": messages,
         "size_bytes": size_bytes,
         "waiting_peak": int(waiting.max(initial=0)),
+        "piled_mb": float(waiting_bytes.max(initial=0)) / 1e6,
         "memory_mb": _memory_mb(run, reads_from_s * 1000),
         "reads_from_s": reads_from_s,
     }
     run = replace(run, environment={**run.environment, "slow_consumer": about})
-    return Backlog(run, at_ms, waiting, queued, reads_from_s * 1000)
+    return Backlog(run, at_ms, waiting, queued, reads_from_s * 1000, waiting_bytes)
 
 
 def _give_back_memory() -> None:
     """What was freed before goes back to the system: the pile would grow into it, and the process would not show it.
 
-    glibc's ``malloc_trim``; elsewhere `memory_mb` is a lower limit in a process that had freed much.
+    glibc's ``malloc_trim``, where there is one.
     """
     gc.collect()
     with contextlib.suppress(AttributeError, OSError, TypeError):
@@ -139,7 +151,8 @@ class _Counter:
     """Counts, for every connection of one server, what is put into its queue and what its socket has taken."""
 
     def __init__(self) -> None:
-        self.changes: list[list[tuple[int, int, int]]] = []  # of each connection: instant, +1 or -1, qsize
+        #: Of each connection: instant, messages and bytes more or less, qsize.
+        self.changes: list[list[tuple[int, int, int, int]]] = []
 
     def around(self, register: Register) -> Register:
         """The same `register`, which begins by counting."""
@@ -157,32 +170,35 @@ class _Counter:
     def count(self, handler: Any) -> Callable[[Any], Any]:
         """`handler` is engine.io's for one websocket, a method of the socket that has the queue."""
         queue = handler.__self__.queue
-        changes: list[tuple[int, int, int]] = []
+        changes: list[tuple[int, int, int, int]] = []
+        sizes: deque[int] = deque()
         self.changes.append(changes)
 
         def handle(websocket: Any) -> Any:
             put, send = queue.put, websocket.send
-            changes.append((now_ns(), queue.qsize(), queue.qsize()))  # the handshake's
+            sizes.extend([0] * queue.qsize())  # the handshake's
+            changes.append((now_ns(), len(sizes), 0, len(sizes)))
 
             def counting_put(packet: Any, *args: Any, **kwargs: Any) -> None:
                 if packet is not None:  # which only ends the writer
-                    changes.append((now_ns(), 1, queue.qsize()))
+                    sizes.append(len(packet.data or ""))
+                    changes.append((now_ns(), 1, sizes[-1], queue.qsize()))
                 put(packet, *args, **kwargs)
 
             def counting_send(message: Any) -> None:
                 send(message)
-                changes.append((now_ns(), -1, queue.qsize()))
+                changes.append((now_ns(), -1, -sizes.popleft(), queue.qsize()))
 
             queue.put, websocket.send = counting_put, counting_send
             return handler(websocket)
 
         return handle
 
-    def columns(self) -> tuple[Int64, Int64, Int64]:
-        """Instants, messages that waited, and what the queue said, of the connection that had most to do."""
+    def columns(self) -> tuple[Int64, Int64, Int64, Int64]:
+        """Instants, messages and bytes that waited, and what the queue said, of the connection that had most to do."""
         longest = max(self.changes, key=len) if self.changes else []
-        at_ns, change, queued = np.array(sorted(longest), np.int64).reshape(-1, 3).T
-        return at_ns, np.cumsum(change), queued
+        at_ns, messages, size, queued = np.array(sorted(longest), np.int64).reshape(-1, 4).T
+        return at_ns, np.cumsum(messages), np.cumsum(size), queued
 
 
 @dataclass(frozen=True)

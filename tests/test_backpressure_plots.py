@@ -59,13 +59,20 @@ def test_runs_that_nobody_looked_at_have_no_figure():
 
 def backlog(name="inline", waiting=(1, 2, 3), queued=(1, 2, 0), **about):
     run = simulated.run(name, **{**grown(3, 20), **about})
-    return Backlog(run, np.arange(len(waiting)) * 10.0, np.array(waiting, int), np.array(queued, int), 60.0)
+    return Backlog(
+        run,
+        np.arange(len(waiting)) * 10.0,
+        np.array(waiting, int),
+        np.array(queued, int),
+        60.0,
+        np.array(waiting, int) * 10_000,
+    )
 
 
 def test_a_slow_consumers_pile_is_told_beside_what_the_queue_says():
     figure = drawn(plots.slow_consumer([backlog(), backlog("drop-for-slow", (1,), (1,), **grown(3, 0))]))
     said = figure.get_suptitle().replace("\n", " ")
-    assert said == "Messages kept for a client that does not read: 3 under inline (20 MB), 1 under drop-for-slow (0 MB)"
+    assert said == "Messages kept for a client that does not read: 3 under inline (21 MB), 1 under drop-for-slow (7 MB)"
     labels = [line.get_label() for line in figure.axes[0].lines]
     assert [label for label in labels if "qsize" in label] == ["inline: what qsize() says"]
 

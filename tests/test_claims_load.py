@@ -14,8 +14,8 @@ from tests.test_claims import assert_is_a_sentence, waiting
 
 SHEDDING = {"environment": {"parameters": {"workers": 2, "waiting": 4}}}  # holds 3 services of 100 ms
 QUEUE = {"environment": {"parameters": {"workers": 2}}}  # 24 events in 12 services
-PILE = {"messages": 2000, "size_bytes": 10_000, "waiting_peak": 1000, "memory_mb": 8.0, "reads_from_s": 2.5}
-LITTLE = {**PILE, "waiting_peak": 100, "memory_mb": 2.0}
+PILE = {"messages": 2000, "size_bytes": 10_000, "waiting_peak": 1000, "piled_mb": 10.0, "reads_from_s": 2.5}
+LITTLE = {**PILE, "waiting_peak": 100, "piled_mb": 1.0}
 
 
 def shedding(bounded_ms, last_ms, events=24):
@@ -67,7 +67,7 @@ CASES = {
     ),
     "ordered-pool-keeps-order": (lambda: ordered(1, 2, 3, 4), lambda: ordered(1, 2, 4, 3)),
     "ack-comes-first": (lambda: acknowledged(99), lambda: acknowledged(101)),
-    "drop-for-slow-bounds-memory": (lambda: piles(PILE, LITTLE), lambda: piles(PILE, {**LITTLE, "memory_mb": 2.1})),
+    "drop-for-slow-bounds-memory": (lambda: piles(PILE, LITTLE), lambda: piles(PILE, {**LITTLE, "piled_mb": 1.1})),
 }
 
 #: Also refuted by these.

@@ -69,3 +69,34 @@ def test_an_interrupt_during_the_collection_before_a_run_ends_the_measurement(mo
     monkeypatch.setattr(gc, "collect", interrupted)
     with pytest.raises(KeyboardInterrupt):
         experiment.measure("inline", io_wait(1), burst(1), ping_hz=0)
+
+
+@pytest.mark.parametrize("where", ["made", "used"])
+def test_of_items_neither_the_making_nor_the_use_swallows(where):
+    seen = []
+
+    def making():
+        for item in range(3):
+            if (item, where) == (1, "made"):
+                swallowed(KeyboardInterrupt())
+            yield item
+
+    def use():
+        for item in interrupts.each(making()):
+            seen.append(item)
+            if (item, where) == (1, "used"):
+                swallowed(KeyboardInterrupt())
+
+    with pytest.raises(KeyboardInterrupt):
+        use()
+    assert seen == [0, 1]
+
+
+def test_without_an_interrupt_all_items_come_and_the_hook_is_put_back():
+    before = sys.unraisablehook
+    assert list(interrupts.each("abc")) == ["a", "b", "c"]
+    for item in interrupts.each("abc"):
+        if item == "b":
+            break
+    gc.collect()
+    assert sys.unraisablehook == before

@@ -89,6 +89,7 @@ class _Rendering:
         self.result: Rendering | None = None
 
     def run(self) -> None:
+        from labkit import interrupts
         from labkit.browser import measuring
 
         steps = len(self.names) * (self.repeats + 2)
@@ -104,7 +105,7 @@ class _Rendering:
             renderings = measuring.renderings(
                 self.names, self.setting, repeats=self.repeats, browser=self.browser, folder=self.out, progress=tell
             )
-            for self.result in renderings:
+            for self.result in interrupts.each(renderings):
                 self.result.save(self.out / "rendering.json")
         self._finish("", MEASURED)
 

@@ -77,7 +77,7 @@ CLAIMS = (
         "unless the server looks at what that client has acknowledged.",
         reading="server thread",
         condition="a client that does not read, inline and drop-for-slow (labkit.slow)",
-        margin="inline: at least half of all messages wait; drop-for-slow: a tenth of that, a quarter of the memory; "
+        margin="inline: at least half of all messages wait; drop-for-slow: a tenth of that, in messages and in bytes; "
         "theory: all but what the sockets hold, against a fixed number",
         judge=judges.dropping_bounds_memory,
     ),
