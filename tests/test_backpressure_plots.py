@@ -65,7 +65,7 @@ def backlog(name="inline", waiting=(1, 2, 3), queued=(1, 2, 0), **about):
         np.array(waiting, int),
         np.array(queued, int),
         60.0,
-        np.array(waiting, int) * 10_000,
+        np.array(waiting, int) * 7_000_000,
     )
 
 
