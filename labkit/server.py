@@ -334,8 +334,10 @@ class _TrackingServer(ThreadedWSGIServer):
         self._ledger.make(target=self.process_request_thread, args=(request, client_address)).start()
 
     def shutdown_request(self, request: Any) -> None:
-        self._open.discard(request)
+        # simple-websocket's thread may wait in a read of this socket: closing alone would not wake it.
+        _shut(request)
         super().shutdown_request(request)
+        self._open.discard(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         import traceback
@@ -345,5 +347,9 @@ class _TrackingServer(ThreadedWSGIServer):
     def hang_up(self) -> None:
         """Break what is still connected, so that no thread waits in a read or a write."""
         for request in list(self._open):
-            with contextlib.suppress(OSError):
-                request.shutdown(socket.SHUT_RDWR)
+            _shut(request)
+
+
+def _shut(request: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        request.shutdown(socket.SHUT_RDWR)

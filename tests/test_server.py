@@ -230,6 +230,24 @@ def test_ten_starts_and_stops_leave_nothing_behind():
             assert running.log == []
 
 
+def test_a_client_that_stays_although_the_server_has_hung_up_does_not_keep_the_server():
+    def register(socketio, complex_calculation):
+        @socketio.on("bye")
+        def bye():
+            for connection in list(socketio.server.eio.sockets.values()):
+                connection.close(wait=False)
+            time.sleep(0.1)  # until the writer has closed the websocket: its reader then ends by itself
+
+    with nothing_left_behind(), make_server(register, options={"async_handlers": False}) as running:
+        client = RawClient(running.port)
+        client.send('42["bye"]')
+        time.sleep(0.3)
+        before_ns = now_ns()
+        running.stop()
+        assert now_ns() - before_ns < 2 * NS_PER_S, running.log
+        client.close()
+
+
 def test_the_same_server_starts_again():
     server = make_server()
     with nothing_left_behind():
