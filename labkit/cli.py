@@ -94,10 +94,15 @@ main.add_command(trace)
 @click.option("--every", type=float, metavar="S", help="Seconds between two bursts, where events exceed a burst.")
 @click.option("--rate", type=float, metavar="HZ", help="Events per second, evenly spaced, instead of a burst.")
 @click.option("--poisson", is_flag=True, help="With --rate: random arrivals of that mean rate.")
-@click.option("--strategies", metavar="A,B,...", help="Which, by name.  [default: the first eight of labkit list]")
+@click.option("--strategies", metavar="A,B,...", help="Which, by name.  [default: the usual ones of the mode]")
 @click.option("--repeats", type=int, default=3, show_default=True, help="Runs of each, interleaved in random order.")
 @click.option("--connections", type=int, default=1, show_default=True, help="Clients that send, in turn.")
-@click.option("--mode", default="threading", show_default=True, help="Flask-SocketIO's async_mode.")
+@click.option(
+    "--mode",
+    default="threading",
+    show_default=True,
+    help="What serves: threading, gunicorn, gevent, gevent-unpatched, asgi; all but the first in a child process.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of payloads, arrivals and the order of runs.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the results.  [default: labkit-results/TIME]")
 @click.option("--json", "json_", is_flag=True, help="Print one JSON object instead of the table (see README).")
@@ -128,8 +133,11 @@ def compare(
     package.module:name  a function of yours; it gets the event's number, or nothing if it takes nothing
 
     Ten events are sent at once, over one connection, to a real server that runs in this process; a bystander on a
-    connection of its own only pings. Exit code: 0 measured, 1 a run is invalid or lost events, 2 wrong usage. Failed
-    and wrong answers are results: they are told below the table, and count as never answered.
+    connection of its own only pings. --mode puts the server into a child process, under what an app is deployed with;
+    eventlet is deprecated upstream and not measured.
+
+    Exit code: 0 measured, 1 a run is invalid or lost events, 2 wrong usage. Failed and wrong answers are results: they
+    are told below the table, and count as never answered.
     """
     from labkit import workloads
 
@@ -178,9 +186,9 @@ def _folder(out: Path | None) -> Path:
 
 
 def _strategies(names: str | None, mode: str) -> "list[Strategy]":
-    from labkit.strategies import DEFAULT, strategy
+    from labkit.strategies import default_in, strategy
 
-    chosen = [strategy(name.strip()) for name in (names.split(",") if names else DEFAULT)]
+    chosen = [strategy(name.strip()) for name in (names.split(",") if names else default_in(mode))]
     for s in chosen:
         s.require_mode(mode)
     return chosen
@@ -330,7 +338,8 @@ def selftest(repeats: int) -> None:
 @main.command("list")
 def list_() -> None:
     """All strategies, a line each."""
-    from labkit.strategies import NAMES, strategy
+    from labkit.strategies import MODES, NAMES, strategy
 
     for name in NAMES:
         click.echo(f"{name:18} {strategy(name).about}")
+    click.echo(f"\nModes: {', '.join(MODES)}. (eventlet is deprecated upstream, and not measured.)")

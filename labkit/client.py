@@ -6,12 +6,7 @@ the notebook, however the kernel ends.
 """
 
 import atexit
-import contextlib
 import functools
-import pickle
-import subprocess
-import sys
-import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, Self
@@ -19,6 +14,7 @@ from typing import Any, Protocol, Self
 from labkit.errors import ClientError, LabError
 from labkit.firing import Fired, Job
 from labkit.generator import Generator
+from labkit.orders import OrderedProcess, Pipes
 from labkit.workloads import spin
 
 
@@ -70,102 +66,32 @@ class _ByOrder:
         return took
 
 
-class ClientProcess(_ByOrder):
+class ClientProcess(OrderedProcess, _ByOrder):
     """A generator in a process of its own.
 
     Raises (all methods): `ClientError` where the process ended; whatever `LabError` the generator raised.
     """
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
+        super().__init__("from labkit.client import _serve; _serve()")
 
     def start(self) -> None:
         """Start the process, unless it runs."""
-        if self._process is not None and self._process.poll() is None:
-            return
-        self.kill()  # what is left of one that died
-        # A file: a pipe that nobody reads would stop the process when it is full.
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process)
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", "from labkit.client import _serve; _serve()"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-        )
+        self.launch()
 
     @property
     def pids(self) -> tuple[int, ...]:
         """The process, while it runs."""
         return () if self.pid is None else (self.pid,)
 
-    @property
-    def pid(self) -> int | None:
-        """Of the process, while it runs."""
-        return None if self._process is None or self._process.poll() is not None else self._process.pid
-
-    def order(self, name: str, *args: Any) -> Any:
-        """Give an order and wait for its answer."""
-        self.send(name, *args)
-        return self.receive()
-
-    def send(self, name: str, *args: Any) -> None:
-        """Give an order without waiting."""
-        self.start()
-        assert self._process is not None
-        assert self._process.stdin is not None
-        try:
-            pickle.dump((name, args), self._process.stdin)
-            self._process.stdin.flush()
-        except OSError as error:
-            raise self._ended() from error
-
-    def receive(self) -> Any:
-        """The answer to the order before."""
-        assert self._process is not None
-        assert self._process.stdout is not None
-        try:
-            answer = pickle.load(self._process.stdout)
-        except KeyboardInterrupt:
-            # The order goes on over there, and its answer would be taken for the next one's.
-            self.kill()
-            raise
-        except (EOFError, OSError, pickle.UnpicklingError) as error:
-            raise self._ended() from error
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
-
-    def _ended(self) -> ClientError:
-        self._stderr.seek(0)
-        last = self._stderr.read().decode(errors="replace").strip().splitlines()[-1:]
-        self.kill()
-        return ClientError(f"the client process ended ({' '.join(last) or 'without a word'}): run it again")
-
-    def kill(self) -> None:
-        """End the process, whatever it does."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                # What was left in the buffer has nowhere to go.
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        self._stderr.close()
+    def ended(self, last_words: str) -> LabError:
+        """What to raise where it has ended."""
+        return ClientError(f"the client process ended ({last_words}): run it again")
 
     def close(self) -> None:
         """Disconnect everybody; the process goes on."""
         if self.pid is not None:
             self.order("close")
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.kill()
 
 
 class ClientThread(_ByOrder):
@@ -232,21 +158,20 @@ def _serve() -> None:
 
     # Ctrl-C goes to the whole group of processes; what to do about it is the parent's to decide.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    pipes = Pipes()
     orders: queue.SimpleQueue[tuple[str, tuple[Any, ...]]] = queue.SimpleQueue()
 
     def read() -> None:
         # Beside the work, so that the parent's end is seen in the middle of a firing too.
         try:
             while True:
-                orders.put(pickle.load(sys.stdin.buffer))
+                orders.put(pipes.take())
         except EOFError:
             os._exit(0)
         except Exception:  # noqa: BLE001 (its last words, which the parent reads)
             traceback.print_exc()
             os._exit(1)
 
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever prints must not end up between the answers
     generator = Generator()
     threading.Thread(target=read, daemon=True).start()
     while True:
@@ -255,5 +180,4 @@ def _serve() -> None:
             answer = _carry_out(generator, name, args)
         except LabError as error:
             answer = error
-        pickle.dump(answer, answers)
-        answers.flush()
+        pipes.answer(answer)

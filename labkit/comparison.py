@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -36,20 +36,35 @@ class Comparison:
 
     @cached_property
     def strategies(self) -> tuple[str, ...]:
-        """Their names, in the order of the lab, those of the reader after them."""
-        found = list(dict.fromkeys(run.strategy for run in self.runs))
-        return tuple(sorted(found, key=lambda name: NAMES.index(name) if name in NAMES else len(NAMES)))
+        """Their names, in the order of the lab, the reader's own last; with the mode where there are several."""
+        found = dict.fromkeys((run.strategy, self._name(run)) for run in self.runs)
+        return tuple(name for _, name in sorted(found, key=lambda pair: _rank(pair[0])))
+
+    @cached_property
+    def modes(self) -> tuple[str, ...]:
+        """The modes of the runs, in the order in which they were measured."""
+        return tuple(dict.fromkeys(run.mode for run in self.runs))
+
+    def within(self, mode: str) -> Self:
+        """The runs of one mode, in which strategies go by their plain names: what claims are asked of."""
+        if mode not in self.modes:
+            raise UsageError(f"no run here is of mode {mode!r}: there are {', '.join(self.modes) or 'none'}")
+        return replace(self, runs=tuple(run for run in self.runs if run.mode == mode))
+
+    def _name(self, run: Run) -> str:
+        # The mode belongs to the run: beside runs of another, the same strategy is another row.
+        return run.strategy if len(self.modes) == 1 else f"{run.strategy} ({run.mode})"
 
     def of(self, strategy: str) -> tuple[Run, ...]:
-        """The runs of one strategy."""
-        found = tuple(run for run in self.runs if run.strategy == strategy)
+        """The runs of one strategy, by its name in :attr:`strategies`."""
+        found = tuple(run for run in self.runs if self._name(run) == strategy)
         if not found:
             raise UsageError(f"{strategy!r} was not measured here: there are {', '.join(self.strategies) or 'no runs'}")
         return found
 
     @cached_property
     def _summaries(self) -> dict[str, Summary]:
-        return {name: summarise(self.of(name), self.bounds_ms) for name in self.strategies}
+        return {name: replace(summarise(self.of(name), self.bounds_ms), strategy=name) for name in self.strategies}
 
     def __getitem__(self, strategy: str) -> Summary:
         self.of(strategy)
@@ -63,7 +78,7 @@ class Comparison:
     @property
     def notes(self) -> tuple[str, ...]:
         """Every reason for doubt in a line: how many runs it concerns, of which strategies, and the worst of it."""
-        doubts = quality.digest((run.strategy, run.quality) for run in self.runs)
+        doubts = quality.digest((self._name(run), run.quality) for run in self.runs)
         return (*doubts, *self._too_few_samples())
 
     def _too_few_samples(self) -> tuple[str, ...]:
@@ -186,6 +201,10 @@ class Comparison:
             raise RecordError(
                 f"{about.name} is damaged ({type(error).__name__}): remove it for default bounds"
             ) from error
+
+
+def _rank(strategy: str) -> int:
+    return NAMES.index(strategy) if strategy in NAMES else len(NAMES)
 
 
 def unused(folder: str | os.PathLike[str]) -> Path:

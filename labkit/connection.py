@@ -31,6 +31,8 @@ class Connection(WSListener):
     def __init__(self) -> None:
         self.frames: list[tuple[int, bytes]] = []
         self.closed_ns = 0
+        self.beats_ns: list[int] = []  # the handshake, and every PING since
+        self.told_ns = (0, 0)  # the server's ping interval and timeout
         self.transport: WSTransport | None = None
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -44,6 +46,7 @@ class Connection(WSListener):
             return
         text = frame.get_payload_as_bytes()
         if text == packets.HEARTBEAT:
+            self.beats_ns.append(at_ns)
             transport.send(WSMsgType.TEXT, packets.HEARTBEAT_ANSWER)
         elif self.ready.done() and text.startswith(packets.GOODBYE):
             transport.disconnect()  # as a Socket.IO client does when the server disconnects it
@@ -52,6 +55,8 @@ class Connection(WSListener):
             if (owed := packets.acknowledgement(text)) is not None:
                 transport.send(WSMsgType.TEXT, owed)
         elif text.startswith(b"0"):
+            self.told_ns = packets.heartbeat_told_ns(text)
+            self.beats_ns.append(at_ns)
             transport.send(WSMsgType.TEXT, packets.CONNECT)
         elif text.startswith(packets.CONNECT):
             self.ready.set_result(None)

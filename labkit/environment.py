@@ -9,6 +9,8 @@ from typing import Any
 _PACKAGES = (
     "flask",
     "flask-socketio",
+    "gevent",
+    "gunicorn",
     "labkit",
     "loky",
     "numpy",
@@ -16,7 +18,11 @@ _PACKAGES = (
     "python-engineio",
     "python-socketio",
     "simple-websocket",
+    "uvicorn",
+    "uvloop",
+    "websockets",
     "werkzeug",
+    "wsproto",
 )
 
 
@@ -45,14 +51,15 @@ def gil() -> bool:
     return True if enabled is None else bool(enabled())
 
 
-def one_line() -> str:
-    """The same in a line, for captions: Python, system, cores, library versions."""
+def one_line(server: str = "werkzeug") -> str:
+    """The same in a line, for captions: Python, system, cores, library versions, `server`'s among them."""
     about = describe()
     versions = about["versions"]
     return (
-        f"Python {about['python']}, {about['system']}, {about['cores']} cores; "
+        f"Python {about['python']}{'' if about['gil'] else ' (free-threaded)'}, {about['system']}, "
+        f"{about['cores']} cores; "
         f"Flask-SocketIO {versions['flask-socketio']}, python-socketio {versions['python-socketio']}, "
-        f"Werkzeug {versions['werkzeug']}"
+        f"{'Werkzeug' if server == 'werkzeug' else server} {versions[server]}"
     )
 
 

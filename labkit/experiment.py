@@ -1,11 +1,9 @@
 """Measure one strategy, compare several: the server here, the client in its own process, the confounders held still."""
 
-import gc
 import os
 import random
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -14,15 +12,16 @@ import psutil
 from numpy.typing import NDArray
 
 from labkit import client as clients
-from labkit import clock, environment, interrupts, ledger
+from labkit import clock, environment, interrupts, ledger, modes
+from labkit.child import ChildServer
 from labkit.comparison import Comparison
 from labkit.errors import TooMuchMemory, UsageError
 from labkit.firing import Job
 from labkit.metrics import BOUNDS_MS
 from labkit.records import Run
 from labkit.schedules import Schedule
-from labkit.server import PING_EVENT, Server
-from labkit.stamps import Stamps
+from labkit.served import PING_EVENT, Served
+from labkit.server import Server
 from labkit.strategies import Register, Strategy, strategy
 from labkit.workloads import Calculation, Expected, Work, calibration_turns, expect, require_picklable, spin
 
@@ -55,6 +54,8 @@ def measure(
     ping_hz: float = 50.0,
     window_s: float | None = None,
     timeout_s: float | None = None,
+    ping_interval_s: float | None = None,
+    ping_timeout_s: float | None = None,
     switch_interval_s: float | None = None,
     freeze_gc: bool = True,
     warm_up: int = 2,
@@ -69,15 +70,17 @@ def measure(
         exhibit: an exhibit's name, a `strategy(...)`, or a `register` function.
         work: what an event costs.
         plan: what is sent when.
-        mode: how the server runs; this version knows ``threading``.
+        mode: how the server runs: one of :data:`labkit.modes.MODES`.
         options: further arguments of ``SocketIO(...)``.
-        stock: leave Werkzeug's defaults as they are.
+        stock: leave the server's defaults as they are.
         instrumented: stamp the server's stages.
         ping_hz: the bystander's rate; 0 for no bystander.
         window_s: how long it pings; by default the plan's span and the time that one server would need for all of it,
             the same for every strategy.
         timeout_s: an event without an answer so long after its intended start has timed out; by default 5 s and three
             times that need.
+        ping_interval_s, ping_timeout_s: of the server's heartbeat; the library's own (25 s and 20 s) where None.
+            Clients are told the first in whole seconds, rounded down.
         switch_interval_s: of ``sys.setswitchinterval`` during the run; Python's own where None.
         freeze_gc: keep the garbage collector off what is there already, during the run.
         warm_up: events a connection before the run that are not counted.
@@ -92,7 +95,8 @@ def measure(
     """
     chosen = strategy(exhibit)
     chosen.require_mode(mode)
-    if chosen.needs_pickle:
+    modes.MODES[mode].require()
+    if chosen.needs_pickle or not modes.MODES[mode].is_in_process:
         require_picklable(work)
     _require_memory(len(plan))
     expected = expected or expected_answers(work, plan)
@@ -107,7 +111,6 @@ def measure(
     firing = client or clients.shared()
 
     spare = [_spare_cpu(firing)]
-    stamps = Stamps(len(plan))
     job = Job(
         intended_ns=plan.intended_ns,
         connection=plan.connection,
@@ -116,21 +119,24 @@ def measure(
         ping_ns=ping_ns,
         ping_event=PING_EVENT,
         timeout_ns=round(timeout_s * clock.NS_PER_S),
-        watch_pid=os.getpid(),
         acknowledge=acknowledge,
         reads_from_ns=round(reads_from_s * clock.NS_PER_S),
     )
-    server = Server(chosen, Calculation(work.function), stock=stock, options=options, instrumented=instrumented)
+    for option, value_s in (("ping_interval", ping_interval_s), ("ping_timeout", ping_timeout_s)):
+        if value_s is not None:
+            options = {**(options or {}), option: _not_negative(f"{option}_s", value_s)}
+    server = _served(mode, chosen, work, stock=stock, options=options, instrumented=instrumented)
     try:
-        with server, _confounders(switch_interval_s, freeze_gc) as full_collections:
+        with server, server.held_still(switch_interval_s, freeze_gc) as held:
             firing.open(server.url, plan.connections, ping_hz > 0)
             asked = warm_up * plan.connections
             answered = firing.warm(list(expected.payloads[:1]) * warm_up, timeout_s) if asked else 0
-            if server.instrument is not None:
-                server.instrument.record(stamps)
-            cpu = _ServerCpu(firing)
+            server.record(len(plan))
+            cpu = _ServerCpu(server.serving_pid, firing)
             parted = clock.parting()
-            fired = firing.fire(job)
+            fired = firing.fire(replace(job, watch_pid=server.serving_pid))
+            server_cpu_s = cpu.spent_s()
+            stamps = server.collect()
             about = {
                 **environment.describe(),
                 "measured": clock.utc_stamp(),
@@ -138,12 +144,12 @@ def measure(
                 "seed": plan.seed,
                 "server_settings": server.settings,
                 "stock": stock,
-                "switch_interval_s": sys.getswitchinterval(),
+                "switch_interval_s": held.switch_interval_s,
                 "gc_frozen": freeze_gc,
-                "full_collections": full_collections(),
+                "full_collections": held.full_collections(),
                 "client_collections": fired.collections,
                 "client_cpu_s": fired.cpu_ns / clock.NS_PER_S,
-                "server_cpu_s": cpu.spent_s(),
+                "server_cpu_s": server_cpu_s,
                 "parameters": {name: _json(value) for name, value in chosen.settled.items()},
                 "warm_up": [asked, answered],
                 "answers_checked": expected.checked,
@@ -152,10 +158,13 @@ def measure(
                 "duration_s": (fired.end_ns - fired.start_ns) / clock.NS_PER_S,
                 "clock_resolution_s": clock.resolution_s(),
                 "clocks_parted_s": parted(),
+                "heartbeats": fired.heartbeats and fired.heartbeats.to_dict(),
+                "closed": {
+                    "senders": int(np.count_nonzero(fired.closed_ns[: plan.connections])),
+                    "others": int(np.count_nonzero(fired.closed_ns[plan.connections :])),
+                },
                 "handler_errors": [error.strip().splitlines()[-1] for error in server.errors],
             }
-            if server.instrument is not None:
-                server.instrument.record(None)
             firing.close()
     except BaseException:
         firing.close()
@@ -174,6 +183,13 @@ def measure(
         service_ms=expected.service_ms,
         environment=about,
     )
+
+
+def _served(mode: str, chosen: Strategy, work: Work, **settings: Any) -> Served:
+    calculation = Calculation(work.function)
+    if modes.MODES[mode].is_in_process:
+        return Server(chosen, calculation, **settings)
+    return ChildServer(mode, chosen, calculation, **settings)
 
 
 def interleaved(strategies: Sequence[Strategy], repeats: int, seed: int = 0) -> list[Strategy]:
@@ -202,9 +218,11 @@ def measurements(
     names = [s.name for s in chosen]
     if len(set(names)) < len(names):
         raise UsageError(f"two strategies have one name ({', '.join(names)}): give one of them name=...")
+    mode = settings.get("mode", "threading")
     for s in chosen:
-        s.require_mode(settings.get("mode", "threading"))
-        if s.needs_pickle:
+        s.require_mode(mode)
+        modes.MODES[mode].require()
+        if s.needs_pickle or not modes.MODES[mode].is_in_process:
             require_picklable(work)
     settings.setdefault("expected", expected_answers(work, plan))
     return (measure(s, work, plan, **settings) for s in interleaved(chosen, repeats, seed))
@@ -268,25 +286,6 @@ def vary(
     return Comparison(tuple(measure(s, work, plan, **{**settings, **variants[s.name]}) for s in order))
 
 
-@contextmanager
-def _confounders(switch_interval_s: float | None, freeze_gc: bool) -> Iterator[Callable[[], int]]:
-    """Hold still what is known to change results, and put it back; gives the count of full collections since."""
-    before_s = sys.getswitchinterval()
-    if switch_interval_s is not None:
-        sys.setswitchinterval(switch_interval_s)
-    if freeze_gc:
-        with interrupts.kept():
-            gc.collect()
-        gc.freeze()
-    collections = gc.get_stats()[-1]["collections"]
-    try:
-        yield lambda: gc.get_stats()[-1]["collections"] - collections
-    finally:
-        if freeze_gc:
-            gc.unfreeze()
-        sys.setswitchinterval(before_s)
-
-
 def _spare_cpu(client: clients.Client) -> float | None:
     """Of the CPU that a fixed loop found alone, the share that two of them find now, one here and one in the client."""
     process = getattr(client, "processes", (client,))[0]  # of a fleet, the first
@@ -304,18 +303,21 @@ def _spare_cpu(client: clients.Client) -> float | None:
 
 
 class _ServerCpu:
-    """CPU seconds of this process and its children since now, the client left out."""
+    """CPU seconds of the server's process and its children since now, the client left out."""
 
-    def __init__(self, client: clients.Client) -> None:
+    def __init__(self, pid: int, client: clients.Client) -> None:
+        self._server = psutil.Process(pid)
         self._clients = client.pids
         self._before_ns = self._now_ns()
 
     def _now_ns(self) -> int:
-        total = clock.process_cpu_ns()
-        for child in psutil.Process().children(recursive=True):
-            if child.pid not in self._clients:
+        ours = self._server.pid == os.getpid()
+        total = clock.process_cpu_ns() if ours else 0  # finer than what the system tells of others
+        processes = self._server.children(recursive=True)
+        for process in processes if ours else [self._server, *processes]:
+            if process.pid not in self._clients:
                 try:
-                    times = child.cpu_times()
+                    times = process.cpu_times()
                 except psutil.Error:
                     continue  # it has just ended
                 total += round((times.user + times.system) * clock.NS_PER_S)

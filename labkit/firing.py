@@ -15,10 +15,11 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from labkit import packets
+from labkit import heartbeats, packets
 from labkit.clock import NS_PER_MS, NS_PER_S, now_ns, process_cpu_ns
 from labkit.connection import Connection, Loop
 from labkit.heard import Heard
+from labkit.heartbeats import Heartbeats
 
 Int64 = NDArray[np.int64]
 
@@ -82,6 +83,7 @@ class Fired:
         samples: columns instant, threads, resident bytes, CPU ns of the watched process.
         cpu_ns: CPU time of this process from start to end.
         collections: garbage collections in this process meanwhile.
+        heartbeats: of all connections, since they were opened; None where nobody looked.
         acked_ns: when each event was acknowledged; empty where the client did not ask for it.
     """
 
@@ -102,6 +104,7 @@ class Fired:
     samples: Int64
     cpu_ns: int
     collections: int
+    heartbeats: Heartbeats | None = None
     acked_ns: Int64 = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
@@ -268,6 +271,11 @@ class Firing:
             samples=np.array(self.samples, np.int64).reshape(-1, 4),
             cpu_ns=cpu_ns,
             collections=collections,
+            heartbeats=heartbeats.observed(
+                self.connections[0].told_ns if self.connections else (0, 0),
+                [c.beats_ns for c in self.connections],
+                [c.closed_ns or end_ns for c in self.connections],
+            ),
             acked_ns=self.heard.event_acked_ns if self.job.acknowledge else np.zeros(0, np.int64),
         )
 

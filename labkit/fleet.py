@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from labkit import heard
+from labkit import heard, heartbeats
 from labkit.client import ClientProcess
 from labkit.clock import now_ns
 from labkit.errors import UsageError
@@ -138,6 +138,7 @@ def merge(parts: list[Fired], connection: Int64, senders: int) -> Fired:
         messages=messages,
         cpu_ns=sum(part.cpu_ns for part in parts),
         collections=sum(part.collections for part in parts),
+        heartbeats=heartbeats.merged([part.heartbeats for part in parts]),
         **delivered,
     )
 

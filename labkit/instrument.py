@@ -50,14 +50,28 @@ class _Inbox(list):  # type: ignore[type-arg]
 
 
 class Instrument:
-    """The hooks of one server. Until :meth:`record` is given an array, and after None, they only pass through."""
+    """The hooks of one server. Until :meth:`record` is given an array, and after None, they only pass through.
 
-    def __init__(self, socketio: Any, *, thread_class: Callable[..., threading.Thread] | None = None) -> None:
+    Args:
+        socketio: of Flask-SocketIO.
+        thread_class: of the websocket's reader.
+        local_class: storage of one thread; of one greenlet where those run the receive loops.
+        websocket: further arguments of ``simple_websocket.Server``.
+    """
+
+    def __init__(
+        self,
+        socketio: Any,
+        *,
+        thread_class: Callable[..., threading.Thread] | None = None,
+        local_class: Callable[[], Any] = threading.local,
+        **websocket: Any,
+    ) -> None:
         self.server = socketio.server
         self.stamps: Stamps | None = None
         self.errors: list[str] = []
-        self._thread_class = thread_class
-        self._loop = threading.local()  # of a receive loop's thread: its inbox
+        self._websocket = {"thread_class": thread_class, **websocket}
+        self._loop = local_class()  # of a receive loop's thread: its inbox
         self._originals: dict[str, Any] = {}
         for owner, name in (
             (self.server, "_handle_event"),
@@ -127,7 +141,7 @@ class Instrument:
                     raise ConnectionError
                 return result
 
-        return lambda handler, server: StampedWebSocket(handler, server, thread_class=self._thread_class)
+        return lambda handler, server: StampedWebSocket(handler, server, **self._websocket)
 
     def _now(self) -> int:
         stamps = self.stamps
@@ -166,10 +180,14 @@ class Instrument:
                 stamps.handler_end[place] = stamps.now()
 
     def _emit(self, event: str, data: Any, *args: Any, **kwargs: Any) -> Any:
-        stamps = self.stamps
-        if stamps is not None:
-            now = stamps.now()
-            for answer in data if isinstance(data, list) else (data,):
-                if (place := stamps.place(answer)) >= 0 and not stamps.emitted[place]:
-                    stamps.emitted[place] = now
+        if (stamps := self.stamps) is not None:
+            stamp_emitted(stamps, data)
         return self._originals["emit"](event, data, *args, **kwargs)
+
+
+def stamp_emitted(stamps: Stamps, data: Any) -> None:
+    """Stamp the events that an emit answers, alone or in a list."""
+    now = stamps.now()
+    for answer in data if isinstance(data, list) else (data,):
+        if (place := stamps.place(answer)) >= 0 and not stamps.emitted[place]:
+            stamps.emitted[place] = now

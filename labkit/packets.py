@@ -13,6 +13,8 @@ from typing import Any
 import engineio.packet
 import socketio.packet
 
+from labkit.clock import NS_PER_MS
+
 #: The event that an exhibit handles, and the one that it answers with.
 MESSAGE, RESPONSE = "message", "response"
 
@@ -28,6 +30,15 @@ ANSWERED, FAILED, SHED, SUPERSEDED, GARBLED, WRONG = range(6)
 def _text(packet: Any) -> bytes:
     encoded: str = engineio.packet.Packet(engineio.packet.MESSAGE, packet.encode()).encode()
     return encoded.encode()
+
+
+def heartbeat_told_ns(handshake: bytes) -> tuple[int, int]:
+    """The ping interval and timeout that a server's handshake tells its client; 0 where it does not."""
+    try:
+        told = engineio.packet.Packet(encoded_packet=handshake.decode()).data
+        return round(told["pingInterval"] * NS_PER_MS), round(told["pingTimeout"] * NS_PER_MS)
+    except (ValueError, TypeError, LookupError, RecursionError, OverflowError):
+        return 0, 0
 
 
 def event(number: int, payload: Any, name: str = MESSAGE, *, acknowledge: bool = False) -> bytes:

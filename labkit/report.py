@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from labkit import environment, tables
+from labkit import environment, modes, tables
 from labkit.comparison import Comparison
 from labkit.errors import MissingExtra
 from labkit.records import Run
@@ -21,8 +21,9 @@ _COLOURS = {"good": "green", "needs work": "yellow", "poor": "red"}
 
 def scope(mode: str, plan: str, work: str, service_ms: float) -> str:
     """The first line: on what was measured, and on what not."""
+    measured = modes.MODES[mode]
     return (
-        f"Werkzeug, async_mode={mode}; other modes: not in this version. {environment.one_line()}.\n"
+        f"{measured.served_by}; nothing here is said of another mode. {environment.one_line(measured.server)}.\n"
         f"{plan} of {work}, {service_ms:.0f} ms each when nothing else runs."
     )
 
@@ -58,7 +59,9 @@ def final(result: Comparison, width: int) -> RenderableType:
     """The table, its legend, and every reason for doubt."""
     notes = [Text(note, style="bold red" if "INVALID" in note else "yellow") for note in result.notes]
     contrasts = [Text(line) for line in _contrasts(result)]
-    return Group(table(result, width), Text(tables.legend(result.summaries), style="dim"), *notes, *contrasts)
+    hidden = [Text(line, style="dim") for mode in result.modes for line in modes.hidden(mode)]
+    legend = Text(tables.legend(result.summaries), style="dim")
+    return Group(table(result, width), legend, *hidden, *notes, *contrasts)
 
 
 def _contrasts(result: Comparison) -> tuple[str, ...]:

@@ -11,10 +11,11 @@ another. Two settings differ from Werkzeug's defaults; ``stock=True`` leaves bot
 
 import contextlib
 import errno
-import logging
+import os
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, Self
 
 from engineio.async_drivers._websocket_wsgi import SimpleWebSocketWSGI
@@ -25,10 +26,9 @@ from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from labkit import clock
 from labkit.errors import PortInUse, ServerError
 from labkit.instrument import Instrument
+from labkit.served import PING_EVENT, Held, Setup, acknowledge, held_still, list_logger, refused_options
+from labkit.stamps import Stamps
 from labkit.strategies import Strategy
-
-#: The event that a bystander sends: the server does nothing but acknowledge it.
-PING_EVENT = "bystander"
 
 #: What differs from a stock server, for people to read; recorded with every run.
 TUNED = {
@@ -84,12 +84,34 @@ class Server:
         self.port = port
         self.instrument: Instrument | None = None
         self.log: list[str] = []
+        self._stamps = Stamps(0)
         self._wsgi: _TrackingServer | None = None
 
     @property
     def url(self) -> str:
         """Where clients connect: ``http://127.0.0.1:PORT``."""
         return f"http://{self.host}:{self.port}"
+
+    @property
+    def serving_pid(self) -> int:
+        """The process that serves: this one."""
+        return os.getpid()
+
+    def record(self, events: int) -> None:
+        """From now on stamp so many events."""
+        self._stamps = Stamps(events)
+        if self.instrument is not None:
+            self.instrument.record(self._stamps)
+
+    def collect(self) -> Stamps:
+        """Stamp no more; the stamps since :meth:`record`, all of them missing without hooks."""
+        if self.instrument is not None:
+            self.instrument.stamps = None
+        return self._stamps
+
+    def held_still(self, switch_interval_s: float | None, freeze_gc: bool) -> AbstractContextManager[Held]:
+        """Hold still what is known to change results, in this process."""
+        return held_still(switch_interval_s, freeze_gc)
 
     @property
     def settings(self) -> dict[str, str]:
@@ -108,7 +130,7 @@ class Server:
         """Listen, register the strategy, serve."""
         if self._wsgi is not None:
             raise ServerError("this server runs already: stop it first, or make another")
-        listening = _listen(self.host, self.port)
+        listening = listen(self.host, self.port)
         self._threads = _Threads(self.log)
         self._stopping = threading.Event()
         try:
@@ -123,24 +145,20 @@ class Server:
         # All of it new at each start: engine.io's service task never starts a second time.
         self._close: Callable[[], object] | None = None
         self._close_extension: Callable[[], object] | None = None
-        logger = _list_logger(self.log)
+        logger = list_logger(self.log)
         app = Flask("labkit")
         try:
             self.socketio = SocketIO(app, async_mode="threading", logger=logger, engineio_logger=logger, **self.options)
         except Exception as error:
-            raise ServerError(f"SocketIO(...) does not take these options ({error}): change them") from error
+            raise refused_options(error) from error
         eio = self.socketio.server.eio
         # The driver's table is shared by all servers of the process, so this one gets a copy.
         eio._async = {**eio._async, "thread": self._threads.make, "websocket": self._websocket}
         eio.sleep = self._sleep
         if self.instrumented:
             self.instrument = Instrument(self.socketio, thread_class=self._threads.make)
-        self.socketio.on_event(PING_EVENT, _acknowledge)
-        try:
-            self._close = self.strategy.register(self.socketio, self.calculation, **self.strategy.parameters)
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise ServerError(f"{self.strategy.name} could not be registered ({reason}): mend its register") from error
+        self.socketio.on_event(PING_EVENT, acknowledge)
+        self._close = Setup("threading", self.strategy, self.calculation, self.options).register(self.socketio)
         if self.extension is not None:
             self._close_extension = self.extension.extend(app, self.socketio)
         handler = type("_Handler", (_StockHandler if self.stock else _TunedHandler,), {"server_log": self.log})
@@ -207,11 +225,8 @@ class Server:
         return [] if self.instrument is None else self.instrument.errors
 
 
-def _acknowledge(*_: object) -> None:
-    """Return nothing: Flask-SocketIO sends the acknowledgement."""
-
-
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; raises `PortInUse` or `ServerError` where that cannot be."""
     # Werkzeug would print and exit the process where the port is taken.
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
@@ -230,18 +245,6 @@ def _knock(host: str, port: int) -> None:
     """Wake the thread that waits for a connection, so that it sees that it should stop."""
     with contextlib.suppress(OSError):
         socket.create_connection((host, port), timeout=1).close()
-
-
-def _list_logger(log: list[str]) -> logging.Logger:
-    """A logger of its own, so that nothing reaches the notebook's stderr."""
-
-    class _Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            log.append(self.format(record))
-
-    logger = logging.Logger("labkit.server", logging.WARNING)
-    logger.addHandler(_Handler())
-    return logger
 
 
 class _Threads:

@@ -15,7 +15,7 @@ from labkit.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE
 from labkit.client import ClientProcess
 from labkit.comparison import Comparison
 from labkit.slow import slow_consumer
-from labkit.strategies import NAMES
+from labkit.strategies import MODES, NAMES
 
 
 def _waits(ms):
@@ -157,6 +157,17 @@ BROKEN = {
         # Whatever was sent counts as read.
         {"sent[sid] += 1": "sent[sid] += 0"},
     ),
+    "gevent-hub-pool": (
+        [],
+        5,
+        io_wait(20),
+        "ledger-is-closed",
+        DOES_NOT_HOLD,
+        {'emit("response", result)': 'emit("response", result, broadcast=True)'},
+    ),
+    "asgi-inline": ([], 5, io_wait(20), "ledger-is-closed", DOES_NOT_HOLD, {", to=sid": ""}),
+    "asgi-to-thread": ([], 5, io_wait(20), "ledger-is-closed", DOES_NOT_HOLD, {", to=sid": ""}),
+    "asgi-process-pool": ([], 5, io_wait(20), "ledger-is-closed", DOES_NOT_HOLD, {", to=sid": ""}),
 }
 
 
@@ -198,7 +209,9 @@ def test_every_exhibit_is_broken_once():
 @pytest.mark.parametrize("name", NAMES)
 def test_a_claim_notices_that_an_exhibit_is_broken(name, client):
     beside, events, work, slug, says, changes = BROKEN[name]
-    measured = {"plan": burst(events), "repeats": 1, "timeout_s": 2, "client": client, **SETTINGS.get(name, {})}
+    mode = next(mode for mode in MODES if mode in strategy(name).modes)
+    measured = {"plan": burst(events), "repeats": 1, "timeout_s": 2, "client": client, "mode": mode}
+    measured |= SETTINGS.get(name, {})
 
     def runs_of(exhibits):
         return to_a_slow_client(exhibits, events, client) if work is None else compare(exhibits, work, **measured)

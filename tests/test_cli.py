@@ -18,7 +18,7 @@ from labkit import experiment, plots
 from labkit.cli import main
 from labkit.comparison import Comparison
 from labkit.errors import ServerError
-from labkit.strategies import NAMES
+from labkit.strategies import NAMES, names_in
 from tests import simulated
 from tests.helpers import taking_interrupts, wait_until
 
@@ -113,12 +113,29 @@ def test_the_version():
     assert labkit("--version").stdout == "labkit, version 0.1.0\n"
 
 
+# --- modes ---
+
+
+def test_a_mode_brings_its_own_strategies_and_says_what_served_them(here):
+    done = real(
+        "compare", "io_wait:5ms", "--events", 3, "--mode", "asgi", "--repeats", 1, "--json", "--out", here / "X"
+    )
+    found = json.loads(done.stdout)
+    assert [s["name"] for s in found["strategies"]] == list(names_in("asgi"))
+    assert all(s["outcomes"]["answered"] == 3 and s["unaccounted"] == 0 for s in found["strategies"])
+    assert found["mode"] == "asgi"
+    assert found["scope"].startswith("uvicorn with python-socketio's AsyncServer (no Flask); nothing here is said of ")
+
+
 # --- list and show ---
 
 
 def test_list_has_a_line_for_every_exhibit():
-    lines = labkit("list").stdout.splitlines()
+    *lines, empty, last = labkit("list").stdout.splitlines()
     assert [line.split()[0] for line in lines] == list(NAMES)
+    assert empty == ""
+    modes = "Modes: threading, gunicorn, gevent, gevent-unpatched, asgi. "
+    assert last == modes + "(eventlet is deprecated upstream, and not measured.)"
     assert all(len(line) > 40 for line in lines)
 
 
@@ -126,7 +143,7 @@ def test_list_has_a_line_for_every_exhibit():
 def test_show_prints_an_app_that_compiles(name):
     result = labkit("show", name)
     compile(result.stdout, "app.py", "exec")
-    assert "socketio.run(" in result.stdout
+    assert ("uvicorn.run(" if name in names_in("asgi") else "socketio.run(") in result.stdout
     assert "labkit" not in result.stdout
 
 
@@ -176,7 +193,8 @@ WRONG = {
     "strategy named twice": ("io_wait:1ms", "--strategies", "inline,inline"),
     "no strategy": ("io_wait:1ms", "--strategies", ","),
     "unknown mode": ("io_wait:1ms", "--mode", "telepathy"),
-    "mode of another version": ("io_wait:1ms", "--mode", "gevent"),
+    "deprecated mode": ("io_wait:1ms", "--mode", "eventlet"),
+    "strategy of another mode": ("io_wait:1ms", "--mode", "asgi", "--strategies", "inline"),
     "rate of nothing": ("io_wait:1ms", "--rate", "0"),
     "negative rate": ("io_wait:1ms", "--rate", "-5"),
     "endless rate": ("io_wait:1ms", "--rate", "inf"),

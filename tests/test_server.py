@@ -13,7 +13,7 @@ from labkit import workloads
 from labkit.clock import NS_PER_S, now_ns
 from labkit.errors import LabError, PortInUse, ServerError
 from labkit.server import PING_EVENT, TUNED, _Threads
-from labkit.strategies import NAMES, strategy
+from labkit.strategies import names_in, strategy
 from labkit.workloads import Calculation
 from tests.helpers import (
     RawClient,
@@ -104,7 +104,7 @@ def test_options_of_the_caller_win_over_the_strategys():
     assert Server(chosen, echo, options={"async_handlers": True}).options["async_handlers"] is True
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "process-pool"])
+@pytest.mark.parametrize("name", [name for name in names_in("threading") if name != "process-pool"])
 def test_every_exhibit_answers_and_leaves_nothing_behind(name):
     from labkit.server import Server
 

@@ -2,11 +2,14 @@
 
 An exhibit is ordinary Flask-SocketIO code without a labkit import. It has
 
-``MODES``      the async modes in which it may run
+``MODES``      the async modes in which it may run (:mod:`labkit.modes`)
 ``OPTIONS``    arguments of ``SocketIO(...)`` that belong to it
 ``register(socketio, complex_calculation, **parameters)``
                registers a handler for the event ``message``; may return a function that releases what it acquired
 ``NEEDS_PICKLE`` (optional) True where the work is sent to another process
+
+In mode ``asgi``, `socketio` is python-socketio's ``AsyncServer``, and handlers are ``async def handle(sid, data)``. A
+function of the reader's that is meant for it says so: ``register.MODES = {"asgi"}``.
 
 The event's data is ``{"id": 7, "payload": ...}``. An answer is the event ``response`` with what `complex_calculation`
 returned, alone or in a list, or with ``{"id": 7, "busy": True}`` from an exhibit that declines, or with
@@ -21,7 +24,10 @@ from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
+from labkit import modes
 from labkit.errors import ModeError, StrategyError
+from labkit.modes import FLASK_MODES
+from labkit.strategies._apps import around
 from labkit.text import Plain
 
 #: What `labkit compare` measures where nobody names others: where an event is worked on, the lab's first question.
@@ -36,11 +42,23 @@ DEFAULT = (
     "server-batch",
 )
 
-#: All exhibits, in the order in which the lab shows them; those after the default ones are about too much of something.
-NAMES = (*DEFAULT, "load-shedding", "conflate", "ack-first", "ordered-pool", "drop-for-slow")
+#: All exhibits, in the order in which the lab shows them; after the default ones those about too much of something, and
+#: those of other modes than threading.
+NAMES = (
+    *DEFAULT,
+    "load-shedding",
+    "conflate",
+    "ack-first",
+    "ordered-pool",
+    "drop-for-slow",
+    "gevent-hub-pool",
+    "asgi-inline",
+    "asgi-to-thread",
+    "asgi-process-pool",
+)
 
-#: The modes in which this version of the lab measures.
-MODES = ("threading",)
+#: The modes in which the lab measures.
+MODES = tuple(modes.MODES)
 
 Register = Callable[..., Callable[[], object] | None]
 
@@ -62,7 +80,7 @@ class Strategy:
 
     name: str
     register: Register
-    modes: frozenset[str] = frozenset(MODES)
+    modes: frozenset[str] = frozenset(FLASK_MODES)
     options: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     needs_pickle: bool = False
@@ -77,10 +95,28 @@ class Strategy:
 
     def require_mode(self, mode: str) -> None:
         """Raise `ModeError` unless the lab measures in `mode` and this strategy can run there."""
-        if mode not in MODES:
-            raise ModeError(f"unknown mode {mode!r}: this version measures in {', '.join(MODES)}")
+        require_known(mode)
         if mode not in self.modes:
-            raise ModeError(f"{self.name} cannot run in mode {mode!r}, only in {', '.join(sorted(self.modes))}")
+            there = ", ".join(name for name in MODES if name in self.modes)
+            raise ModeError(f"{self.name} cannot run in mode {mode!r}, only in {there}")
+
+
+def require_known(mode: str) -> None:
+    """Raise `ModeError` unless the lab measures in `mode`."""
+    if mode not in MODES:
+        deprecated = "eventlet is deprecated upstream, " if mode == "eventlet" else f"unknown mode {mode!r}: "
+        raise ModeError(f"{deprecated}choose from {', '.join(MODES)}")
+
+
+def names_in(mode: str) -> tuple[str, ...]:
+    """The exhibits that can run in a mode, in the order of the lab."""
+    require_known(mode)
+    return tuple(name for name in NAMES if mode in strategy(name).modes)
+
+
+def default_in(mode: str) -> tuple[str, ...]:
+    """What a comparison in a mode measures where nobody names others: those of :data:`DEFAULT`, and the mode's own."""
+    return tuple(name for name in names_in(mode) if name in DEFAULT or "threading" not in strategy(name).modes)
 
 
 def strategy(
@@ -132,6 +168,7 @@ def _base(exhibit: str | Register | ModuleType | Strategy) -> Strategy:
         return Strategy(
             name.replace("_", "-"),
             exhibit,
+            modes=frozenset(getattr(exhibit, "MODES", FLASK_MODES)),
             options=getattr(exhibit, "OPTIONS", {}),
             about=_first_line(exhibit.__doc__),
             source=_source(exhibit),
@@ -146,7 +183,7 @@ def _from_module(module: ModuleType, name: str) -> Strategy:
     return Strategy(
         name,
         register,
-        modes=frozenset(getattr(module, "MODES", MODES)),
+        modes=frozenset(getattr(module, "MODES", FLASK_MODES)),
         options=dict(getattr(module, "OPTIONS", {})),
         needs_pickle=bool(getattr(module, "NEEDS_PICKLE", False)),
         about=_first_line(module.__doc__),
@@ -165,35 +202,10 @@ def _source(thing: Any) -> str:
         return ""
 
 
-_APP = '''
-
-# --- an app around it: python app.py, then open a client on ws://127.0.0.1:5000 ---
-
-import time
-
-from flask import Flask
-from flask_socketio import SocketIO
-
-
-def complex_calculation(data):
-    """Put your own work here."""
-    time.sleep(0.1)
-    return {"id": data["id"], "result": data["payload"]}
-
-
-if __name__ == "__main__":
-    app = Flask(__name__)
-    socketio = SocketIO(app, async_mode="threading", **OPTIONS)
-    register(socketio, complex_calculation)
-    socketio.run(app, port=int(os.environ.get("PORT", 5000)), allow_unsafe_werkzeug=True)
-'''
-
-
 def runnable(name: str) -> str:
-    """The exhibit as a complete app that needs Flask-SocketIO and no labkit."""
-    source = strategy(name).source
-    app = _APP if "\nimport os\n" in source else _APP.replace("import time\n", "import os\nimport time\n", 1)
-    return source.rstrip() + "\n" + app
+    """The exhibit as a complete app, of a mode in which it can run, that needs no labkit."""
+    chosen = strategy(name)
+    return around(chosen.source, chosen.modes)
 
 
 def show(exhibit: str | Register | ModuleType | Strategy) -> Plain:

@@ -2,7 +2,7 @@
 
 from flask import request
 
-MODES = {"threading"}
+MODES = {"threading", "gunicorn", "gevent", "gevent-unpatched"}
 OPTIONS = {}
 
 

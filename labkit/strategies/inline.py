@@ -2,7 +2,7 @@
 
 from flask_socketio import emit
 
-MODES = {"threading"}
+MODES = {"threading", "gunicorn", "gevent", "gevent-unpatched"}
 OPTIONS = {}
 
 

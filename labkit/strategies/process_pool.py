@@ -5,7 +5,7 @@ import os
 from flask import request
 from loky import ProcessPoolExecutor  # as concurrent.futures', but never forks, and takes any function
 
-MODES = {"threading"}
+MODES = {"threading", "gunicorn", "gevent"}
 OPTIONS = {}
 NEEDS_PICKLE = True
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 
 from flask import request
 
-MODES = {"threading"}
+MODES = {"threading", "gunicorn", "gevent"}
 OPTIONS = {}
 
 

@@ -4,7 +4,7 @@ import threading
 
 from flask import request
 
-MODES = {"threading"}
+MODES = {"threading", "gunicorn", "gevent", "gevent-unpatched"}
 OPTIONS = {}
 
 

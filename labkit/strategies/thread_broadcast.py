@@ -2,7 +2,7 @@
 
 import threading
 
-MODES = {"threading"}
+MODES = {"threading", "gunicorn", "gevent"}
 OPTIONS = {}
 
 

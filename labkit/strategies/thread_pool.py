@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from flask import request
 from flask_socketio import emit
 
-MODES = {"threading"}
+MODES = {"threading", "gunicorn", "gevent"}
 OPTIONS = {}
 
 

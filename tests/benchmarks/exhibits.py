@@ -3,7 +3,7 @@
 import sys
 
 import labkit as lab
-from labkit.strategies import NAMES
+from labkit.strategies import names_in
 
 REPEATS = 20
 
@@ -13,7 +13,7 @@ def main(*names: str) -> None:
     bad = 0
     told = {"load-shedding": "shed", "conflate": "superseded"}  # who declines, and says so
     for work in (lab.cpu(3), lab.io_wait(10)):
-        result = lab.compare(names or NAMES, work, plan, repeats=REPEATS)
+        result = lab.compare(names or names_in("threading"), work, plan, repeats=REPEATS)
         print(f"{work.name}, {plan.name}, {REPEATS} runs each")
         for s in result.summaries:
             declined = s.outcomes[told[s.strategy]] if s.strategy in told else 0

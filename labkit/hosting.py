@@ -1,0 +1,155 @@
+"""The child's end of a :class:`~labkit.child.ChildServer`: a server in the main thread, orders in one beside it.
+
+Orders are carried out on a thread of the operating system, whatever is patched: a hub or an event loop that a handler
+holds could not see that the parent has ended.
+"""
+
+import _thread
+import contextlib
+import os
+import pickle
+import sys
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import psutil
+
+from labkit import orders
+from labkit.errors import LabError, ServerError
+from labkit.orders import Pipes
+from labkit.served import Held, Setup, held_still
+from labkit.stamps import Stamps
+
+
+class Host(Protocol):
+    """A server, made and not yet listening."""
+
+    instrument: Any
+    close: Callable[[], object] | None
+
+    def serve(self, ready: Callable[[int], object]) -> None:
+        """Listen, say on which port, serve until stopped."""
+
+    def stop(self) -> None:
+        """From another thread: end :meth:`serve`."""
+
+
+def main(mode: str, host: str, port: int) -> None:
+    """The process."""
+    hosting = Hosting()
+    if mode == "gunicorn":
+        from labkit.host_gunicorn import arbitrate
+
+        arbitrate(host, port, hosting)
+    else:
+        hosting.build().serve(hosting.ready)
+        hosting.finish()
+
+
+class Hosting:
+    """One server in this process, and what its parent orders."""
+
+    def __init__(self) -> None:
+        self.pipes = Pipes()
+        self.log: list[str] = []
+        self.root = os.getpid()
+        self.stamps = Stamps(0)
+        self._holding = contextlib.ExitStack()
+
+    def build(self) -> Any:
+        """Take what is to be served, and make its server; where that fails, tell the parent and end."""
+        try:
+            _, (path, pickled) = self.pipes.take()
+        except EOFError:
+            os._exit(0)
+        try:
+            sys.path[:] = path
+            setup: Setup = pickle.loads(pickled)
+            self.host = _made(setup, self.log)
+        except LabError as error:
+            self._give_up(error)
+        except Exception as error:  # noqa: BLE001 (told to the parent)
+            self._give_up(ServerError(f"the server could not be made ({type(error).__name__}: {error}): mend its app"))
+        return self.host
+
+    def _give_up(self, error: LabError) -> None:
+        self.pipes.answer(error)
+        os._exit(1)
+
+    def ready(self, port: int) -> None:
+        """Say so, and take orders from now on."""
+        monkey = sys.modules.get("gevent.monkey")
+        start = _thread.start_new_thread if monkey is None else monkey.get_original("_thread", "start_new_thread")
+        start(self._obey, ())
+        self.pipes.answer((port, os.getpid()))
+
+    def finish(self) -> None:
+        """Close the strategy, answer the order to stop, end."""
+        try:
+            if self.host.close is not None:
+                self.host.close()
+        except Exception as error:  # noqa: BLE001 (a strategy's own; the process must end all the same)
+            self.log.append(f"the strategy's close failed: {type(error).__name__}: {error}")
+        self.pipes.answer(self.log)
+        os._exit(0)
+
+    def _obey(self) -> None:
+        while True:
+            try:
+                name, args = self.pipes.take()
+                if name == "stop":
+                    break
+                self.pipes.answer(getattr(self, f"do_{name}")(*args))
+            except EOFError:
+                self._end_with_parent()
+            except Exception as error:  # noqa: BLE001 (an answer is owed)
+                self.pipes.answer(ServerError(f"the server's process failed ({type(error).__name__}: {error})"))
+        stop = getattr(self.host, "stop", None)
+        if stop is None:  # gunicorn's worker, which ends with its arbiter
+            self.finish()
+        else:
+            stop()
+
+    def _end_with_parent(self) -> None:
+        """End gunicorn's arbiter, what the strategy started, and this process, whatever they do."""
+        own = os.getpid()
+        below = [process for process in orders.descendants(self.root) if process.pid != own]
+        if self.root != own:
+            orders.kill_all([psutil.Process(self.root)])  # first: it would start another worker
+        orders.kill_all(below)
+        os._exit(0)
+
+    def do_record(self, events: int) -> None:
+        self.stamps = Stamps(events)
+        if self.host.instrument is not None:
+            self.host.instrument.record(self.stamps)
+
+    def do_collect(self) -> tuple[dict[str, Any], list[str], list[str]]:
+        instrument = self.host.instrument
+        if instrument is not None:
+            instrument.stamps = None
+        return self.stamps.columns(), [] if instrument is None else list(instrument.errors), list(self.log)
+
+    def do_hold(self, switch_interval_s: float | None, freeze_gc: bool) -> float:
+        self._held: Held = self._holding.enter_context(held_still(switch_interval_s, freeze_gc))
+        return self._held.switch_interval_s
+
+    def do_full_collections(self) -> int:
+        return self._held.full_collections()
+
+    def do_release(self) -> None:
+        self._holding.close()
+
+
+def _made(setup: Setup, log: list[str]) -> Any:
+    if setup.mode == "asgi":
+        from labkit.host_asgi import AsgiHost
+
+        return AsgiHost(setup, log)
+    if setup.mode == "gunicorn":
+        from labkit.host_gunicorn import GunicornHost
+
+        return GunicornHost(setup, log)
+    from labkit.host_gevent import GeventHost
+
+    return GeventHost(setup, log)

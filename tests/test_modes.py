@@ -1,0 +1,97 @@
+"""The modes as a table: what they need, what they hide, and how runs of several are told apart."""
+
+import importlib.util
+
+import pytest
+
+from labkit import modes, report
+from labkit.errors import MissingExtra, UsageError
+from labkit.modes import FLASK_MODES, HIDDEN, MODES, hidden
+from labkit.stamps import SERVER_COLUMNS
+from labkit.strategies import names_in
+from tests import simulated
+
+
+def test_there_is_a_mode_in_this_process_and_all_others_are_in_a_child():
+    assert [name for name, mode in MODES.items() if mode.is_in_process] == ["threading"]
+    assert all(name == mode.name for name, mode in MODES.items())
+
+
+def test_flask_handlers_run_wherever_handlers_are_not_asynchronous():
+    assert set(MODES) - set(FLASK_MODES) == {"asgi"}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_mode_has_exhibits(mode):
+    assert names_in(mode)
+
+
+def test_what_is_hidden_is_a_stage_that_the_server_stamps_and_has_a_reason():
+    assert set(HIDDEN) == set(MODES)
+    for stages in HIDDEN.values():
+        assert set(stages) <= set(SERVER_COLUMNS)
+        assert all(len(why) > 20 for why in stages.values())
+    assert HIDDEN["threading"] == {}
+
+
+def test_a_hidden_stage_is_a_sentence_in_the_report():
+    (line,) = hidden("asgi")
+    assert line.startswith("asgi: read cannot be seen: uvicorn")
+    assert hidden("threading") == ()
+    for mode, told in (("asgi", True), ("threading", False)):
+        shown = report.Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+        shown.print(report.final(simulated.comparison({"inline": {"mode": mode}}), 200))
+        assert ("read cannot be seen" in shown.export_text()) is told
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_scope_names_what_serves(mode):
+    said = report.scope(mode, "burst of 3", "io_wait:5ms", 5.2)
+    assert said.startswith(f"{MODES[mode].served_by}; nothing here is said of another mode. ")
+
+
+def test_a_mode_whose_package_is_absent_names_the_extra(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"mode asgi needs uvicorn: pip install 'labkit\[modes\]'"):
+        MODES["asgi"].require()
+    MODES["threading"].require()
+
+
+def test_the_module_says_what_became_of_eventlet():
+    assert "eventlet is no mode here: it is deprecated upstream" in modes.__doc__
+
+
+# --- several modes in one comparison ---
+
+
+@pytest.fixture
+def two():
+    here = simulated.comparison({"thread": {"own_ms": 5}, "inline": {"own_ms": 7}})
+    there = simulated.comparison({"inline": {"own_ms": 90, "mode": "gevent"}})
+    return here + there
+
+
+def test_a_strategy_of_several_modes_is_a_row_for_each(two):
+    assert two.modes == ("threading", "gevent")
+    assert two.strategies == ("inline (threading)", "inline (gevent)", "thread (threading)")
+    assert [s.strategy for s in two.summaries] == list(two.strategies)
+    assert two["inline (gevent)"].own.p50_ms == pytest.approx(90)
+    assert two["inline (threading)"].own.p50_ms == pytest.approx(7)
+    assert "inline (gevent)" in repr(two)
+
+
+def test_a_plain_name_is_refused_where_there_are_several_modes(two):
+    with pytest.raises(UsageError, match=r"there are inline \(threading\), inline \(gevent\)"):
+        two.of("inline")
+
+
+def test_within_one_mode_names_are_plain_again(two):
+    assert two.within("gevent").strategies == ("inline",)
+    assert two.within("threading").strategies == ("inline", "thread")
+    assert two.within("gevent").bounds_ms == two.bounds_ms
+    with pytest.raises(UsageError, match="no run here is of mode 'asgi': there are threading, gevent"):
+        two.within("asgi")
+
+
+def test_a_comparison_of_one_mode_has_plain_names():
+    assert simulated.comparison({"inline": {"mode": "gevent"}}).strategies == ("inline",)
