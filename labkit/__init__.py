@@ -13,11 +13,14 @@ The names below are imported when they are used: ``import labkit`` itself loads 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from labkit.capacities import capacity
     from labkit.claims import check, claim
     from labkit.comparison import Comparison
+    from labkit.diagnosis import diagnose
     from labkit.errors import LabError
     from labkit.experiment import compare, measure, vary
     from labkit.prediction import predict
+    from labkit.recommendation import recommend
     from labkit.records import Run
     from labkit.schedules import burst, constant, poisson, ramp
     from labkit.strategies import show, strategy
@@ -31,17 +34,20 @@ _HOMES = {
     "Run": "records",
     "burst": "schedules",
     "call": "workloads",
+    "capacity": "capacities",
     "check": "claims",
     "claim": "claims",
     "compare": "experiment",
     "constant": "schedules",
     "cpu": "workloads",
     "cpu_nogil": "workloads",
+    "diagnose": "diagnosis",
     "io_wait": "workloads",
     "measure": "experiment",
     "poisson": "schedules",
     "predict": "prediction",
     "ramp": "schedules",
+    "recommend": "recommendation",
     "show": "strategies",
     "similar_prices": "workloads",
     "strategy": "strategies",
@@ -54,17 +60,20 @@ __all__ = [
     "Run",
     "burst",
     "call",
+    "capacity",
     "check",
     "claim",
     "compare",
     "constant",
     "cpu",
     "cpu_nogil",
+    "diagnose",
     "io_wait",
     "measure",
     "poisson",
     "predict",
     "ramp",
+    "recommend",
     "show",
     "similar_prices",
     "strategy",

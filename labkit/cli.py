@@ -12,9 +12,11 @@ import click
 from labkit import errors
 from labkit.browser.commands import browser, render
 from labkit.browser.trace_command import trace
+from labkit.cli_capacity import capacity
 
 if TYPE_CHECKING:
     from labkit.comparison import Comparison
+    from labkit.diagnosis import Diagnosis
     from labkit.schedules import Schedule
     from labkit.strategies import Strategy
 
@@ -74,6 +76,7 @@ def main() -> None:
     labkit compare                         the example job, eight strategies, in under a minute
     labkit compare mypkg.jobs:price        the same for a function of yours
     labkit show process-pool               a strategy as a complete app to start from
+    labkit capacity thread process-pool    how many events a second they take
     labkit list                            all strategies, a line each
     labkit selftest                        does labkit read what is true?
     labkit render                          ways of updating a page, in a real browser
@@ -82,6 +85,7 @@ def main() -> None:
     """
 
 
+main.add_command(capacity)
 main.add_command(render)
 main.add_command(browser)
 main.add_command(trace)
@@ -97,6 +101,8 @@ main.add_command(trace)
 @click.option("--strategies", metavar="A,B,...", help="Which, by name.  [default: the usual ones of the mode]")
 @click.option("--repeats", type=int, default=3, show_default=True, help="Runs of each, interleaved in random order.")
 @click.option("--connections", type=int, default=1, show_default=True, help="Clients that send, in turn.")
+@click.option("--app", metavar="PKG.MODULE:CREATE_APP", help="Run a function of yours inside this Flask app's context.")
+@click.option("--data", metavar="JSON|FILE", help="What events carry: JSON, or a file with one value a line.")
 @click.option(
     "--mode",
     default="threading",
@@ -116,6 +122,8 @@ def compare(
     strategies: str | None,
     repeats: int,
     connections: int,
+    app: str | None,
+    data: str | None,
     mode: str,
     seed: int,
     out: Path | None,
@@ -139,7 +147,7 @@ def compare(
     Exit code: 0 measured, 1 a run is invalid or lost events, 2 wrong usage. Failed and wrong answers are results: they
     are told below the table, and count as never answered.
     """
-    from labkit import workloads
+    from labkit import appwork, payloads, workloads
 
     if repeats < 1:
         raise errors.UsageError(f"--repeats must be 1 or more, not {repeats}")
@@ -153,7 +161,9 @@ def compare(
         plan = _bursts(events, burst, every, connections, seed)
     else:
         plan = _steady(20 if events is None else events, rate, poisson, connections, seed)
-    work = workloads.parse(target)
+    work = workloads.parse(target, None if data is None else payloads.read(data))
+    if app is not None:
+        work = appwork.in_app(work, app)
     chosen = _strategies(strategies, mode)
     _Comparing(work, plan, chosen, repeats, seed, mode, _folder(out), json_).run()
 
@@ -215,9 +225,10 @@ class _Comparing:
         # With --json, standard output is the object's alone.
         self.console = Console(stderr=json_)
         self.result: Comparison | None = None
+        self.diagnosis: Diagnosis | None = None
 
     def run(self) -> None:
-        from labkit import experiment, interrupts, report
+        from labkit import diagnosis, experiment, interrupts, report
 
         with self._interruptible():
             expected = experiment.expected_answers(self.work, self.plan)
@@ -232,7 +243,8 @@ class _Comparing:
                 expected=expected,
             )
             scope = report.scope(self.mode, self.plan.name, self.work.name, expected.mean_service_ms)
-            self.console.print(scope, highlight=False, markup=False)
+            self.diagnosis = diagnosis.diagnose(self.work, seed=self.seed)
+            self.console.print(f"{self.diagnosis}\n{scope}", highlight=False, markup=False)
             if not expected.checked:
                 self.console.print("Answers are not checked: the work gives different ones for the same data.")
             with report.progress(self.console, len(self.chosen) * self.repeats) as screen:
@@ -270,7 +282,8 @@ class _Comparing:
         assert result is not None
         figure = self._figure(result)
         result.save_bounds(self.out)
-        text = report.as_json(result, scope_line=scope, figure=figure, folder=self.out)
+        advice = report.advice(self.diagnosis, result)
+        text = report.as_json(result, scope_line=scope, figure=figure, folder=self.out, more=advice.json)
         (self.out / "summary.json").write_text(text, encoding="utf-8")
         if code != MEASURED:
             self.console.print(scope[0].upper() + scope[1:], markup=False)
@@ -278,6 +291,7 @@ class _Comparing:
             click.echo(text)
         else:
             self.console.print(report.final(result, self.console.width))
+            self.console.print(advice.text, highlight=False, markup=False)
             self.console.print(f"Figure: {figure}\nRuns:   {self.out}", highlight=False, markup=False, soft_wrap=True)
         lost = any(s.lost or s.unaccounted for s in result.summaries)
         sys.exit(code or (INVALID if lost or not result.is_valid else MEASURED))

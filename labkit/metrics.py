@@ -61,6 +61,11 @@ class Distribution:
         return self.percentile(50)
 
     @property
+    def mean_ms(self) -> float:
+        """The mean; inf where an answer never came."""
+        return float(np.mean(self.values_ms)) if len(self) else math.nan
+
+    @property
     def max_ms(self) -> float:
         """The largest; inf where an answer never came."""
         return float(self.values_ms[-1]) if len(self) else math.nan

@@ -1,8 +1,9 @@
 """A comparison in the terminal, while it is measured and afterwards: the only module besides `cli` that prints."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from rich.text import Text
 
 from labkit import environment, modes, tables
 from labkit.comparison import Comparison
+from labkit.diagnosis import Diagnosis
 from labkit.errors import MissingExtra
+from labkit.recommendation import recommend
 from labkit.records import Run
 
 _COLOURS = {"good": "green", "needs work": "yellow", "poor": "red"}
@@ -108,8 +111,37 @@ def progress(console: Console, total: int) -> Iterator[Progress]:
         yield Progress(live, console, total)
 
 
-def as_json(result: Comparison, *, scope_line: str, figure: Path | None, folder: Path | None) -> str:
-    """The documented object of ``labkit compare --json``; latencies that are infinite or unknown are null."""
+@dataclass(frozen=True)
+class Advice:
+    """What follows from a comparison: a paragraph, and the same as JSON with the diagnosis."""
+
+    text: str
+    json: dict[str, Any]
+
+
+def advice(found: Diagnosis | None, result: Comparison) -> Advice:
+    """The recommendation, where the work was diagnosed."""
+    if found is None:
+        return Advice("", {"diagnosis": None, "recommendation": None})
+    try:
+        chosen = recommend(found, result)
+    except MissingExtra as missing:
+        return Advice(str(missing), {"diagnosis": found.to_dict(), "recommendation": None})
+    return Advice(repr(chosen), {"diagnosis": found.to_dict(), "recommendation": chosen.to_dict()})
+
+
+def as_json(
+    result: Comparison,
+    *,
+    scope_line: str,
+    figure: Path | None,
+    folder: Path | None,
+    more: Mapping[str, Any] | None = None,
+) -> str:
+    """The documented object of ``labkit compare --json``; latencies that are infinite or unknown are null.
+
+    `more` is added to it: :attr:`Advice.json`.
+    """
     first = result.runs[0]
     about: dict[str, Any] = {
         "schema_version": 1,
@@ -124,6 +156,7 @@ def as_json(result: Comparison, *, scope_line: str, figure: Path | None, folder:
         "valid": result.is_valid,
         "notes": list(result.notes),
         "contrasts": list(_contrasts(result)),
+        **(more or {}),
         "environment": environment.describe(),
         "folder": None if folder is None else str(folder),
         "figure": None if figure is None else str(figure),

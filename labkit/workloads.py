@@ -26,6 +26,7 @@ from typing import Any
 
 from labkit import clock, prices
 from labkit.errors import NotPicklable, WorkloadError
+from labkit.timelimit import LIMIT_S, call_within
 
 KINDS = ("io_wait", "cpu", "cpu_nogil")
 
@@ -252,12 +253,19 @@ def _takes_nothing(function: Callable[..., Any], name: str) -> bool:
     return False
 
 
-def parse(target: str) -> Work:
+def parse(target: str, payloads: Sequence[Any] | None = None) -> Work:
     """A workload by its name: ``cpu:100ms``, ``io_wait:2ms``, ``cpu_nogil:5ms``, ``prices``, ``package.module:name``.
 
+    Args:
+        target: its name.
+        payloads: of a function of the reader's; see :func:`call`.
+
     Raises:
-        WorkloadError: the name is none of these, or the function cannot be imported.
+        WorkloadError: the name is none of these, the function cannot be imported, or payloads are given to the lab's
+            own work.
     """
+    if payloads is not None and (target.startswith("prices") or target.partition(":")[0] in KINDS):
+        raise WorkloadError(f"{target} is the lab's own work and has its own data: give data to a function of yours")
     if target in ("prices", "prices:numpy"):
         return similar_prices("numpy" if target.endswith("numpy") else "python")
     kind, _, rest = target.partition(":")
@@ -272,10 +280,11 @@ def parse(target: str) -> Work:
             f"unknown workload {target!r}: give cpu:100ms, io_wait:100ms, cpu_nogil:100ms, prices, "
             "or package.module:function"
         )
-    return replace(call(_imported(kind, rest)), name=target)
+    return replace(call(imported(kind, rest), payloads), name=target)
 
 
-def _imported(module_name: str, path: str) -> Callable[..., Any]:
+def imported(module_name: str, path: str) -> Callable[..., Any]:
+    """Something callable by the names of its module and of itself; WorkloadError if it is not there or is not."""
     # A console script has its own folder on the path, not the reader's.
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)
@@ -309,7 +318,7 @@ def require_picklable(work: Work) -> None:
     except Exception as error:
         raise NotPicklable(
             f"{work.name} cannot be sent to another process ({error}): open files, locks and connections "
-            "inside the function, not outside of it"
+            "inside the function, not outside of it, or leave out strategies that use processes"
         ) from error
 
 
@@ -344,10 +353,16 @@ def expect(work: Work, count: int, seed: int = 0, samples: int = 3) -> Expected:
     `samples` of them where the work echoes its payload.
 
     Raises:
-        WorkloadError: the first call raises, or returns what JSON cannot carry.
+        WorkloadError: the first call raises, or returns what JSON cannot carry; a call of a function of the reader's
+            does not return within 30 s.
     """
     payloads = tuple(work.make_payloads(count, seed))
-    calculate = Calculation(work.function)
+    calculation = Calculation(work.function)
+
+    def calculate(data: dict[str, Any]) -> dict[str, Any]:
+        name = f"{work.name} on {_short(data['payload'])}"
+        return call_within(LIMIT_S, name, lambda: calculation(data)) if work.kind == "call" else calculation(data)
+
     keys = [json.dumps(p, sort_keys=True) for p in payloads]
     distinct = dict(zip(keys, payloads, strict=True))
     limit = samples if work.echoes else max(samples, 1000)

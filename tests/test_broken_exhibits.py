@@ -89,8 +89,12 @@ BROKEN = {
         cpu(60),
         "processes-spare-neighbours",
         DOES_NOT_HOLD,
-        # The pool gets the result instead of the work, which holds this process's GIL.
-        {"pool.submit(complex_calculation, data)": "pool.submit(dict, complex_calculation(data))"},
+        # Threads of this process do the work, and hold its GIL.
+        {
+            "pools[number].submit(complex_calculation, data).result(limit_s)": "complex_calculation(data)",
+            "ThreadPoolExecutor(workers)": "ThreadPoolExecutor(10)",
+            "list(range(workers))": "list(range(10))",
+        },
     ),
     "server-batch": (
         [],

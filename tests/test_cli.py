@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -14,13 +15,14 @@ import pytest
 from click.testing import CliRunner
 from matplotlib import pyplot as plt
 
-from labkit import experiment, plots
+from labkit import diagnosis, experiment, plots
 from labkit.cli import main
 from labkit.comparison import Comparison
 from labkit.errors import ServerError
 from labkit.strategies import NAMES, names_in
 from tests import simulated
 from tests.helpers import taking_interrupts, wait_until
+from tests.test_diagnosis import of as simulated_diagnosis
 
 LABKIT = Path(sys.executable).with_name("labkit")
 
@@ -65,13 +67,14 @@ def measured(monkeypatch):
     monkeypatch.setattr(plots, "overview", lambda result: plt.figure(figsize=(1, 1)))
 
     def prepare(*runs):
-        def measurements(*arguments, **settings):
+        def measurements(chosen, work, plan, **settings):
             for run in runs:
                 if isinstance(run, BaseException):
                     raise run
-                yield run
+                yield replace(run, work=work.name)
 
         monkeypatch.setattr(experiment, "measurements", measurements)
+        monkeypatch.setattr(diagnosis, "diagnose", lambda work, seed: simulated_diagnosis(work=work.name))
 
     return prepare
 
@@ -163,7 +166,20 @@ def test_show_refuses_what_there_is_not():
 # --- wrong usage ---
 
 MODULE = """
+import threading
+
 some = {1, 2}
+
+def right(number):
+    return number
+
+class Locked:
+    def __init__(self):
+        self.lock = threading.Lock()
+    def __call__(self, number):
+        return number
+
+locked = Locked()
 
 def raises(number):
     raise ValueError("no price")
@@ -215,6 +231,14 @@ WRONG = {
     "no repeats": ("io_wait:1ms", "--repeats", "0"),
     "no repeats, as JSON": ("io_wait:1ms", "--repeats", "0", "--json"),
     "negative seed": ("io_wait:1ms", "--seed", "-1"),
+    "app that cannot be made": ("wrong_jobs:right", "--app", "wrong_jobs:raises"),
+    "app that is not there": ("wrong_jobs:right", "--app", "wrong_jobs:create_app"),
+    "app without a colon": ("wrong_jobs:right", "--app", "wrong_jobs"),
+    "app for the lab's own work": ("io_wait:1ms", "--app", "wrong_jobs:right"),
+    "data that is not JSON": ("wrong_jobs:right", "--data", "{'a': 1}"),
+    "data for the lab's own work": ("io_wait:1ms", "--data", "1"),
+    "data for the example job": ("prices", "--data", "1"),
+    "function that cannot go to another process": ("wrong_jobs:locked", "--strategies", "process-pool"),
     "folder that is a file": ("io_wait:1ms", "--out", "wrong_jobs.py"),
 }
 
@@ -341,7 +365,40 @@ def test_without_a_folder_results_go_to_one_named_by_time(here, measured):
     assert "summary.json" in written(next((here / "labkit-results").iterdir()))
 
 
+def test_the_diagnosis_comes_first_and_the_recommendation_last(measured):
+    measured(simulated.run(own_ms=50), simulated.run("thread", own_ms=900))
+    shown = " ".join(labkit(*QUICK).stdout.split())
+    assert shown.startswith("io_wait:1ms computes in Python and holds the GIL: threads can't help, processes can.")
+    assert "Write inline, the only one that holds (nothing to add)." in shown
+    assert shown.index("Its code: labkit show inline.") > shown.index("verdict: tail up to")
+
+
+def test_json_has_both(measured):
+    measured(simulated.run(own_ms=50), simulated.run("thread", own_ms=900))
+    about = json.loads(labkit(*QUICK, "--json").stdout)
+    assert about["diagnosis"]["work"] == "io_wait:1ms"
+    assert about["recommendation"]["strategy"] == "inline"
+    assert about["recommendation"]["rejected"] == {"thread": "callers 900 ms (max)"}
+
+
 # --- for real ---
+
+
+def test_a_real_comparison_inside_an_app_with_data_of_a_file(here):
+    (here / "shop.py").write_text(
+        "from flask import Flask, current_app\n"
+        "def create_app():\n    app = Flask('shop')\n    app.config['RATE'] = 3\n    return app\n"
+        "def price(order):\n    return order['n'] * current_app.config['RATE']\n"
+    )
+    (here / "orders.jsonl").write_text('{"n": 1}\n{"n": 2}\n')
+    done = real(
+        *("compare", "shop:price", "--app", "shop:create_app", "--data", "orders.jsonl", "--events", 4),
+        *("--strategies", "inline,process-pool", "--repeats", 1, "--out", "X", "--json"),
+    )
+    result = json.loads(done.stdout)
+    assert [s["outcomes"]["answered"] for s in result["strategies"]] == [4, 4], done.stderr
+    assert result["diagnosis"]["work"] == "shop:price"
+    assert "recommendation" in result
 
 
 def test_a_real_comparison_as_json(here):

@@ -387,6 +387,28 @@ def test_the_process_pool_takes_a_lambda_and_works_elsewhere(client):
     assert rightly_answered(answers_of(strategy("process-pool", workers=1), work, client)) == [0, 1, 2]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("fault", ["dies", "does not return"])
+@pytest.mark.usefixtures("resource_trackers")
+def test_a_worker_process_that_is_lost_costs_one_event_and_is_replaced(workers, fault, client):
+    own = os.getpid()
+    threads, children = alive()
+
+    def job(payload):
+        if payload == 10 and os.getpid() != own:  # the first of three
+            os._exit(1) if fault == "dies" else time.sleep(1000)
+        return payload
+
+    # Long enough for a process to start on a busy machine; only the one that hangs takes as long.
+    chosen = strategy("process-pool", workers=workers, limit_s=60 if fault == "dies" else 4)
+    fired = answers_of(chosen, Calculation(job), client)
+    assert told(fired, FAILED) == [0]
+    assert "no result from the worker process" in next(iter(fired.messages.values()))
+    assert rightly_answered(fired) == [1, 2]
+    assert waits_for(lambda: alive()[0] <= threads), alive()[0] - threads
+    assert waits_for(lambda: alive()[1] <= children), alive()[1] - children
+
+
 def test_the_thread_pool_says_busy_when_it_is_full(client):
     full = strategy("thread-pool", workers=1, waiting=0)
     fired = answers_of(full, Calculation(io_wait(200).function), client)

@@ -422,3 +422,20 @@ def test_a_function_of_a_notebook_cell_can_be_sent():
 @pytest.mark.parametrize("work", [cpu(1), cpu_nogil(1), io_wait(1), similar_prices(), similar_prices("numpy")])
 def test_the_labs_own_work_can_be_sent(work):
     require_picklable(work)
+
+
+def test_a_function_that_never_returns_is_refused_before_the_run(monkeypatch):
+    release = threading.Event()
+    monkeypatch.setattr(workloads, "LIMIT_S", 0.05)
+    try:
+        with pytest.raises(WorkloadError, match=r"did not return within 0\.05 s"):
+            workloads.expect(workloads.call(lambda number: release.wait(10)), 3)
+    finally:
+        release.set()
+
+
+def test_data_is_for_a_function_of_the_readers():
+    assert list(workloads.parse("math:sqrt", [4, 9]).make_payloads(3, 0)) == [4, 9, 4]
+    for own in ("prices", "cpu:1ms"):
+        with pytest.raises(WorkloadError, match="the lab's own work"):
+            workloads.parse(own, [1])

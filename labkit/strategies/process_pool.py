@@ -1,23 +1,40 @@
 """Other processes calculate: this one keeps its GIL for the people who are connected."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 from flask import request
-from loky import ProcessPoolExecutor  # as concurrent.futures', but never forks, and takes any function
+from loky import BrokenProcessPool, ProcessPoolExecutor  # never forks, and takes any function
 
 MODES = {"threading", "gunicorn", "gevent"}
 OPTIONS = {}
 NEEDS_PICKLE = True
 
 
-def register(socketio, complex_calculation, workers=None):
+def register(socketio, complex_calculation, workers=None, limit_s=60):
     # One core stays free for the server: with all of them busy, its clients wait for a core instead of for the GIL.
-    pool = ProcessPoolExecutor(workers or max(1, (os.cpu_count() or 2) - 1))
+    workers = workers or max(1, (os.cpu_count() or 2) - 1)
+    threads = ThreadPoolExecutor(workers)  # they only wait
+    # A pool of one process for each: a worker that dies takes nobody else's event with it.
+    pools = [ProcessPoolExecutor(1) for _ in range(workers)]
+    free = list(range(workers))
+    for pool in pools:
+        pool.submit(int)  # its process starts now, not at the first event
+
+    def answer(sid, data):
+        number = free.pop()
+        try:
+            result = pools[number].submit(complex_calculation, data).result(limit_s)
+        except (BrokenProcessPool, TimeoutError) as error:  # it died or does not return: the next event gets a new one
+            pools[number].shutdown(kill_workers=True)
+            pools[number] = ProcessPoolExecutor(1)
+            result = {"id": data["id"], "error": f"no result from the worker process: {type(error).__name__}"}
+        finally:
+            free.append(number)
+        socketio.emit("response", result, to=sid)
 
     @socketio.on("message")
     def handle_message(data):
-        sid = request.sid
-        future = pool.submit(complex_calculation, data)
-        future.add_done_callback(lambda done: socketio.emit("response", done.result(), to=sid))
+        threads.submit(answer, request.sid, data)
 
-    return lambda: pool.shutdown(kill_workers=True)
+    return lambda: [threads.shutdown(wait=False, cancel_futures=True), *(p.shutdown(kill_workers=True) for p in pools)]

@@ -1,0 +1,41 @@
+"""The small figure of a diagnosis."""
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+
+from labkit.diagnosis import MIXED
+from labkit.diagnosis_plots import shares
+from labkit.metrics import Distribution
+from tests.test_diagnosis import of
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    plt.close("all")
+
+
+def texts(figure):
+    return [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
+def test_shares_and_waits():
+    found = of(
+        kind=MIXED, waiting=0.6, computing=0.4, gil_held=0.3, other_thread_waits=Distribution.of(np.arange(1, 9.0))
+    )
+    figure = shares(found)
+    assert {"waits 60%", "computes 40%", "GIL held 30%", "free for other threads 70%"} <= set(texts(figure))
+    assert figure.get_suptitle().replace("\n", " ") == found.sentence
+    assert len(figure.axes[1].lines[0].get_xdata()) == 8
+
+
+def test_a_thread_that_never_waited():
+    figure = shares(of(other_thread_waits=Distribution.of(np.array([]))), title="quiet")
+    assert "never as much as 0.1 ms" in texts(figure)
+    assert figure.get_suptitle() == "quiet"
+
+
+def test_without_a_gil_there_is_no_bar_of_it():
+    figure = shares(of(gil=False, gil_held=0.0))
+    assert not any("GIL held" in text for text in texts(figure))
