@@ -13,7 +13,8 @@ The names below are imported when they are used: ``import labkit`` itself loads 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from labkit.capacities import capacity
+    from labkit.across import across
+    from labkit.capacity_search import capacity
     from labkit.claims import check, claim
     from labkit.comparison import Comparison
     from labkit.diagnosis import diagnose
@@ -29,12 +30,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "across": "across",
     "Comparison": "comparison",
     "LabError": "errors",
     "Run": "records",
     "burst": "schedules",
     "call": "workloads",
-    "capacity": "capacities",
+    "capacity": "capacity_search",
     "check": "claims",
     "claim": "claims",
     "compare": "experiment",
@@ -58,6 +60,7 @@ __all__ = [
     "Comparison",
     "LabError",
     "Run",
+    "across",
     "burst",
     "call",
     "capacity",

@@ -1,4 +1,4 @@
-"""How many events a second can this strategy take, and still answer in time?
+"""How many events a second can a strategy take, and still answer in time? The answer, and the rates that gave it.
 
 1. *Throughput*: one run that is offered more than it can do; what it answers in a second is what it can do at most.
 2. *Confirmed*: a run at 0.9 and one at 1.1 times of that. The rate that keeps the bound lies between one that held and
@@ -10,17 +10,13 @@ the client itself was late shows the client's limit, and is never taken for the 
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from labkit import clock, experiment, theory
-from labkit.errors import UsageError
-from labkit.metrics import BOUNDS_MS, TAIL_SAMPLES, Distribution
+from labkit import clock, theory
+from labkit.metrics import TAIL_SAMPLES, Distribution
 from labkit.records import Run
 from labkit.schedules import MAX_EVENTS, Schedule, constant, poisson
-from labkit.strategies import Strategy, strategy
-from labkit.workloads import Expected, Work, expect
 
 HOLDS, BREAKS, CLIENT = "holds", "breaks", "the client was late"
 
@@ -28,20 +24,8 @@ HOLDS, BREAKS, CLIENT = "holds", "breaks", "the client was late"
 BELOW, ABOVE = 0.9, 1.1
 NARROW = ABOVE / BELOW * 1.01
 
-#: A server of which so little is asked is idle.
-IDLE = 0.05
-
-#: Overloaded is who answers less than this share of what is offered.
-OVERLOADED = 0.8
-
 #: A client that is late by this share of the bound cannot judge a server by it.
 LATE_SHARE = 0.1
-
-#: Different payloads, each calibrated once; events carry them in turn.
-PAYLOADS = 20
-
-#: Of an overloaded run: so long with all that was offered done; and the most that is tried at all.
-OVERLOAD_S, MOST_HZ = 3.0, 20_000.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +62,7 @@ class Trial:
 
     def __repr__(self) -> str:
         own, bystander = (_tail(values) for values in (self.own, self.bystander))
-        return f"{_rate(self.rate_hz)}: {self.verdict}; callers {own}, bystander {bystander}"
+        return f"{per_second(self.rate_hz)}: {self.verdict}; callers {own}, bystander {bystander}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +116,7 @@ class Capacity:
         D/D/c or M/D/c, followed event by event (:func:`labkit.theory.fifo`): above its capacity the figure depends on
         how long the plan is, as the measured one does.
         """
-        due_s = plan(rate_hz, _events(rate_hz, seconds), self.arrivals == "poisson").intended_ns / clock.NS_PER_S
+        due_s = plan(rate_hz, events_in(rate_hz, seconds), self.arrivals == "poisson").intended_ns / clock.NS_PER_S
         served = theory.fifo(due_s, self.service_ms / 1000, self.servers)
         return Distribution.of(served.latencies_s(due_s) * 1000).percentile(98)
 
@@ -140,14 +124,16 @@ class Capacity:
     def bracket(self) -> str:
         """``between 180/s and 220/s``, or as much of it as was found."""
         if self.low_hz == 0:
-            return f"below {_rate(self.high_hz)}" if math.isfinite(self.high_hz) else "not found"
+            return f"below {per_second(self.high_hz)}" if math.isfinite(self.high_hz) else "not found"
         if math.isinf(self.high_hz):
-            return f"at least {_rate(self.low_hz)}"
-        return f"between {_rate(self.low_hz)} and {_rate(self.high_hz)}"
+            return f"at least {per_second(self.low_hz)}"
+        return f"between {per_second(self.low_hz)} and {per_second(self.high_hz)}"
 
     def __repr__(self) -> str:
         found = f"{self.strategy}: {self.bracket} of {self.work} within {self.bound_ms:g} ms"
-        at_most = "" if math.isinf(self.throughput_hz) else f"; at most {_rate(self.throughput_hz)} when overloaded"
+        at_most = (
+            "" if math.isinf(self.throughput_hz) else f"; at most {per_second(self.throughput_hz)} when overloaded"
+        )
         limit = f". {self.limit[0].upper()}{self.limit[1:]}" if self.limit else ""
         lines = [f"{found} ({self.arrivals} arrivals, mode {self.mode}){at_most}{limit}."]
         return "\n".join([*lines, *(f"  {trial}" for trial in sorted(self.trials, key=lambda t: t.rate_hz))])
@@ -180,215 +166,17 @@ class Capacity:
         }  # fmt: skip
 
 
-def capacity(
-    exhibit: experiment.Exhibit,
-    work: Work,
-    *,
-    bound_ms: float = BOUNDS_MS[0],
-    random: bool = False,
-    connections: int = 1,
-    limit_s: float = 60.0,
-    seed: int = 0,
-    **settings: Any,
-) -> Capacity:
-    """The rate that a strategy keeps up within a bound, as a bracket.
-
-    Args:
-        exhibit: as for :func:`labkit.experiment.measure`.
-        work: what an event costs.
-        bound_ms: on p98 of the callers and of a bystander.
-        random: Poisson arrivals instead of evenly spaced ones; their capacity is lower.
-        connections: clients that send, in turn.
-        limit_s: no further rate is tried when so many seconds would be passed.
-        seed: of payloads and arrivals.
-        settings: further arguments of :func:`labkit.experiment.measure`.
-
-    Raises:
-        UsageError: the bound is not above the time of one event, or not a number.
-    """
-    chosen = strategy(exhibit)
-    expected = expect(work, PAYLOADS, seed)
-    if not bound_ms > expected.mean_service_ms:
-        raise UsageError(
-            f"the bound must be above the {expected.mean_service_ms:.3g} ms that one event takes, not {bound_ms:g} ms"
-        )
-    return _Search(chosen, work, bound_ms, random, connections, limit_s, seed, settings, expected).run()
-
-
-class _Search:
-    def __init__(
-        self,
-        chosen: Strategy,
-        work: Work,
-        bound_ms: float,
-        random: bool,
-        connections: int,
-        limit_s: float,
-        seed: int,
-        settings: dict[str, Any],
-        expected: Expected,
-    ) -> None:
-        self.strategy, self.work, self.bound_ms, self.random = chosen, work, bound_ms, random
-        self.connections, self.limit_s, self.seed = connections, limit_s, seed
-        self.settings, self.expected = settings, expected
-        self.began_ns = clock.now_ns()
-        self.trials: list[Trial] = []
-        self.limit = ""
-
-    @property
-    def passed_s(self) -> float:
-        return (clock.now_ns() - self.began_ns) / clock.NS_PER_S
-
-    def run(self) -> Capacity:
-        throughput_hz, least_hz = self._throughput()
-        if not self.limit:
-            self._bracket(throughput_hz)
-            if not self.limit:
-                self._fill(throughput_hz)
-        elif least_hz > 0:
-            self._try(least_hz)  # what the client can do, it can judge
-        low_hz, high_hz = self._ends()
-        return Capacity(
-            self.strategy.name,
-            self.work.name,
-            self.settings.get("mode", "threading"),
-            self.bound_ms,
-            "poisson" if self.random else "constant",
-            low_hz,
-            high_hz,
-            throughput_hz,
-            self.expected.mean_service_ms,
-            tuple(self.trials),
-            self.limit,
-            self.passed_s,
-        )
-
-    def _throughput(self) -> tuple[float, float]:
-        """Events a second where more is offered, and the highest rate at which the client was on time.
-
-        Offered four times as much as before, until the server cannot keep up.
-        """
-        offered_hz, least_hz = 2000 / self.expected.mean_service_ms, 0.0
-        while True:
-            offered_hz = min(4 * offered_hz, MOST_HZ)
-            events = max(20, round(offered_hz * OVERLOAD_S / 4))
-            plan_ = plan(offered_hz, events, False, self.connections, self.seed)
-            run = self._measure(plan_, timeout_s=10 * OVERLOAD_S)
-            answered_hz = throughput(run)
-            if answered_hz < OVERLOADED * sent_hz(run):
-                return answered_hz, offered_hz
-            if sent_hz(run) < OVERLOADED * offered_hz or offered_hz >= MOST_HZ:
-                self.limit = f"the client cannot send more than {_rate(sent_hz(run))}: its limit, not the server's"
-                return math.inf, least_hz or OVERLOADED * sent_hz(run)
-            if self.passed_s > self.limit_s / 2:
-                self.limit = f"after {self.passed_s:.0f} s the server could not be overloaded: raise the time limit"
-                return math.inf, offered_hz
-            least_hz = offered_hz
-
-    def _bracket(self, throughput_hz: float) -> None:
-        for share in (BELOW, ABOVE):
-            self._try(share * throughput_hz)
-        while not self.limit:
-            low_hz, high_hz = self._ends()
-            if low_hz and high_hz <= NARROW * low_hz:
-                return
-            if low_hz == 0:
-                next_hz = high_hz / 2
-            elif math.isinf(high_hz):
-                next_hz = low_hz * NARROW
-            else:
-                next_hz = math.sqrt(low_hz * high_hz)
-            if next_hz < IDLE * throughput_hz:
-                self.limit = f"not even {_rate(high_hz)} holds: the bound is broken without load"
-                return
-            self._try(next_hz)
-
-    def _fill(self, throughput_hz: float) -> None:
-        """Two more points of the curve, where time is left."""
-        for share in (0.5, 0.75):
-            if self._affordable(share * throughput_hz):
-                self._try(share * throughput_hz)
-
-    def _ends(self) -> tuple[float, float]:
-        low_hz = max((t.rate_hz for t in self.trials if t.verdict == HOLDS), default=0.0)
-        broken = [t.rate_hz for t in self.trials if t.verdict == BREAKS]
-        # One that broke below one that held was the weather: what was seen to hold, holds.
-        return low_hz, min((rate for rate in broken if rate > low_hz), default=math.inf)
-
-    def _affordable(self, rate_hz: float) -> bool:
-        return self.passed_s + self._seconds(rate_hz) + 1 <= self.limit_s
-
-    def _seconds(self, rate_hz: float) -> float:
-        """So long that p98 has its samples, and that a queue which grows by a tenth passes the bound."""
-        return max(TAIL_SAMPLES / rate_hz, TAIL_SAMPLES / 50, 2.5 * self.bound_ms / 1000 / (ABOVE - 1))
-
-    def _try(self, rate_hz: float) -> None:
-        if not self._affordable(rate_hz):
-            self.limit = f"the time limit of {self.limit_s:g} s came first: raise it for a narrower bracket"
-            return
-        events = _events(rate_hz, self._seconds(rate_hz))
-        plan_ = plan(rate_hz, events, self.random, self.connections, self.seed)
-        run = self._measure(plan_, timeout_s=max(2.0, 5 * self.bound_ms / 1000))
-        self.trials.append(trial := Trial.of(run, rate_hz, self.bound_ms))
-        if trial.verdict == CLIENT and sum(t.rate_hz == rate_hz for t in self.trials) == 1:
-            self._try(rate_hz)  # once more: it may have been the weather
-        elif trial.verdict == CLIENT:
-            late = f"the client itself was {trial.lateness_ms:.0f} ms late"
-            self.limit = f"at {_rate(rate_hz)} {late}: its limit, not the server's"
-
-    def _measure(self, plan_: Schedule, *, timeout_s: float) -> Run:
-        return experiment.measure(
-            self.strategy,
-            self.work,
-            plan_,
-            **{
-                "window_s": plan_.span_s,
-                "timeout_s": timeout_s,
-                "expected": tiled(self.expected, len(plan_)),
-                **self.settings,
-            },
-        )
-
-
 def plan(rate_hz: float, events: int, random: bool, connections: int = 1, seed: int = 0) -> Schedule:
     """So many events at a rate: Poisson arrivals, or evenly spaced ones."""
     make = poisson if random else constant
     return make(rate_hz, events=events, connections=connections, seed=seed)
 
 
-def throughput(run: Run) -> float:
-    """Events answered a second, from the first intended start to the last answer; 0 where none was."""
-    answered = run.outcomes["answered"]
-    return answered / run.makespan_ms * 1000 if answered else 0.0
-
-
-def sent_hz(run: Run) -> float:
-    """What the client really sent a second."""
-    sent = run.events["sent"]
-    span_s = float(sent.max() - run.events["intended"].min()) / clock.NS_PER_S
-    return (len(run) - 1) / span_s if span_s > 0 else math.inf
-
-
-def tiled(expected: Expected, events: int) -> Expected:
-    """Calibrated payloads in turn, for as many events."""
-
-    def turn(values: Sequence[Any]) -> tuple[Any, ...]:
-        return tuple(values[i % len(values)] for i in range(events))
-
-    return replace(
-        expected,
-        payloads=turn(expected.payloads),
-        answers=turn(expected.answers),
-        service_ms=turn(expected.service_ms),
-        cpu_ms=turn(expected.cpu_ms),
-    )
-
-
-def _events(rate_hz: float, seconds: float) -> int:
+def events_in(rate_hz: float, seconds: float) -> int:
     return min(MAX_EVENTS, max(TAIL_SAMPLES, math.ceil(rate_hz * seconds)))
 
 
-def _rate(rate_hz: float) -> str:
+def per_second(rate_hz: float) -> str:
     return f"{rate_hz:.0f}/s" if rate_hz >= 100 else f"{rate_hz:.3g}/s"
 
 

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,7 +21,7 @@ MEASURED, UNCONFIRMED = 0, 1
 @click.option("--connections", type=int, default=1, show_default=True, help="Clients that send, in turn.")
 @click.option("--app", metavar="PKG.MODULE:CREATE_APP", help="Run a function of yours inside this Flask app's context.")
 @click.option("--data", metavar="JSON|FILE", help="What events carry: JSON, or a file with one value a line.")
-@click.option("--mode", default="threading", show_default=True, help="Flask-SocketIO's async_mode.")
+@click.option("--mode", default="threading", show_default=True, help="What serves; as of labkit compare.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of payloads and arrivals.")
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="A file for the figure, such as curve.png."
@@ -42,29 +43,32 @@ def capacity(
 ) -> None:
     """How many events a second a strategy takes within a bound on latency, as a bracket.
 
-    STRATEGIES are names (see labkit list); inline and process-pool where none is given. Each is overloaded once to see
-    what it can do at most, then fired at with 0.9 and 1.1 times of that; where these do not show it, the search goes
-    on by halving. Exit code: 0 every bracket is confirmed at both ends, 1 one is not, 2 wrong usage.
+    STRATEGIES are names (see labkit list); the mode's inline and process-pool where none is given. Each is overloaded
+    once to see what it can do at most, then fired at with 0.9 and 1.1 times of that; where these do not show it, the
+    search goes on by halving. Exit code: 0 every bracket is confirmed at both ends, 1 one is not, 2 wrong usage.
     """
     from labkit import appwork, payloads, workloads
-    from labkit.capacities import capacity as find
-    from labkit.strategies import strategy
+    from labkit.capacities import Trial
+    from labkit.capacity_search import capacity as find
+    from labkit.strategies import default_in, strategy
 
     if not 0 < seconds < 86_400:
         raise errors.UsageError(f"--seconds must be above 0 and less than a day, not {seconds:g}")
-    chosen = [strategy(name) for name in strategies or ("inline", "process-pool")]
+    usual = [name for name in default_in(mode) if name.endswith(("inline", "process-pool"))]
+    chosen = [strategy(name) for name in strategies or usual]
     for s in chosen:
         s.require_mode(mode)
     work = workloads.parse(target, None if data is None else payloads.read(data))
     if app is not None:
         work = appwork.in_app(work, app)
+    asked: dict[str, Any] = {"bound_ms": bound, "random": poisson, "connections": connections, "limit_s": seconds}
     found = []
     for s in chosen:
-        found.append(
-            find(
-                s, work, bound_ms=bound, random=poisson, connections=connections, limit_s=seconds, seed=seed, mode=mode
-            )
-        )
+
+        def told(trial: Trial, name: str = s.name) -> None:
+            click.echo(f"{name}, {trial.rate_hz:.4g} a second: {trial.verdict}", err=True)
+
+        found.append(find(s, work, mode=mode, seed=seed, progress=told, **asked))
         if not json_:
             click.echo(found[-1])
     if json_:

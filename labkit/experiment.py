@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import psutil
@@ -24,6 +24,8 @@ from labkit.served import PING_EVENT, Served
 from labkit.server import Server
 from labkit.strategies import Register, Strategy, strategy
 from labkit.workloads import Calculation, Expected, Work, calibration_turns, expect, require_picklable, spin
+
+T = TypeVar("T")
 
 Exhibit = str | Register | Strategy
 
@@ -192,12 +194,12 @@ def _served(mode: str, chosen: Strategy, work: Work, **settings: Any) -> Served:
     return ChildServer(mode, chosen, calculation, **settings)
 
 
-def interleaved(strategies: Sequence[Strategy], repeats: int, seed: int = 0) -> list[Strategy]:
+def interleaved(things: Sequence[T], repeats: int, seed: int = 0) -> list[T]:
     """Each strategy once a round, in an order that each round draws anew: a slow minute hits all of them alike."""
     shuffle = random.Random(seed)
-    order: list[Strategy] = []
+    order: list[T] = []
     for _ in range(repeats):
-        block = list(strategies)
+        block = list(things)
         shuffle.shuffle(block)
         order += block
     return order

@@ -30,9 +30,12 @@ from labkit.strategies import NAMES
 #: answers go to everybody.
 SIMPLICITY = {
     "inline": "nothing to add",
+    "asgi-inline": "nothing to add to an async handler",
     "inline-serial": "one setting, and a client's events stay in order",
     "background-task": "one call; the answer needs to=sid",
+    "asgi-to-thread": "one await in an async handler",
     "thread": "a thread an event; the answer needs to=sid",
+    "gevent-hub-pool": "a call of the hub's pool, whose threads gevent does not patch",
     "thread-pool": "a pool to size and to close, and a busy answer to handle",
     "ordered-pool": "a pool and a queue for each client",
     "load-shedding": "a bounded queue, and a refusal that the page must handle",
@@ -41,6 +44,7 @@ SIMPLICITY = {
     "conflate": "only the newest event of a key is answered, which must be right for the app",
     "drop-for-slow": "a bounded queue for each client, and answers that are dropped",
     "process-pool": "other processes: memory for each, work and data that can be pickled, a start that takes a while",
+    "asgi-process-pool": "other processes, awaited: memory for each, and work and data that can be pickled",
 }
 
 #: Why `thread-broadcast` and the like are never recommended.

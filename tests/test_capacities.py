@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import labkit as lab
-from labkit import capacities, capacity_plots, experiment, theory
-from labkit.capacities import BREAKS, CLIENT, HOLDS, Trial, capacity
+from labkit import capacity_plots, capacity_search, experiment, theory
+from labkit.capacities import BREAKS, CLIENT, HOLDS, Trial
+from labkit.capacity_search import capacity
 from labkit.errors import UsageError
 from labkit.metrics import Distribution
 from labkit.schedules import burst, constant
@@ -79,7 +80,7 @@ def test_a_bystander_that_suffers_lowers_the_capacity(server):
 
 def test_one_that_can_do_more_than_it_seemed_is_followed_up(server, monkeypatch):
     server(workers=4)
-    monkeypatch.setattr(capacities, "throughput", lambda run: 80.0)
+    monkeypatch.setattr(capacity_search, "throughput", lambda run: 80.0)
     found = capacity("thread-pool", WORK)
     assert found.is_confirmed, repr(found)
     assert found.low_hz <= 200 <= found.high_hz
@@ -112,8 +113,8 @@ def test_a_bound_that_is_broken_without_load(server):
 
 def test_the_time_limit_comes_first(server, monkeypatch):
     server()
-    monkeypatch.setattr(capacities._Search, "passed_s", 55.0)
-    monkeypatch.setattr(capacities, "OVERLOADED", 2.0)  # whatever comes is an overload
+    monkeypatch.setattr(capacity_search._Search, "passed_s", 55.0)
+    monkeypatch.setattr(capacity_search, "OVERLOADED", 2.0)  # whatever comes is an overload
     found = capacity("thread-pool", WORK)
     assert (found.bracket, found.trials) == ("not found", ())
     assert "the time limit of 60 s came first" in found.limit
@@ -146,13 +147,13 @@ def test_a_run_is_judged_by_callers_bystander_and_the_clients_own_lateness():
 
 def test_throughput_and_what_was_sent():
     run = simulated.run(plan=burst(10), own_ms=np.arange(1, 11) * 100.0)
-    assert capacities.throughput(run) == pytest.approx(10)
-    assert capacities.throughput(simulated.run(own_ms=[math.inf])) == 0
-    assert capacities.sent_hz(simulated.run(plan=constant(100, events=101), late_ms=0)) == pytest.approx(100)
+    assert capacity_search.throughput(run) == pytest.approx(10)
+    assert capacity_search.throughput(simulated.run(own_ms=[math.inf])) == 0
+    assert capacity_search.sent_hz(simulated.run(plan=constant(100, events=101), late_ms=0)) == pytest.approx(100)
 
 
 def test_calibration_in_turn():
-    expected = capacities.tiled(experiment.expected_answers(lab.io_wait(1), burst(3)), 7)
+    expected = capacity_search.tiled(experiment.expected_answers(lab.io_wait(1), burst(3)), 7)
     assert expected.payloads == (0, 1, 2, 0, 1, 2, 0)
     assert len(expected.service_ms) == len(expected.cpu_ms) == len(expected.answers) == 7
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from labkit import capacities
+from labkit import capacity_search
 from tests.test_capacities import server  # noqa: F401 (a fixture)
 from tests.test_cli import assert_is_refused, labkit
 
@@ -20,6 +20,7 @@ def test_a_bracket_for_each_strategy_and_the_figure(server, tmp_path):  # noqa: 
     first = [line for line in found.stdout.splitlines() if not line.startswith("  ")]
     assert [line.partition(":")[0] for line in first] == ["thread-pool", "inline", "Figure"]
     assert all("between" in line for line in first[:2])
+    assert [line.split()[-1] for line in found.stderr.splitlines()[:2]] == ["holds", "breaks"]
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -42,10 +43,11 @@ def test_what_is_asked_for_is_handed_on(monkeypatch):
     handed = {}
 
     def capacity(chosen, work, **settings):
+        settings.pop("progress")
         handed.update(settings, strategy=chosen.name, work=work.name)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(capacities, "capacity", capacity)
+    monkeypatch.setattr(capacity_search, "capacity", capacity)
     options = ("--bound", 100, "--seconds", 9, "--poisson", "--connections", 3, "--seed", 5)
     assert asked("thread", "--work", "io_wait:1ms", *options).exit_code == 130
     assert handed == {

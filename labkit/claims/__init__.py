@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from labkit import judges
-from labkit.claims import advice, fidelity, load, page
+from labkit.claims import advice, fidelity, load, modes, page
 from labkit.claims.record import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, Claim, Verdict
 from labkit.comparison import Comparison
 from labkit.errors import UsageError
@@ -21,7 +21,9 @@ from labkit.records import Run
 from labkit.text import Plain
 
 #: All claims by slug.
-CLAIMS: dict[str, Claim] = {c.slug: c for c in (*advice.CLAIMS, *load.CLAIMS, *fidelity.CLAIMS, *page.CLAIMS)}
+CLAIMS: dict[str, Claim] = {
+    c.slug: c for c in (*advice.CLAIMS, *load.CLAIMS, *modes.CLAIMS, *fidelity.CLAIMS, *page.CLAIMS)
+}
 
 
 def claim(slug: str, result: Any) -> Verdict:

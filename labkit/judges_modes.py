@@ -1,0 +1,116 @@
+"""What the claims about async modes compare: gevent, gunicorn, an event loop; a comparison of several modes in.
+
+As in :mod:`labkit.judges`: the measured value over its bound out; 1 or more holds.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from labkit.comparison import Comparison
+from labkit.judges import Untestable, burst, computes, ratio, service_ms, waits, work_cpu_ms
+from labkit.metrics import Summary
+
+#: Of each mode the exhibit that calculates in its handler, and the one whose work another process does.
+INLINE = {"asgi": "asgi-inline"}
+PROCESSES = {"asgi": "asgi-process-pool"}
+
+
+def _summary(result: Comparison, mode: str, exhibit: str) -> tuple[Comparison, Summary]:
+    if mode not in result.modes:
+        raise Untestable(f"needs runs in mode {mode}")
+    within = result.within(mode)
+    if exhibit not in within.strategies:
+        raise Untestable(f"needs runs of {exhibit} in mode {mode}")
+    return within, within[exhibit]
+
+
+def _first_share(result: Comparison, mode: str, exhibit: str) -> float:
+    """When the first answer came, as a share of when the last did; the median of the runs. 1 is all at once."""
+    within, _ = _summary(result, mode, exhibit)
+    shares = []
+    for run in within.of(exhibit):
+        own_ms = run.own_ms[np.isfinite(run.own_ms)]
+        shares.append(ratio(float(own_ms.min()), float(own_ms.max())) if len(own_ms) else np.nan)
+    return float(np.median(shares))
+
+
+def gevent_sends_at_the_end(result: Comparison) -> float:
+    burst(result)
+    computes(result)
+    return _first_share(result, "gevent", "inline") / 0.5
+
+
+def hub_waits(result: Comparison) -> float:
+    computes(result)
+    bound = burst(result) / 5
+    within, task = _summary(result, "gevent", "background-task")
+    return ratio(task.bystander.p50_ms, work_cpu_ms(within, task)) / bound
+
+
+def gevent_waits_well(result: Comparison) -> float:
+    burst(result)
+    waits(result)
+    _, inline = _summary(result, "gevent", "inline")
+    return ratio(2 * service_ms(result), inline.own.max_ms)
+
+
+def unpatched_waits_in_line(result: Comparison) -> float:
+    waits(result)
+    bound_ms = burst(result) / 2 * service_ms(result)
+    _, inline = _summary(result, "gevent-unpatched", "inline")
+    together = _first_share(result, "gevent-unpatched", "inline") / 0.5
+    # numpy's, since it keeps NaN: what was not measured must not pass.
+    return float(np.minimum(ratio(inline.own.p50_ms, bound_ms), together))
+
+
+def loop_waits(result: Comparison) -> float:
+    waits(result)
+    bound_ms = burst(result) / 4 * service_ms(result)
+    _, inline = _summary(result, "asgi", "asgi-inline")
+    return ratio(inline.bystander.p50_ms, bound_ms)
+
+
+def to_thread_frees_the_loop(result: Comparison) -> float:
+    burst(result)
+    waits(result)
+    _, threads = _summary(result, "asgi", "asgi-to-thread")
+    return ratio(service_ms(result) / 2, threads.bystander.p50_ms)
+
+
+def to_thread_shares_the_gil(result: Comparison) -> float:
+    burst(result)
+    computes(result)
+    within, threads = _summary(result, "asgi", "asgi-to-thread")
+    return ratio(threads.bystander.p50_ms, work_cpu_ms(within, threads)) / 0.5
+
+
+def neighbours_wait_everywhere(result: Comparison) -> float:
+    burst(result)
+    computes(result)
+    return _least(result, INLINE, lambda within, s: ratio(s.bystander.p50_ms, work_cpu_ms(within, s)) / 0.5)
+
+
+def processes_spare_everywhere(result: Comparison) -> float:
+    burst(result)
+    computes(result)
+
+    def spared(within: Comparison, pool: Summary) -> float:
+        mode = within.modes[0]
+        _, inline = _summary(result, mode, INLINE.get(mode, "inline"))
+        return ratio(inline.bystander.p50_ms, pool.bystander.p50_ms) / 5
+
+    return _least(result, PROCESSES, spared, "process-pool")
+
+
+def _least(
+    result: Comparison,
+    names: dict[str, str],
+    headroom: Callable[[Comparison, Summary], float],
+    usual: str = "inline",
+) -> float:
+    """The smallest of all modes that were measured; two at least, or it would be no claim on modes."""
+    modes = [mode for mode in result.modes if mode != "gevent-unpatched"]
+    if len(modes) < 2:
+        raise Untestable("needs runs in two modes or more")
+    return float(np.min([headroom(*_summary(result, mode, names.get(mode, usual))) for mode in modes]))

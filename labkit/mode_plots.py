@@ -1,0 +1,114 @@
+"""The matrix: who waits how long under which strategy, in which mode, for which kind of work."""
+
+import math
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+from labkit.comparison import Comparison
+from labkit.errors import UsageError
+from labkit.findings import about
+from labkit.modes import MODES
+from labkit.strategies import NAMES
+from labkit.style import BLACK, WIDTH_IN, message, styled
+
+#: Colours from here up; below it nobody notices anything.
+LOWEST_MS = 1.0
+
+
+@styled
+def matrix(*results: Comparison, of: str = "bystander", title: str | None = None) -> Figure:
+    """Median latency by strategy (rows) and mode (columns), a panel for each kind of work; the number in each cell.
+
+    Args:
+        results: one for each kind of work, of several modes each.
+        of: ``bystander`` or ``own``.
+        title: instead of the finding.
+
+    Raises:
+        UsageError: no comparison is given, or two are of the same work.
+    """
+    works = [result.runs[0].work for result in results if result.runs]
+    if not works or len(set(works)) < len(results):
+        raise UsageError("a matrix takes comparisons, each of another kind of work: give at least one")
+    modes = [mode for mode in MODES if any(mode in result.modes for result in results)]
+    rows = _rows(results)
+    medians = [_medians(result, rows, modes, of) for result in results]
+    figure, panels = plt.subplots(
+        1, len(results), sharey=True, squeeze=False, figsize=(WIDTH_IN, 1.9 + 0.36 * len(rows))
+    )
+    known = np.concatenate([cells[np.isfinite(cells)] for cells in medians])
+    scale = LogNorm(LOWEST_MS, max(10 * LOWEST_MS, float(known.max(initial=0.0))))
+    for axes, work, cells in zip(panels[0], works, medians, strict=True):
+        image = _panel(axes, cells, scale)
+        axes.set_title(work)
+        axes.set_xticks(range(len(modes)), modes, rotation=25, ha="right", rotation_mode="anchor")
+    panels[0, 0].set_yticks(range(len(rows)), rows)
+    bar = figure.colorbar(image, ax=panels[0].tolist(), pad=0.01, aspect=30)
+    bar.set_label(f"{_WHO[of]}, median, ms (log scale)")
+    message(figure, title or _finding(results, of))
+    return figure
+
+
+_WHO = {"bystander": "bystander", "own": "own answer"}
+
+
+def _family(name: str) -> str:
+    """What is the same handling in several modes stands in one row: that of the event loop beside the others."""
+    return name.removeprefix("asgi-")
+
+
+def _rows(results: Sequence[Comparison]) -> list[str]:
+    found = dict.fromkeys(run.strategy for result in results for run in result.runs)
+    ranked = sorted(found, key=lambda name: NAMES.index(name) if name in NAMES else len(NAMES))
+    return list(dict.fromkeys(_family(name) for name in ranked))
+
+
+def _medians(result: Comparison, rows: Sequence[str], modes: Sequence[str], of: str) -> "np.ndarray":
+    """A row a strategy, a column a mode; NaN where it was not measured, inf where no answer came."""
+    if of not in _WHO:
+        raise UsageError(f"a matrix is of {', '.join(_WHO)}, not of {of!r}")
+    cells = np.full((len(rows), len(modes)), math.nan)
+    for mode in result.modes:
+        within = result.within(mode)
+        for name in within.strategies:
+            cells[rows.index(_family(name)), modes.index(mode)] = getattr(within[name], of).p50_ms
+    return cells
+
+
+def _panel(axes: Axes, cells: "np.ndarray", scale: LogNorm) -> AxesImage:
+    shown = np.where(np.isfinite(cells), np.maximum(cells, LOWEST_MS), np.nan)
+    image = axes.imshow(shown, norm=scale, cmap="cividis", aspect="auto")
+    for (row, column), value in np.ndenumerate(cells):
+        text = "" if math.isnan(value) else "never" if math.isinf(value) else _digits(value)
+        dark = math.isfinite(value) and scale(max(value, LOWEST_MS)) < 0.55
+        axes.text(column, row, text, ha="center", va="center", color="white" if dark else BLACK, fontsize=9)
+    axes.grid(visible=False)
+    axes.set_xticks(np.arange(cells.shape[1] + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(cells.shape[0] + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=2)
+    axes.tick_params(which="minor", length=0)
+    return image
+
+
+def _digits(value_ms: float) -> str:
+    return f"{value_ms:.0f}" if value_ms >= 10 else f"{value_ms:.1f}"
+
+
+def _finding(results: Sequence[Comparison], of: str) -> str:
+    """The longest and the shortest median of each kind of work."""
+    sentences = []
+    for result in results:
+        known = {name: getattr(result[name], of).p50_ms for name in result.strategies}
+        known = {name: ms for name, ms in known.items() if math.isfinite(ms)}
+        if len(known) > 1:
+            worst, best = max(known, key=lambda n: known[n]), min(known, key=lambda n: known[n])
+            sentences.append(
+                f"{result.runs[0].work}: {about(known[worst])} under {worst}, {about(known[best])} under {best}"
+            )
+    return "\n".join(sentences) or "Median latency by strategy and mode"

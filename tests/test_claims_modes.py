@@ -1,0 +1,94 @@
+"""Each claim on modes: made to hold, made to fail, and untestable where what it needs is absent."""
+
+import numpy as np
+import pytest
+
+from labkit import claim
+from labkit.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, modes
+from labkit.comparison import Comparison
+from tests import simulated
+
+#: Of each claim what holds and what does not: (mode, strategy, own, bystander, computes).
+IN_LINE = tuple(100.0 * n for n in range(1, 11))
+TOGETHER = (1000.0,) * 10
+CASES = {
+    "gevent-sends-at-the-end": (("gevent", "inline", TOGETHER, 500), ("gevent", "inline", IN_LINE, 500), True),
+    "gevent-task-spares-nobody": (
+        ("gevent", "background-task", TOGETHER, 500),
+        ("gevent", "background-task", TOGETHER, 20),
+        True,
+    ),
+    "gevent-waits-well": (("gevent", "inline", (103.0,) * 10, 1), ("gevent", "inline", IN_LINE, 1), False),
+    "unpatched-gevent-waits-in-line": (
+        ("gevent-unpatched", "inline", TOGETHER, 500),
+        ("gevent-unpatched", "inline", IN_LINE, 500),
+        False,
+    ),
+    "loop-waits-for-its-handler": (("asgi", "asgi-inline", IN_LINE, 500), ("asgi", "asgi-inline", IN_LINE, 1), False),
+    "to-thread-frees-the-loop": (
+        ("asgi", "asgi-to-thread", (103.0,) * 10, 1),
+        ("asgi", "asgi-to-thread", (103.0,) * 10, 80),
+        False,
+    ),
+    "to-thread-shares-the-gil": (
+        ("asgi", "asgi-to-thread", TOGETHER, 300),
+        ("asgi", "asgi-to-thread", TOGETHER, 20),
+        True,
+    ),
+}
+
+
+def run(mode, strategy, own_ms, bystander_ms, computes=True):
+    made = simulated.run(strategy, mode=mode, own_ms=list(own_ms), bystander_ms=bystander_ms)
+    if not computes:
+        made.events["work_cpu"] = np.where(made.events["work_cpu"] > 0, 10_000, made.events["work_cpu"])
+    return made
+
+
+@pytest.mark.parametrize("slug", CASES)
+def test_it_holds_and_it_can_fail(slug):
+    right, wrong, computes = CASES[slug]
+    assert claim(slug, Comparison((run(*right, computes=computes),))).status == HOLDS
+    assert claim(slug, Comparison((run(*wrong, computes=computes),))).status == DOES_NOT_HOLD
+
+
+@pytest.mark.parametrize("slug", CASES)
+def test_the_other_kind_of_work_and_another_mode_do_not_test_it(slug):
+    right, _, computes = CASES[slug]
+    assert claim(slug, Comparison((run(*right, computes=not computes),))).status == NOT_TESTABLE
+    assert claim(slug, Comparison((run("threading", *right[1:], computes=computes),))).status == NOT_TESTABLE
+    other = run(right[0], "process-pool", *right[2:], computes=computes)
+    assert claim(slug, Comparison((other,))).status == NOT_TESTABLE
+
+
+def everywhere(inline_ms, pool_ms):
+    return Comparison(
+        tuple(
+            run(mode, name, TOGETHER, ms)
+            for mode, names in (
+                ("threading", ("inline", "process-pool")),
+                ("asgi", ("asgi-inline", "asgi-process-pool")),
+            )
+            for name, ms in zip(names, (inline_ms[mode], pool_ms[mode]), strict=True)
+        )
+    )
+
+
+POOLS = {"threading": ("inline", "process-pool"), "asgi": ("asgi-inline", "asgi-process-pool")}
+SUFFERS, SPARED = {"threading": 400, "asgi": 500}, {"threading": 2, "asgi": 1}
+
+
+@pytest.mark.parametrize("slug", ["neighbours-wait-everywhere", "processes-spare-everywhere"])
+def test_everywhere_is_in_every_mode_that_was_measured(slug):
+    assert claim(slug, everywhere(SUFFERS, SPARED)).status == HOLDS
+    assert claim(slug, everywhere({**SUFFERS, "asgi": 4}, SPARED)).status == DOES_NOT_HOLD
+    assert claim(slug, everywhere(SUFFERS, SPARED).within("asgi")).status == NOT_TESTABLE
+
+
+def test_processes_that_spare_in_one_mode_only_do_not_spare_everywhere():
+    assert claim("processes-spare-everywhere", everywhere(SUFFERS, {**SPARED, "asgi": 300})).status == DOES_NOT_HOLD
+
+
+def test_each_claim_has_a_case():
+    told = {"neighbours-wait-everywhere", "processes-spare-everywhere"}
+    assert {c.slug for c in modes.CLAIMS} == set(CASES) | told
