@@ -3,7 +3,8 @@
 As in :mod:`labkit.judges`: the measured value over its bound out; 1 or more holds.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -101,6 +102,29 @@ def processes_spare_everywhere(result: Comparison) -> float:
         return ratio(inline.bystander.p50_ms, pool.bystander.p50_ms) / 5
 
     return _least(result, PROCESSES, spared, "process-pool")
+
+
+def serial_drops_its_own(result: Comparison) -> float:
+    _, serial = _summary(result, "threading", "inline-serial")
+    closed = _closed(result, serial, service_ms(result))
+    return float(closed["senders"] > 0 and closed["others"] == 0)
+
+
+def gevent_drops_innocents(result: Comparison) -> float:
+    if any(run.outcomes["answered"] for run in result.runs):  # the senders may all have been dropped too
+        computes(result)
+    _, inline = _summary(result, "gevent", "inline")
+    return float(_closed(result, inline, burst(result) * service_ms(result))["others"] > 0)
+
+
+def _closed(result: Comparison, summary: Summary, busy_ms: float) -> Mapping[str, int]:
+    """Of a run that is busy for longer than its heartbeat allows: how many connections were closed, and whose."""
+    run = result.of(summary.strategy)[0]
+    beats = run.environment.get("heartbeats") or {}
+    if busy_ms < 1000 * sum(beats.get(key, math.inf) for key in ("interval_s", "timeout_s")):
+        raise Untestable("needs work that takes longer than ping interval and timeout together")
+    closed: Mapping[str, int] = run.environment["closed"]
+    return closed
 
 
 def _least(

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.ticker import FuncFormatter
 
 from labkit.comparison import Comparison
 from labkit.errors import UsageError
@@ -19,6 +20,9 @@ from labkit.style import BLACK, WIDTH_IN, message, styled
 
 #: Colours from here up; below it nobody notices anything.
 LOWEST_MS = 1.0
+
+#: What a neighbour may wait in the median before the title says so: far above a quiet server's, far below a service.
+NOTICED_MS = 10.0
 
 
 @styled
@@ -50,8 +54,9 @@ def matrix(*results: Comparison, of: str = "bystander", title: str | None = None
         axes.set_xticks(range(len(modes)), modes, rotation=25, ha="right", rotation_mode="anchor")
     panels[0, 0].set_yticks(range(len(rows)), rows)
     bar = figure.colorbar(image, ax=panels[0].tolist(), pad=0.01, aspect=30)
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     bar.set_label(f"{_WHO[of]}, median, ms (log scale)")
-    message(figure, title or _finding(results, of))
+    message(figure, title or _finding(works, rows, modes, medians))
     return figure
 
 
@@ -100,15 +105,28 @@ def _digits(value_ms: float) -> str:
     return f"{value_ms:.0f}" if value_ms >= 10 else f"{value_ms:.1f}"
 
 
-def _finding(results: Sequence[Comparison], of: str) -> str:
-    """The longest and the shortest median of each kind of work."""
+def _finding(works: Sequence[str], rows: Sequence[str], modes: Sequence[str], medians: Sequence["np.ndarray"]) -> str:
+    """Of each kind of work the handlings that let nobody wait, or those that do, whichever are fewer."""
     sentences = []
-    for result in results:
-        known = {name: getattr(result[name], of).p50_ms for name in result.strategies}
-        known = {name: ms for name, ms in known.items() if math.isfinite(ms)}
-        if len(known) > 1:
-            worst, best = max(known, key=lambda n: known[n]), min(known, key=lambda n: known[n])
-            sentences.append(
-                f"{result.runs[0].work}: {about(known[worst])} under {worst}, {about(known[best])} under {best}"
-            )
-    return "\n".join(sentences) or "Median latency by strategy and mode"
+    for work, cells in zip(works, medians, strict=True):
+        quick = cells <= NOTICED_MS
+        slow = cells > NOTICED_MS  # neither is true of what was not measured
+        if not slow.any():
+            sentences.append(f"{work}: at most {about(float(np.nanmax(cells)))} everywhere")
+        elif not quick.any():
+            sentences.append(f"{work}: {about(float(np.nanmin(cells)))} at least, everywhere")
+        elif quick.sum() < slow.sum():
+            sentences.append(f"{work}: {about(NOTICED_MS)} or less only under {_cells(quick, slow, rows, modes)}")
+        else:
+            sentences.append(f"{work}: {about(NOTICED_MS)} or less but under {_cells(slow, quick, rows, modes)}")
+    return "\n".join(sentences)
+
+
+def _cells(these: "np.ndarray", others: "np.ndarray", rows: Sequence[str], modes: Sequence[str]) -> str:
+    """Rows by name, with their modes where it is not so in all of them."""
+    named = []
+    for row, name in enumerate(rows):
+        where = ", ".join(mode for mode, yes in zip(modes, these[row], strict=True) if yes)
+        if where:
+            named.append(f"{name} ({where})" if others[row].any() else name)
+    return " and ".join(named)

@@ -89,6 +89,33 @@ def test_processes_that_spare_in_one_mode_only_do_not_spare_everywhere():
     assert claim("processes-spare-everywhere", everywhere(SUFFERS, {**SPARED, "asgi": 300})).status == DOES_NOT_HOLD
 
 
+def beating(mode, strategy, closed, *, interval_s=0.5, events=8, computes=True):
+    beats = {"interval_s": interval_s, "timeout_s": 0.2}
+    about = {"heartbeats": beats, "closed": dict(zip(("senders", "others"), closed, strict=True))}
+    made = simulated.run(strategy, events, mode=mode, service_ms=800 if events == 1 else 100, environment=about)
+    if not computes:
+        made.events["work_cpu"] = np.where(made.events["work_cpu"] > 0, 10_000, made.events["work_cpu"])
+    return Comparison((made,))
+
+
+def test_who_is_dropped_for_want_of_a_heartbeat():
+    slug, case = "serial-drops-its-own-client", {"events": 1, "computes": False}
+    assert claim(slug, beating("threading", "inline-serial", (1, 0), **case)).status == HOLDS
+    assert claim(slug, beating("threading", "inline-serial", (1, 1), **case)).status == DOES_NOT_HOLD
+    assert claim(slug, beating("threading", "inline-serial", (0, 0), **case)).status == DOES_NOT_HOLD
+    assert claim(slug, beating("threading", "inline-serial", (1, 0), interval_s=1, **case)).status == NOT_TESTABLE
+    slug = "gevent-drops-innocents"
+    assert claim(slug, beating("gevent", "inline", (1, 1))).status == HOLDS
+    assert claim(slug, beating("gevent", "inline", (1, 0))).status == DOES_NOT_HOLD
+    assert claim(slug, beating("gevent", "inline", (1, 1), interval_s=25)).status == NOT_TESTABLE
+    assert claim(slug, Comparison((run("gevent", "inline", TOGETHER, 500),))).status == NOT_TESTABLE
+
+
 def test_each_claim_has_a_case():
-    told = {"neighbours-wait-everywhere", "processes-spare-everywhere"}
+    told = {
+        "serial-drops-its-own-client",
+        "gevent-drops-innocents",
+        "neighbours-wait-everywhere",
+        "processes-spare-everywhere",
+    }
     assert {c.slug for c in modes.CLAIMS} == set(CASES) | told

@@ -44,9 +44,15 @@ def test_a_row_is_a_handling_and_a_column_a_mode():
     assert (computing.get_title("left"), waiting.get_title("left")) == ("cpu:40ms", "io_wait:40ms")
 
 
-def test_the_title_is_the_finding():
-    said = mode_plots.matrix(COMPUTES).get_suptitle().replace("\n", " ")
-    assert said == "cpu:40ms: 204 ms under inline (gevent), 1.4 ms under process-pool (threading)"
+def test_the_title_names_whichever_are_fewer():
+    said = mode_plots.matrix(COMPUTES, WAITS).get_suptitle().replace("\n", " ")
+    assert said == (
+        "cpu:40ms: 10 ms or less only under process-pool io_wait:40ms: 10 ms or less only under inline (threading)"
+    )
+    mixed = of("w", inline__threading=1, thread__threading=2, process_pool__threading=3, asgi_inline__asgi=50)
+    assert mode_plots.matrix(mixed).get_suptitle() == "w: 10 ms or less but under inline (asgi)"
+    assert mode_plots.matrix(of("w", inline__gevent=3)).get_suptitle() == "w: at most 3.0 ms everywhere"
+    assert mode_plots.matrix(of("w", inline__gevent=30)).get_suptitle() == "w: 30 ms at least, everywhere"
     assert mode_plots.matrix(COMPUTES, title="mine").get_suptitle() == "mine"
 
 

@@ -103,4 +103,25 @@ CLAIMS = (
         margin="bystander's median at least five times less than under inline; theory: no GIL is held",
         judge=judges.processes_spare_everywhere,
     ),
+    Claim(
+        slug="serial-drops-its-own-client",
+        lines=(2, 3),
+        quote=_BLOCKS,
+        sentence="A serial handler that takes longer than the heartbeat allows loses its own client, and nobody else.",
+        reading="connection",
+        condition="one event of work that takes longer than ping interval and timeout together, inline-serial",
+        margin="exact: its connection is closed, those of bystander and listener are not",
+        judge=judges.serial_drops_its_own,
+    ),
+    Claim(
+        slug="gevent-drops-innocents",
+        lines=(2, 3),
+        quote=_BLOCKS,
+        sentence="Under gevent, handlers that compute for longer than the heartbeat allows lose clients that sent "
+        "nothing.",
+        reading="server thread",
+        condition="burst of computing work, longer than ping interval and timeout together, inline, mode gevent",
+        margin="exact: a connection of bystander or listener is closed",
+        judge=judges.gevent_drops_innocents,
+    ),
 )
