@@ -1,12 +1,15 @@
 """The diagnosis as a small figure: where a call's time goes, and how long another thread waits at once."""
 
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from labkit.diagnosis import Diagnosis
-from labkit.style import BLUE, GREEN, ORANGE, RED, SKY, WIDTH_IN, log_ms, styled, wrapped
+from labkit.diagnosis import HOLDS, Diagnosis
+from labkit.findings import about
+from labkit.style import BLUE, GREEN, ORANGE, RED, SKY, WIDTH_IN, log_ms, message, styled, wrapped
 
 
 @styled
@@ -17,6 +20,39 @@ def shares(diagnosis: Diagnosis, *, title: str | None = None) -> Figure:
     _waits(right, diagnosis)
     figure.suptitle(wrapped(title or diagnosis.sentence, 88), x=0.01, ha="left", fontsize=11, fontweight="bold")
     return figure
+
+
+@styled
+def kinds(*found: Diagnosis, title: str | None = None) -> Figure:
+    """Several kinds of work, one row each. Left: what its time goes into. Right: the GIL, and how long it is held at once."""
+    figure, (left, right) = plt.subplots(1, 2, sharey=True, figsize=(WIDTH_IN, 1.7 + 0.5 * len(found)))
+    for row, one in enumerate(found):
+        _bar(left, row, 0.0, one.waiting, SKY, "", "waits")
+        _bar(left, row, one.waiting, one.computing, BLUE, "", "computes")
+        if one.gil:
+            _bar(right, row, 0.0, one.gil_held, RED, "////", f"{about(one.hold_ms)} at once, held")
+            _bar(right, row, one.gil_held, 1 - one.gil_held, GREEN, "", "free")
+    for axes, heading in ((left, "its own thread"), (right, "the GIL, for another thread")):
+        axes.set_title(heading)
+        axes.set_xlim(0, 1)
+        axes.xaxis.set_major_formatter(lambda x, _: f"{x:.0%}")
+        axes.set_xlabel("of a call's time")
+        axes.grid(axis="y", visible=False)
+    left.set_yticks(range(len(found)), [one.work.rpartition(":")[2] for one in found])
+    left.set_ylim(len(found) - 0.4, -0.6)
+    message(figure, title or _who_holds(found))
+    return figure
+
+
+def _who_holds(found: Sequence[Diagnosis]) -> str:
+    """Which of them keep the GIL for themselves, and which of those in one go."""
+    holding = [one for one in found if one.kind == HOLDS]
+    if not holding:
+        return "None of them keeps the GIL"
+    named = " and ".join(one.work.rpartition(":")[2] for one in holding)
+    longest = max(holding, key=lambda one: one.hold_ms)
+    at_once = f"; {longest.work.rpartition(':')[2]} for {about(longest.hold_ms)} at once" if longest.in_one_go else ""
+    return f"Held back by the GIL: {named}{at_once}"
 
 
 def _shares(axes: Axes, found: Diagnosis) -> None:

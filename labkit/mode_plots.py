@@ -21,7 +21,7 @@ from labkit.style import BLACK, WIDTH_IN, message, styled
 #: Colours from here up; below it nobody notices anything.
 LOWEST_MS = 1.0
 
-#: What a neighbour may wait in the median before the title says so: far above a quiet server's, far below a service.
+#: What the title lets pass: so much, or twice the least of the panel.
 NOTICED_MS = 10.0
 
 
@@ -44,7 +44,7 @@ def matrix(*results: Comparison, of: str = "bystander", title: str | None = None
     rows = _rows(results)
     medians = [_medians(result, rows, modes, of) for result in results]
     figure, panels = plt.subplots(
-        1, len(results), sharey=True, squeeze=False, figsize=(WIDTH_IN, 1.9 + 0.36 * len(rows))
+        1, len(results), sharey=True, squeeze=False, figsize=(WIDTH_IN, max(3.3, 1.9 + 0.36 * len(rows)))
     )
     known = np.concatenate([cells[np.isfinite(cells)] for cells in medians])
     scale = LogNorm(LOWEST_MS, max(10 * LOWEST_MS, float(known.max(initial=0.0))))
@@ -109,16 +109,18 @@ def _finding(works: Sequence[str], rows: Sequence[str], modes: Sequence[str], me
     """Of each kind of work the handlings that let nobody wait, or those that do, whichever are fewer."""
     sentences = []
     for work, cells in zip(works, medians, strict=True):
-        quick = cells <= NOTICED_MS
-        slow = cells > NOTICED_MS  # neither is true of what was not measured
+        known = cells[np.isfinite(cells)]
+        limit_ms = max(NOTICED_MS, 2 * float(known.min(initial=math.inf))) if len(known) else NOTICED_MS
+        quick = cells <= limit_ms
+        slow = cells > limit_ms  # neither is true of what was not measured
         if not slow.any():
             sentences.append(f"{work}: at most {about(float(np.nanmax(cells)))} everywhere")
         elif not quick.any():
-            sentences.append(f"{work}: {about(float(np.nanmin(cells)))} at least, everywhere")
+            sentences.append(f"{work}: nobody was answered")
         elif quick.sum() < slow.sum():
-            sentences.append(f"{work}: {about(NOTICED_MS)} or less only under {_cells(quick, slow, rows, modes)}")
+            sentences.append(f"{work}: {about(limit_ms)} or less only under {_cells(quick, slow, rows, modes)}")
         else:
-            sentences.append(f"{work}: {about(NOTICED_MS)} or less but under {_cells(slow, quick, rows, modes)}")
+            sentences.append(f"{work}: {about(limit_ms)} or less except under {_cells(slow, quick, rows, modes)}")
     return "\n".join(sentences)
 
 

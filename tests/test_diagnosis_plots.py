@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from labkit.diagnosis import MIXED
-from labkit.diagnosis_plots import shares
+from labkit.diagnosis import HOLDS, MIXED, WAITS
+from labkit.diagnosis_plots import kinds, shares
 from labkit.metrics import Distribution
 from tests.test_diagnosis import of
 
@@ -39,3 +39,15 @@ def test_a_thread_that_never_waited():
 def test_without_a_gil_there_is_no_bar_of_it():
     figure = shares(of(gil=False, gil_held=0.0))
     assert not any("GIL held" in text for text in texts(figure))
+
+
+def test_kinds_in_a_row_each_and_who_holds_in_the_title():
+    sorts = of(work="__main__:sorts", kind=HOLDS, waiting=0.0, computing=1.0, gil_held=1.0, hold_ms=45.0)
+    sleeps = of(work="__main__:sleeps", kind=WAITS, waiting=1.0, computing=0.0, gil_held=0.0, hold_ms=0.0)
+    figure = kinds(sleeps, sorts)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["sleeps", "sorts"]
+    assert {"waits 100%", "computes 100%", "free 100%", "45 ms at once, held 100%"} == set(texts(figure))
+    assert figure.get_suptitle() == "Held back by the GIL: sorts; sorts for 45 ms at once"
+    assert kinds(sleeps).get_suptitle() == "None of them keeps the GIL"
+    assert kinds(sleeps, title="mine").get_suptitle() == "mine"
+    kinds(sorts, of(gil=False, gil_held=0.0)).canvas.draw()

@@ -50,9 +50,12 @@ def test_the_title_names_whichever_are_fewer():
         "cpu:40ms: 10 ms or less only under process-pool io_wait:40ms: 10 ms or less only under inline (threading)"
     )
     mixed = of("w", inline__threading=1, thread__threading=2, process_pool__threading=3, asgi_inline__asgi=50)
-    assert mode_plots.matrix(mixed).get_suptitle() == "w: 10 ms or less but under inline (asgi)"
+    assert mode_plots.matrix(mixed).get_suptitle() == "w: 10 ms or less except under inline (asgi)"
     assert mode_plots.matrix(of("w", inline__gevent=3)).get_suptitle() == "w: at most 3.0 ms everywhere"
-    assert mode_plots.matrix(of("w", inline__gevent=30)).get_suptitle() == "w: 30 ms at least, everywhere"
+    assert mode_plots.matrix(of("w", inline__gevent=30)).get_suptitle() == "w: at most 30 ms everywhere"
+    twice = mode_plots.matrix(of("w", inline__gevent=30, inline__threading=20, inline__gunicorn=50))
+    assert twice.get_suptitle() == "w: 40 ms or less except under inline (gunicorn)"
+    assert mode_plots.matrix(of("w", inline__gevent=math.inf)).get_suptitle() == "w: nobody was answered"
     assert mode_plots.matrix(COMPUTES, title="mine").get_suptitle() == "mine"
 
 
