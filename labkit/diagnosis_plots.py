@@ -24,7 +24,7 @@ def shares(diagnosis: Diagnosis, *, title: str | None = None) -> Figure:
 
 @styled
 def kinds(*found: Diagnosis, title: str | None = None) -> Figure:
-    """Several kinds of work, one row each. Left: what its time goes into. Right: the GIL, and how long it is held at once."""
+    """Several kinds of work, one row each. Left: what its time goes into. Right: the GIL, and its holds at once."""
     figure, (left, right) = plt.subplots(1, 2, sharey=True, figsize=(WIDTH_IN, 1.7 + 0.5 * len(found)))
     for row, one in enumerate(found):
         _bar(left, row, 0.0, one.waiting, SKY, "", "waits")
