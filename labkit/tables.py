@@ -89,4 +89,9 @@ def html(summaries: Sequence[Summary], notes: Sequence[str] = ()) -> str:
     from html import escape
 
     below = "<br>".join(escape(line) for line in [*legend(summaries).splitlines(), *notes])
-    return f"{render(summaries, 'html')}<p><small>{below}</small></p>"
+    return f"{aligned(render(summaries, 'html'))}<p><small>{below}</small></p>"
+
+
+def aligned(markup: str) -> str:
+    """A table of tabulate's, with what is left to the default kept left: JupyterLab's default is the right."""
+    return markup.replace("<th>", '<th style="text-align: left;">').replace("<td>", '<td style="text-align: left;">')

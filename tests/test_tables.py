@@ -1,6 +1,7 @@
 """The same cells for the terminal, a notebook and a README."""
 
 import math
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -135,3 +136,11 @@ def test_a_name_that_looks_like_a_number_stays_as_it_is():
 @pytest.mark.parametrize("style", ["simple", "github", "html"])
 def test_no_strategies_make_a_table_without_rows(style):
     assert "strategy" in tables.render([], style)
+
+
+def test_in_a_notebook_names_are_on_the_left_and_figures_on_the_right():
+    """JupyterLab puts what says nothing on the right."""
+    shown = tables.html(summaries("inline"))
+    assert re.search(r'<td style="text-align: left;">inline *</td>', shown)
+    assert re.search(r'<td style="text-align: right;"> *1\.0 *</td>', shown)
+    assert not re.search(r"<t[dh]>", shown)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from labkit.browser import figures as figures
+    from labkit.browser.embedded import frame
     from labkit.browser.measuring import interact, render
     from labkit.browser.page import Page, serve
     from labkit.browser.patterns import pattern, show
@@ -25,6 +26,7 @@ _HOMES = {
     "Page": "page",
     "Rendering": "rendering",
     "figures": "",
+    "frame": "embedded",
     "interact": "measuring",
     "pattern": "patterns",
     "render": "measuring",
@@ -32,7 +34,7 @@ _HOMES = {
     "show": "patterns",
 }
 
-__all__ = ["Page", "Rendering", "figures", "interact", "pattern", "render", "serve", "show"]
+__all__ = ["Page", "Rendering", "figures", "frame", "interact", "pattern", "render", "serve", "show"]
 
 
 def __getattr__(name: str) -> Any:

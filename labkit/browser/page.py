@@ -117,9 +117,16 @@ def _blueprint(found: parts.Parts) -> Blueprint:
     return pages
 
 
+def server_of(exhibit: str | Strategy = "inline", work: Work | None = None, *, port: int = 0) -> Server:
+    """A server with the page, not yet started; arguments as of :func:`serve`."""
+    work = work or io_wait(ms=1)
+    page = Page(payloads=list(work.make_payloads(20, 0)))
+    return Server(strategy(exhibit), Calculation(work.function), extension=page, port=port)
+
+
 @contextmanager
 def serve(exhibit: str | Strategy = "inline", work: Work | None = None, *, port: int = 0) -> Iterator[Server]:
-    """The page by hand, for an IFrame or a browser of one's own: ``with serve() as server: server.url``.
+    """The page by hand, for a browser of one's own: ``with serve() as server: server.url``.
 
     Args:
         exhibit: how the page's button is answered.
@@ -130,7 +137,5 @@ def serve(exhibit: str | Strategy = "inline", work: Work | None = None, *, port:
         MissingExtra: the page's JavaScript parts are not installed.
         LabError: the server did not start.
     """
-    work = work or io_wait(ms=1)
-    page = Page(payloads=list(work.make_payloads(20, 0)))
-    with Server(strategy(exhibit), Calculation(work.function), extension=page, port=port) as server:
+    with server_of(exhibit, work, port=port) as server:
         yield server

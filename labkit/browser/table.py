@@ -8,7 +8,7 @@ import numpy as np
 from tabulate import tabulate
 
 from labkit.metrics import verdict
-from labkit.tables import milliseconds
+from labkit.tables import aligned, milliseconds
 
 if TYPE_CHECKING:
     from labkit.browser.rendering import Measured
@@ -129,4 +129,4 @@ def html(measured: "Sequence[Measured]", notes: Sequence[str] = ()) -> str:
     from html import escape
 
     below = "<br>".join(escape(line) for line in [*LEGEND.splitlines(), *notes])
-    return f"{render(measured, 'html')}<p><small>{below}</small></p>"
+    return f"{aligned(render(measured, 'html'))}<p><small>{below}</small></p>"

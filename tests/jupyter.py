@@ -1,0 +1,208 @@
+"""A JupyterLab of its own for a test, and its notebooks as a reader sees them: in Chromium, through the menu."""
+
+import contextlib
+import importlib.util
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+
+from tests.browsing import needed
+from tests.helpers import wait_until
+
+#: What is seen of a notebook. Prompts, kinds of output and pictures are the page's, not the file's.
+_SEEN = """() => ({
+    kernel: document.querySelector('.jp-NotebookPanel .jp-Notebook-ExecutionIndicator')?.dataset.status,
+    cells: [...document.querySelectorAll('.jp-NotebookPanel .jp-CodeCell')].map((cell) => ({
+        prompt: cell.querySelector('.jp-InputPrompt').textContent.trim(),
+        kinds: [...cell.querySelectorAll('.jp-OutputArea [data-mime-type]')].map((output) => output.dataset.mimeType),
+        text: cell.querySelector('.jp-OutputArea')?.innerText ?? '',
+        widths: [...cell.querySelectorAll('.jp-OutputArea-output img')].map((picture) => picture.naturalWidth),
+    })),
+})"""
+
+_ERROR, _STDERR = "application/vnd.jupyter.error", "application/vnd.jupyter.stderr"
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A JupyterLab that runs: where, its token, the folder that it shows, the one in which it keeps what it writes."""
+
+    url: str
+    token: str
+    root: Path
+    folder: Path
+
+    def theme(self, name):
+        """From the next page that is opened: ``JupyterLab Light`` or ``JupyterLab Dark``."""
+        _set(self.folder, "apputils-extension/themes", {"theme": name, "adaptive-theme": False})
+
+    def ask(self, path, method="GET"):
+        """Its REST interface."""
+        headers = {"Authorization": f"token {self.token}"}
+        request = urllib.request.Request(self.url + path, method=method, headers=headers)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.loads(answer.read() or "null")
+
+    def end_kernels(self):
+        """As a reader does who shuts all kernels down: the next notebook has the machine to itself."""
+        for session in self.ask("api/sessions"):
+            self.ask(f"api/sessions/{session['id']}", "DELETE")
+
+
+@contextlib.contextmanager
+def lab(root, folder, *, base_url="/", environment=None):
+    """Start JupyterLab on loopback, on a free port; everything that it writes goes below `folder`."""
+    for module in ("jupyterlab", "jupyter_server_proxy"):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"{module} is not installed: pip install 'labkit[lab,test]'")
+    needed()
+    folder.mkdir()
+    _set(folder, "apputils-extension/notification", {"fetchNews": "false", "checkForUpdates": False})
+    _set(folder, "notebook-extension/tracker", {"windowingMode": "none"})  # else what is out of sight is not there
+    token = secrets.token_hex()
+    places = {
+        "IPYTHONDIR": "ipython",
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+    }
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"]
+    command += [f"--ServerApp.root_dir={root}", f"--ServerApp.base_url={base_url}"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")
+    own = {name: str(folder / place) for name, place in places.items()} | {"JUPYTER_TOKEN": token}
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, **own, **(environment or {})},
+        )
+    try:
+        url = _url(process, folder)
+        yield Lab(url, token, root, folder)
+    finally:
+        _end(process)
+
+
+def _set(folder, plugin, values):
+    path = folder / "settings" / "@jupyterlab" / f"{plugin}.jupyterlab-settings"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(values))
+
+
+def _url(process, folder):
+    """From the file that a Jupyter server writes about itself, once it answers."""
+    told = []
+
+    def answers():
+        assert process.poll() is None, (folder / "log").read_text()
+        for path in (folder / "runtime").glob("jpserver-*.json"):
+            with contextlib.suppress(ValueError, OSError):
+                url = json.loads(path.read_text())["url"]
+                urllib.request.urlopen(f"{url}api", timeout=5).close()
+                told.append(url)
+        return told
+
+    assert wait_until(answers, 60), (folder / "log").read_text()
+    return told[0]
+
+
+def _end(process):
+    started = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    process.terminate()  # it ends its kernels
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for child in started:
+        with contextlib.suppress(psutil.Error):
+            child.kill()
+    psutil.wait_procs(started, timeout=5)
+
+
+@contextlib.contextmanager
+def chromium():
+    """A page of a browser of its own; in a thread without an event loop (:func:`tests.helpers.ends_within`)."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        root = hasattr(os, "geteuid") and os.geteuid() == 0
+        flags = ["--disable-gpu", "--no-first-run", *(["--no-sandbox"] if root else [])]
+        browser = playwright.chromium.launch(executable_path=needed().path, args=flags)
+        try:
+            yield browser.new_page(viewport={"width": 1200, "height": 900})
+        finally:
+            browser.close()
+
+
+def copied(path, folder, *, outputs):
+    """A copy of a notebook, so that nothing is written into the repository; its file's name."""
+    book = nbformat.read(path, as_version=4)
+    if not outputs:
+        for cell in book.cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+    nbformat.write(book, folder / path.name)
+    return path.name
+
+
+def opened(page, where, name):
+    """Open a notebook as a link does; what is seen of it, once its kernel is there."""
+    page.goto(f"{where.url}lab/tree/{name}?reset&token={where.token}")
+    page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', timeout=60_000)
+    page.wait_for_selector(".jp-CodeCell", timeout=10_000)
+    return seen(page)
+
+
+def seen(page):
+    """The kernel's status, and of each code cell its prompt, its outputs' kinds and text, its pictures' widths."""
+    return page.evaluate(_SEEN)
+
+
+def run_all(page, *, timeout_s):
+    """Run, Run All Cells; what is seen once the kernel is idle, every cell has run, or one has failed."""
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.locator("li[data-command='runmenu:run-all']").click()
+    deadline = time.monotonic() + timeout_s
+    while True:
+        now = seen(page)
+        failed = any(_ERROR in cell["kinds"] for cell in now["cells"])
+        done = all(cell["prompt"].strip("[]:").isdigit() for cell in now["cells"])
+        if failed or (done and now["kernel"] == "idle"):
+            return now
+        assert time.monotonic() < deadline, f"still at work after {timeout_s} s: {prompts(now)}"
+        page.wait_for_timeout(200)
+
+
+def prompts(now):
+    return [cell["prompt"] for cell in now["cells"]]
+
+
+def complaints(now):
+    """What no reader should see: a traceback, something on stderr."""
+    return [cell["text"] for cell in now["cells"] if {_ERROR, _STDERR} & set(cell["kinds"])]
+
+
+def picture(page, path):
+    """The whole notebook, not only what the window shows."""
+    height = page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollHeight")
+    page.set_viewport_size({"width": 1200, "height": min(int(height) + 150, 12_000)})
+    page.wait_for_timeout(300)
+    page.screenshot(path=path)
+    page.set_viewport_size({"width": 1200, "height": 900})

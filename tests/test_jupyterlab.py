@@ -1,0 +1,185 @@
+"""The notebooks as a reader meets them: in JupyterLab, in Chromium, in both themes, behind a hub's proxy.
+
+All are opened as shipped. Run All Cells takes as long as the measurements do, so without ``LABKIT_ALL_NOTEBOOKS`` it is
+two of them that are run: one without the page and one with it.
+"""
+
+import os
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from labkit.browser import serve
+from labkit.browser.embedded import PREFIX
+from tests import jupyter
+from tests.helpers import ends_within, nothing_left_behind
+
+NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+QUICK = {"01_who_waits.ipynb", "06_inp_and_long_tasks.ipynb"}
+RUN = [path for path in NOTEBOOKS if path.name in QUICK or os.environ.get("LABKIT_ALL_NOTEBOOKS")]
+
+#: As JupyterHub and Binder start it.
+BASE_URL = "/user/me/"
+
+#: A notebook whose cells are not enough: what a reader does in it after Run All Cells, given the page, by file name.
+#: For a panel of widgets that would be
+#:     def press_run(page):
+#:         page.get_by_role("button", name="Run", exact=True).click()
+#:         page.wait_for_selector(".jp-OutputArea .widget-output img", timeout=60_000)
+AFTER_RUN_ALL = {}
+
+#: The smallest contrast of text, in sRGB's relative luminance: https://www.w3.org/TR/WCAG21/#contrast-minimum
+_CONTRAST = """() => {
+    const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
+    const behind = (node) => {
+        for (let at = node; at; at = at.parentElement) {
+            const [r, g, b, alpha = 1] = rgb(getComputedStyle(at).backgroundColor);
+            if (alpha > 0.99) return [r, g, b];
+        }
+        return [255, 255, 255];
+    };
+    const luminance = (colour) => {
+        const [r, g, b] = colour.slice(0, 3).map((value) => value / 255)
+            .map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const texts = [...document.querySelectorAll('.jp-CodeCell .jp-OutputArea :is(td, th, small, pre)')];
+    return texts.map((node) => {
+        const [dark, light] = [luminance(rgb(getComputedStyle(node).color)), luminance(behind(node))].sort((a, b) => a - b);
+        return (light + 0.05) / (dark + 0.05);
+    });
+}"""
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("jupyter")
+    root = folder / "root"
+    root.mkdir()
+    with (
+        nothing_left_behind(timeout_s=10),
+        jupyter.lab(root, folder / "lab", base_url=BASE_URL, environment={PREFIX: BASE_URL}) as lab,
+    ):
+        yield lab
+
+
+def pictures(path):
+    """How many figures each code cell of the file has."""
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    return [sum("image/png" in output.get("data", {}) for output in cell.outputs) for cell in cells]
+
+
+def assert_whole(now, path):
+    """Every cell has run in order, nothing complained, and every figure is there to be seen."""
+    assert jupyter.complaints(now) == []
+    assert jupyter.prompts(now) == [f"[{number}]:" for number in range(1, len(now["cells"]) + 1)]
+    assert [len(cell["widths"]) for cell in now["cells"]] == pictures(path)
+    assert all(width > 100 for cell in now["cells"] for width in cell["widths"])
+
+
+def claims(now, path):
+    """What each claim says in the page."""
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    return [shown["text"] for cell, shown in zip(cells, now["cells"], strict=True) if "lab.claim(" in cell.source]
+
+
+@ends_within(180)
+def test_every_notebook_opens_as_shipped(running, tmp_path):
+    with jupyter.chromium() as page:
+        for path in NOTEBOOKS:
+            name = jupyter.copied(path, running.root, outputs=True)
+            assert_whole(jupyter.opened(page, running, name), path)
+            jupyter.picture(page, tmp_path / f"{path.stem}.png")
+            running.end_kernels()
+
+
+@pytest.mark.parametrize("path", RUN, ids=lambda path: path.name)
+@ends_within(300)
+def test_run_all_cells_runs_all_of_them(running, tmp_path, path):
+    with jupyter.chromium() as page:
+        name = jupyter.copied(path, running.root, outputs=False)
+        before = jupyter.opened(page, running, name)
+        assert set(jupyter.prompts(before)) == {"[ ]:"}
+        now = jupyter.run_all(page, timeout_s=240)
+        if name in AFTER_RUN_ALL:
+            AFTER_RUN_ALL[name](page)
+        jupyter.picture(page, tmp_path / f"{path.stem}.png")
+        running.end_kernels()
+    assert_whole(now, path)
+    said = claims(now, path)
+    assert said
+    assert all(text.lstrip("[]:0123456789 \n").startswith(("HOLDS", "DOES NOT", "NOT TEST")) for text in said)
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+@ends_within(120)
+def test_what_labkit_writes_can_be_read_in_either_theme(running, tmp_path, theme):
+    running.theme(theme)
+    path = NOTEBOOKS[0]
+    try:
+        with jupyter.chromium() as page:
+            jupyter.opened(page, running, jupyter.copied(path, running.root, outputs=True))
+            assert (page.get_attribute("body", "data-jp-theme-light") == "true") == theme.endswith("Light")
+            contrasts = page.evaluate(_CONTRAST)
+            jupyter.picture(page, tmp_path / "themed.png")
+            running.end_kernels()
+    finally:
+        running.theme("JupyterLab Light")
+    assert len(contrasts) > 50  # the table's cells alone
+    assert min(contrasts) >= 4.5
+
+
+@ends_within(120)
+def test_a_traceback_would_be_seen(running):
+    """Else the tests above could not fail."""
+    cells = [nbformat.v4.new_code_cell(source) for source in ("1", "import sys; sys.stderr.write('oh')", "1 / 0", "2")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), running.root / "fails.ipynb")
+    with jupyter.chromium() as page:
+        jupyter.opened(page, running, "fails.ipynb")
+        now = jupyter.run_all(page, timeout_s=60)
+        running.end_kernels()
+    assert [complaint.split()[0] for complaint in jupyter.complaints(now)][:1] == ["oh"]
+    assert "ZeroDivisionError" in jupyter.complaints(now)[1]
+
+
+# --- the page: in a cell, and through jupyter-server-proxy ---
+
+
+def press(inside):
+    """Press the page's button and start a short burst; both come back from the server."""
+    inside.locator("#live-connection").get_by_text("open").wait_for(timeout=20_000)
+    inside.locator("#ask").click()
+    inside.locator("#answered").get_by_text("1", exact=True).wait_for(timeout=20_000)
+    inside.locator("#seconds").fill("1")
+    inside.locator("#start").click()
+    inside.locator("#live-painted").get_by_text("200 of 200").wait_for(timeout=20_000)
+
+
+@pytest.mark.parametrize("proxy", ["", ", proxy=''"], ids=["through the proxy", "direct"])
+@ends_within(120)
+def test_the_page_works_in_a_notebooks_cell(running, tmp_path, proxy):
+    sources = ["from labkit import browser", f"page = browser.frame('thread'{proxy})\npage", "page.url"]
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+    nbformat.write(book, running.root / "page.ipynb")
+    with jupyter.chromium() as page:
+        jupyter.opened(page, running, "page.ipynb")
+        now = jupyter.run_all(page, timeout_s=60)
+        press(page.frame_locator(".jp-OutputArea iframe"))
+        page.screenshot(path=tmp_path / "page.png")
+        running.end_kernels()
+    assert jupyter.complaints(now) == []
+    assert (f"{BASE_URL}proxy/" in now["cells"][2]["text"]) == (not proxy)
+
+
+@ends_within(120)
+def test_the_page_works_through_the_proxy_for_whom_is_logged_in(running):
+    with serve() as server, jupyter.chromium() as page:
+        address = f"{running.url}proxy/{server.port}/"
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(f"{address}page.js", timeout=10)
+        page.goto(f"{running.url}lab?token={running.token}")
+        page.goto(address)
+        press(page)
