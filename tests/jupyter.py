@@ -8,7 +8,6 @@ import secrets
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +30,8 @@ _SEEN = """() => ({
     })),
 })"""
 
-_ERROR, _STDERR = "application/vnd.jupyter.error", "application/vnd.jupyter.stderr"
+#: Of a traceback as of what was written to stderr.
+_COMPLAINT = "application/vnd.jupyter.stderr"
 
 
 @dataclass(frozen=True)
@@ -162,6 +162,13 @@ def copied(path, folder, *, outputs):
     return path.name
 
 
+def written(path, *sources):
+    """A notebook of these code cells, each without outputs."""
+    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
+
+
 def opened(page, where, name):
     """Open a notebook as a link does; what is seen of it, once its kernel is there."""
     page.goto(f"{where.url}lab/tree/{name}?reset&token={where.token}")
@@ -182,9 +189,9 @@ def run_all(page, *, timeout_s):
     deadline = time.monotonic() + timeout_s
     while True:
         now = seen(page)
-        failed = any(_ERROR in cell["kinds"] for cell in now["cells"])
-        done = all(cell["prompt"].strip("[]:").isdigit() for cell in now["cells"])
-        if failed or (done and now["kernel"] == "idle"):
+        done = all(prompt.strip("[]:").isdigit() for prompt in prompts(now))
+        stopped = complaints(now) and "[*]:" not in prompts(now)
+        if (done or stopped) and now["kernel"] == "idle":
             return now
         assert time.monotonic() < deadline, f"still at work after {timeout_s} s: {prompts(now)}"
         page.wait_for_timeout(200)
@@ -196,7 +203,7 @@ def prompts(now):
 
 def complaints(now):
     """What no reader should see: a traceback, something on stderr."""
-    return [cell["text"] for cell in now["cells"] if {_ERROR, _STDERR} & set(cell["kinds"])]
+    return [cell["text"] for cell in now["cells"] if _COMPLAINT in cell["kinds"]]
 
 
 def picture(page, path):

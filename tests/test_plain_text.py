@@ -56,21 +56,8 @@ def capacity():
 
 
 def trace():
-    return Trace(
-        "http://127.0.0.1/",
-        7,
-        900.0,
-        dict.fromkeys(PARTS, 20.0),
-        {"frame": 9},
-        1,
-        1,
-        {"view.js:3": 1},
-        0,
-        (),
-        (),
-        0,
-        (),
-    )
+    spent, counts = dict.fromkeys(PARTS, 20.0), dict.fromkeys([*PARTS, "frame", "task"], 9)
+    return Trace("http://127.0.0.1/", 7, 900.0, spent, counts, 1, 1, {"view.js:3": 1}, 0, (), (), 0, ())
 
 
 def frame():
