@@ -210,6 +210,7 @@ def picture(page, path):
     """The whole notebook, not only what the window shows."""
     height = page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollHeight")
     page.set_viewport_size({"width": 1200, "height": min(int(height) + 150, 12_000)})
+    page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTop = 0")  # Run All Cells ends at the end
     page.wait_for_timeout(300)
     page.screenshot(path=path)
     page.set_viewport_size({"width": 1200, "height": 900})

@@ -7,6 +7,7 @@
     result = browser.render(["naive", "forced", "dom-batch"], rate_hz=200, events=300)
     result                                          # the advice's table, measured
     browser.figures.overview(result)
+    browser.frame("thread")                         # the page itself in a notebook's cell, to press its buttons
 
 It needs Playwright (``pip install 'labkit[browser]'``), a Chromium, and two JavaScript files of other people, which
 ``labkit browser --install`` fetches. Everything else of labkit works without them.
