@@ -15,8 +15,10 @@ from labkit.browser import serve
 from labkit.browser.embedded import PREFIX
 from tests import jupyter
 from tests.helpers import ends_within, nothing_left_behind
+from tests.test_plain_text import MAKERS
 
-NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 QUICK = {"01_who_waits.ipynb", "06_inp_and_long_tasks.ipynb"}
 RUN = [path for path in NOTEBOOKS if path.name in QUICK or os.environ.get("LABKIT_ALL_NOTEBOOKS")]
 
@@ -38,7 +40,7 @@ _CONTRAST = """() => {
             .map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4));
         return 0.2126 * r + 0.7152 * g + 0.0722 * b;
     };
-    const texts = [...document.querySelectorAll('.jp-CodeCell .jp-OutputArea :is(td, th, small, pre)')];
+    const texts = [...document.querySelectorAll('.jp-CodeCell .jp-OutputArea :is(td, th, small, pre, p, b, a)')];
     return texts.map((node) => {
         const both = [luminance(rgb(getComputedStyle(node).color)), luminance(behind(node))];
         return (Math.max(...both) + 0.05) / (Math.min(...both) + 0.05);
@@ -111,17 +113,21 @@ def test_run_all_cells_runs_all_of_them(running, tmp_path, path):
 @ends_within(120)
 def test_what_labkit_writes_can_be_read_in_either_theme(running, tmp_path, theme):
     running.theme(theme)
-    path = NOTEBOOKS[0]
+    every = "from tests.test_plain_text import MAKERS\nfor make in MAKERS.values():\n    display(make())"
+    jupyter.written(running.root / "reprs.ipynb", f"import sys\nsys.path.insert(0, {str(ROOT)!r})", every)
     try:
         with jupyter.chromium() as page:
-            jupyter.opened(page, running, jupyter.copied(path, running.root, outputs=True))
+            jupyter.opened(page, running, "reprs.ipynb")
+            now = jupyter.run_all(page, timeout_s=60)
             assert (page.get_attribute("body", "data-jp-theme-light") == "true") == theme.endswith("Light")
             contrasts = page.evaluate(_CONTRAST)
             jupyter.picture(page, tmp_path / "themed.png")
             running.end_kernels()
     finally:
         running.theme("JupyterLab Light")
-    assert len(contrasts) > 50  # the table's cells alone
+    assert jupyter.complaints(now) == []
+    assert now["cells"][1]["kinds"] == ["text/html"] * len(MAKERS)
+    assert len(contrasts) > 50  # the tables' cells alone
     assert min(contrasts) >= 4.5
 
 
