@@ -61,7 +61,7 @@ def trace():
 
 
 def frame():
-    return Frame(Server(Strategy("tested", answer_inline), echo, port=5000), proxy="/user/me/")
+    return Frame(Server(Strategy("tested", answer_inline), echo, port=9), proxy="/user/me/")
 
 
 #: An instance of every class of labkit's with a rich repr; a new class belongs here.
