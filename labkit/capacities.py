@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from labkit import clock, theory
+from labkit.findings import about
 from labkit.metrics import TAIL_SAMPLES, Distribution
 from labkit.records import Run
 from labkit.schedules import MAX_EVENTS, Schedule, constant, poisson
@@ -184,7 +185,7 @@ def _tail(values: Distribution) -> str:
     if not len(values):
         return "not measured"
     name, tail_ms = values.tail
-    return f"{name} never" if math.isinf(tail_ms) else f"{name} {tail_ms:.3g} ms"
+    return f"{name} never" if math.isinf(tail_ms) else f"{name} {about(tail_ms)}"
 
 
 def _known(value: float) -> float | None:

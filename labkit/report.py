@@ -32,7 +32,8 @@ def scope(mode: str, plan: str, work: str, service_ms: float) -> str:
 
 
 #: Where the terminal is narrower than the whole table, its columns come in two parts, each with the strategy before it.
-_LATENCIES, _COUNTS = (1, 2, 3, 4, 5, 6), (7, 8, 9, 10, 11, 12)
+#: Columns of :data:`labkit.tables.HEADERS`; where the width is short, in two parts.
+_VERDICT, _LATENCIES, _COUNTS = 1, (2, 3, 4, 5, 6, 7), (1, 8, 9, 10, 11, 12)
 
 
 def table(result: Comparison, width: int) -> RenderableType:
@@ -46,11 +47,11 @@ def table(result: Comparison, width: int) -> RenderableType:
 def _table(result: Comparison, columns: Sequence[int]) -> Table:
     shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
     for i in (0, *columns):
-        left = i in (0, len(tables.HEADERS) - 1)
+        left = i in (0, _VERDICT)
         shown.add_column(tables.HEADERS[i], justify="left" if left else "right", no_wrap=True)
     for summary in result.summaries:
         cells: list[RenderableType] = list(tables.row(summary))
-        cells[-1] = Text("/").join(
+        cells[_VERDICT] = Text("/").join(
             Text(word, style=_COLOURS.get(word, "")) for word in (summary.own_verdict, summary.bystander_verdict)
         )
         bad = summary.lost or summary.unaccounted

@@ -10,6 +10,7 @@ from labkit.metrics import Distribution, Summary
 #: Below each other where the width is short, so a header is two words at most.
 HEADERS = (
     "strategy",
+    "verdict\nown/bystander",
     "handler\nblocking",
     "connection\nblocked",
     "own\np50",
@@ -21,7 +22,6 @@ HEADERS = (
     "strays",
     "threads",
     "CPU s",
-    "verdict\nown/bystander",
 )
 
 
@@ -39,6 +39,7 @@ def row(summary: Summary) -> tuple[str, ...]:
     invalid = f" ({summary.invalid} of {summary.runs} INVALID)" if summary.invalid else ""
     return (
         summary.strategy + invalid,
+        f"{summary.own_verdict}/{summary.bystander_verdict}",
         milliseconds(summary.handler_blocking.p50_ms),
         milliseconds(summary.connection_blocked.p50_ms),
         milliseconds(summary.own.p50_ms),
@@ -50,7 +51,6 @@ def row(summary: Summary) -> tuple[str, ...]:
         str(summary.strays),
         "-" if summary.threads is None else f"+{summary.threads}",
         "-" if math.isnan(summary.server_cpu_s) else f"{summary.server_cpu_s:.2f}",
-        f"{summary.own_verdict}/{summary.bystander_verdict}",
     )
 
 
@@ -72,7 +72,7 @@ def legend(summaries: Sequence[Summary]) -> str:
 def render(summaries: Sequence[Summary], style: str = "simple") -> str:
     """The table as text; `style` is one of tabulate's: ``simple``, ``github``, ``html``."""
     headers = HEADERS if style == "simple" else tuple(h.replace("\n", " ") for h in HEADERS)
-    align = ("left", *["right"] * (len(HEADERS) - 2), "left")
+    align = ("left", "left", *["right"] * (len(HEADERS) - 2))
     rows = [row(s) for s in summaries]
     if style == "github":
         rows = [tuple(cell.replace("|", "\\|") for cell in cells) for cells in rows]

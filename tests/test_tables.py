@@ -52,8 +52,9 @@ def test_a_row_says_what_was_measured():
     (summary,) = summaries(
         "inline", handler_ms=100, own_ms=300, outcomes={"timed out": 1}, strays=2, threads=4, bystander_ms=3
     )
-    *figures, verdicts = tables.row(summary)
-    assert figures == ["inline", "100", "0.1", "300", "never", "3.0", "3.0 max", "90%", "1", "2", "+4", "1.00"]
+    name, verdicts, *figures = tables.row(summary)
+    assert name == "inline"
+    assert figures == ["100", "0.1", "300", "never", "3.0", "3.0 max", "90%", "1", "2", "+4", "1.00"]
     assert verdicts.split("/")[0].strip() == "poor"
     assert verdicts.split("/")[1].strip() == "good"
 

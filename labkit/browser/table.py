@@ -21,6 +21,7 @@ HEADERS = (
     "of which\nforced",
     "style\nrecalcs",
     "paint cost\nms",
+    "verdict\nINP/staleness",
     "layouts",
     "task ms",
     "long\ntasks",
@@ -30,7 +31,6 @@ HEADERS = (
     "staleness\nmax",
     "click to\nresult",
     "lost",
-    "verdict\nINP/staleness",
 )
 
 LEGEND = (
@@ -48,6 +48,7 @@ def row(each: "Measured") -> tuple[str, ...]:
         each.name,
         *_exact(each),
         "-" if each.explained is None else milliseconds(each.explained.paint_ms),
+        verdicts(each),
         _spread(each.values("layouts")),
         _spread(each.values("task_ms")),
         _spread(np.array([len(run.long_tasks) for run in each.sound], float)),
@@ -57,7 +58,6 @@ def row(each: "Measured") -> tuple[str, ...]:
         milliseconds(stale.max_ms),
         milliseconds(each.pooled("click_to_result_ms").p50_ms),
         str(sum(run.lost for run in each.runs)) if each.runs else "-",
-        verdicts(each),
     )
 
 
@@ -112,7 +112,7 @@ def render(measured: "Sequence[Measured]", style: str = "simple") -> str:
     """The table as text; `style` is one of tabulate's: ``simple``, ``github``, ``html``."""
     shown = _shown(measured)
     headers = [HEADERS[i] if style == "simple" else HEADERS[i].replace("\n", " ") for i in shown]
-    align = ["left" if i in (0, len(HEADERS) - 1) else "right" for i in shown]
+    align = ["left" if HEADERS[i].startswith(("pattern", "verdict")) else "right" for i in shown]
     rows = [[row(each)[i] for i in shown] for each in measured]
     if style == "github":
         rows = [[cell.replace("|", "\\|") for cell in cells] for cells in rows]

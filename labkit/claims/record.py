@@ -54,4 +54,6 @@ class Verdict:
     why: str = ""
 
     def __repr__(self) -> str:
-        return f"{self.status}: {self.why or self.claim.sentence}"
+        refuted = f" (measured {self.headroom:.3g} of the bound: {self.claim.margin})"
+        why_not = refuted if self.status == DOES_NOT_HOLD else ""
+        return f"{self.status}: {self.why or self.claim.sentence}{why_not}"
