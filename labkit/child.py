@@ -20,14 +20,6 @@ from labkit.strategies import Strategy
 #: How long an app may take to start, and an order other than to start or stop.
 START_S, ORDER_S = 30.0, 30.0
 
-#: What differs from a server as it is started by default, for people to read; recorded with every run.
-TUNED: Mapping[str, Mapping[str, str]] = {
-    "gevent": {"Nagle's algorithm": "off (pywsgi's default: on)"},
-    "gevent-unpatched": {"Nagle's algorithm": "off (pywsgi's default: on)"},
-}
-
-_PATCH = {"gevent": "from gevent import monkey; monkey.patch_all(); "}
-
 
 class ChildServer(OrderedProcess):
     """A strategy behind a real server in a child process: ``with ChildServer("asgi", strategy, work) as server``.
@@ -55,6 +47,7 @@ class ChildServer(OrderedProcess):
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
+        self.mode = modes.MODES[mode]
         self.setup = Setup(
             mode,
             strategy,
@@ -64,14 +57,15 @@ class ChildServer(OrderedProcess):
             instrumented,
             host,
             port,
+            self.mode.maker,
         )
         self.port = port
         self.log: list[str] = []
         self.errors: list[str] = []
         self._serving_pid = 0
         self._events = 0
-        code = f"{_PATCH.get(mode, '')}from labkit.hosting import main; main({mode!r}, {host!r}, {port!r})"
-        super().__init__(code, own_group=True)
+        main = f"from labkit.hosting import main; main({self.mode.arbiter!r}, {host!r}, {port!r})"
+        super().__init__(f"{self.mode.first}\n{main}", own_group=True)
 
     @property
     def url(self) -> str:
@@ -81,7 +75,7 @@ class ChildServer(OrderedProcess):
     @property
     def settings(self) -> dict[str, str]:
         """What differs from a stock server, for people to read."""
-        ours = {} if self.setup.stock else dict(TUNED.get(self.setup.mode, {}))
+        ours = {} if self.setup.stock else dict(self.mode.tuned)
         return ours | {f"SocketIO({key}=...)": repr(value) for key, value in self.setup.options.items()}
 
     @property
@@ -97,7 +91,7 @@ class ChildServer(OrderedProcess):
         """Start the process, hand over what it serves, wait until it listens."""
         if self.pid is not None:
             raise ServerError("this server runs already: stop it first, or make another")
-        modes.MODES[self.setup.mode].require()
+        self.mode.require()
         pickled = _pickled(self.setup)
         if self.setup.port:
             listen(self.setup.host, self.setup.port).close()  # raises the sentence that fits where it cannot

@@ -13,6 +13,8 @@ from labkit import errors
 from labkit.browser.commands import browser, render
 from labkit.browser.trace_command import trace
 from labkit.cli_capacity import capacity
+from labkit.cli_doctor import doctor
+from labkit.modes import MODES
 
 if TYPE_CHECKING:
     from labkit.comparison import Comparison
@@ -82,6 +84,7 @@ def main() -> None:
     labkit render                          ways of updating a page, in a real browser
     labkit browser                         which browsers there are, and what is missing
     labkit trace recording.json            what a recording of Chrome's shows of a page
+    labkit doctor                          what is installed, what will be skipped, how to get it
     """
 
 
@@ -89,6 +92,7 @@ main.add_command(capacity)
 main.add_command(render)
 main.add_command(browser)
 main.add_command(trace)
+main.add_command(doctor)
 
 
 @main.command()
@@ -107,7 +111,7 @@ main.add_command(trace)
     "--mode",
     default="threading",
     show_default=True,
-    help="What serves: threading, gunicorn, gevent, gevent-unpatched, asgi; all but the first in a child process.",
+    help=f"What serves: {', '.join(MODES)}; all but the first in a child process.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of payloads, arrivals and the order of runs.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the results.  [default: labkit-results/TIME]")
@@ -352,7 +356,7 @@ def selftest(repeats: int) -> None:
 @main.command("list")
 def list_() -> None:
     """All strategies, a line each."""
-    from labkit.strategies import MODES, NAMES, strategy
+    from labkit.strategies import NAMES, strategy
 
     for name in NAMES:
         click.echo(f"{name:18} {strategy(name).about}")

@@ -6,6 +6,8 @@ import platform
 import sys
 from typing import Any
 
+from labkit.modes import MODES
+
 _PACKAGES = (
     "flask",
     "flask-socketio",
@@ -34,7 +36,7 @@ def describe() -> dict[str, Any]:
         "gil": gil(),
         "system": f"{platform.system()} {platform.machine()}",
         "cores": cores(),
-        "versions": {name: _version(name) for name in _PACKAGES},
+        "versions": {name: _version(name) for name in sorted({*_PACKAGES, *(m.server for m in MODES.values())})},
     }
 
 

@@ -112,7 +112,7 @@ def measure(
     ping_ns = _ping_ns(ping_hz, window_s)
     firing = client or clients.shared()
 
-    spare = [_spare_cpu(firing)]
+    spare = [spare_cpu(firing)]
     job = Job(
         intended_ns=plan.intended_ns,
         connection=plan.connection,
@@ -171,7 +171,7 @@ def measure(
     except BaseException:
         firing.close()
         raise
-    spare.append(_spare_cpu(firing))
+    spare.append(spare_cpu(firing))
     about |= {"spare_cpu": spare, "server_log": server.log[:20]}
     return ledger.close(
         fired,
@@ -288,7 +288,7 @@ def vary(
     return Comparison(tuple(measure(s, work, plan, **{**settings, **variants[s.name]}) for s in order))
 
 
-def _spare_cpu(client: clients.Client) -> float | None:
+def spare_cpu(client: clients.Client) -> float | None:
     """Of the CPU that a fixed loop found alone, the share that two of them find now, one here and one in the client."""
     process = getattr(client, "processes", (client,))[0]  # of a fleet, the first
     if not isinstance(process, clients.ClientProcess):

@@ -8,30 +8,7 @@ import os
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from flask import Flask
-from flask_socketio import SocketIO
-
-from labkit.instrument import Instrument
-from labkit.served import PING_EVENT, Setup, acknowledge, list_logger, refused_options
-
 THREADS = 100
-
-
-class GunicornHost:
-    """What the worker serves."""
-
-    def __init__(self, setup: Setup, log: list[str]) -> None:
-        logger = list_logger(log)
-        self.app = Flask("labkit")
-        try:
-            self.socketio = SocketIO(
-                self.app, async_mode="threading", logger=logger, engineio_logger=logger, **setup.options
-            )
-        except Exception as error:
-            raise refused_options(error) from error
-        self.instrument = Instrument(self.socketio) if setup.instrumented else None
-        self.socketio.on_event(PING_EVENT, acknowledge)
-        self.close = setup.register(self.socketio)
 
 
 class Worker(Protocol):

@@ -8,9 +8,9 @@ import _thread
 import contextlib
 import os
 import pickle
+import pkgutil
 import sys
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import psutil
 
@@ -21,26 +21,11 @@ from labkit.served import Held, Setup, held_still
 from labkit.stamps import Stamps
 
 
-class Host(Protocol):
-    """A server, made and not yet listening."""
-
-    instrument: Any
-    close: Callable[[], object] | None
-
-    def serve(self, ready: Callable[[int], object]) -> None:
-        """Listen, say on which port, serve until stopped."""
-
-    def stop(self) -> None:
-        """From another thread: end :meth:`serve`."""
-
-
-def main(mode: str, host: str, port: int) -> None:
+def main(arbiter: str, host: str, port: int) -> None:
     """The process."""
     hosting = Hosting()
-    if mode == "gunicorn":
-        from labkit.host_gunicorn import arbitrate
-
-        arbitrate(host, port, hosting)
+    if arbiter:
+        pkgutil.resolve_name(arbiter)(host, port, hosting)
     else:
         hosting.build().serve(hosting.ready)
         hosting.finish()
@@ -142,14 +127,6 @@ class Hosting:
 
 
 def _made(setup: Setup, log: list[str]) -> Any:
-    if setup.mode == "asgi":
-        from labkit.host_asgi import AsgiHost
-
-        return AsgiHost(setup, log)
-    if setup.mode == "gunicorn":
-        from labkit.host_gunicorn import GunicornHost
-
-        return GunicornHost(setup, log)
-    from labkit.host_gevent import GeventHost
-
-    return GeventHost(setup, log)
+    """A :class:`~labkit.served.Host`."""
+    maker = pkgutil.resolve_name(setup.maker) if isinstance(setup.maker, str) else setup.maker
+    return maker(setup, log)

@@ -59,6 +59,24 @@ class Served(Protocol):
     def __exit__(self, *exc: object) -> None: ...
 
 
+class Host(Protocol):
+    """A server of a mode, made by ``maker(setup, log)`` in the process that serves, and not yet listening.
+
+    Attributes:
+        instrument: the hooks that stamp events; None where there are none.
+        close: what the strategy returned.
+    """
+
+    instrument: Any
+    close: Callable[[], object] | None
+
+    def serve(self, ready: Callable[[int], object]) -> None:
+        """Listen, say on which port, serve until stopped."""
+
+    def stop(self) -> None:
+        """From another thread: end :meth:`serve`. Absent where an arbiter ends the process."""
+
+
 @dataclass(frozen=True)
 class Setup:
     """What a server is made of.
@@ -71,6 +89,7 @@ class Setup:
         stock: leave the server's defaults untouched.
         instrumented: place the hooks that stamp events.
         host, port: where to listen.
+        maker: what makes the server, in the process that serves; as :attr:`labkit.modes.Mode.maker`.
     """
 
     mode: str
@@ -81,6 +100,7 @@ class Setup:
     instrumented: bool = True
     host: str = "127.0.0.1"
     port: int = 0
+    maker: str | Callable[..., object] = ""
 
     def register(self, socketio: Any) -> Callable[[], object] | None:
         """Register the strategy; its close function, where it has one."""

@@ -10,6 +10,8 @@ A workload is a callable with one argument, the event's payload, that returns wh
 
 `cpu` and `cpu_nogil` do a fixed amount of work, found once by thread CPU time: a loop that spins until a clock says
 stop would do *less* work the more it is disturbed, and so hide what is measured.
+
+A kind of the reader's is a function from milliseconds to :class:`Work`, put into :data:`KINDS` under its name.
 """
 
 import functools
@@ -27,8 +29,6 @@ from typing import Any
 from labkit import clock, prices
 from labkit.errors import NotPicklable, WorkloadError
 from labkit.timelimit import LIMIT_S, call_within
-
-KINDS = ("io_wait", "cpu", "cpu_nogil")
 
 
 @dataclass(frozen=True)
@@ -174,6 +174,10 @@ def cpu_nogil(ms: float) -> Work:
     return Work(f"cpu_nogil:{ms:g}ms", "cpu_nogil", _Hash(turns), _numbers, echoes=True, ms=ms)
 
 
+#: The kinds that are asked for by name and time, as in ``cpu:100ms``: from milliseconds to the work.
+KINDS: dict[str, Callable[[float], Work]] = {"io_wait": io_wait, "cpu": cpu, "cpu_nogil": cpu_nogil}
+
+
 def similar_prices(twin: str = "python") -> Work:
     """The example job: an event carries one day of the GOOG prices; when did they last move like this?
 
@@ -273,11 +277,10 @@ def parse(target: str, payloads: Sequence[Any] | None = None) -> Work:
         match = re.fullmatch(r"(\d+(?:\.\d+)?)ms", rest)
         if match is None:
             raise WorkloadError(f"write the time in ms, as in {kind}:100ms, not {target!r}")
-        make: dict[str, Callable[[float], Work]] = {"io_wait": io_wait, "cpu": cpu, "cpu_nogil": cpu_nogil}
-        return make[kind](float(match.group(1)))
+        return KINDS[kind](float(match.group(1)))
     if not rest:
         raise WorkloadError(
-            f"unknown workload {target!r}: give cpu:100ms, io_wait:100ms, cpu_nogil:100ms, prices, "
+            f"unknown workload {target!r}: give {', '.join(f'{kind}:100ms' for kind in KINDS)}, prices, "
             "or package.module:function"
         )
     return replace(call(imported(kind, rest), payloads), name=target)

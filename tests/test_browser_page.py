@@ -8,6 +8,7 @@ import pytest
 
 from labkit.browser.page import Page
 from labkit.browser.parts import FILES, Parts
+from labkit.browser.patterns import Pattern, pattern
 from labkit.errors import MissingExtra
 from labkit.server import Server
 from labkit.strategies import Strategy
@@ -19,7 +20,8 @@ def page(tmp_path):
     for path in FILES.values():
         (tmp_path / path).parent.mkdir(parents=True)
         (tmp_path / path).write_text("// a part")
-    return Page(payloads=[7, 8], found=Parts(tmp_path))
+    own = Pattern("called", "mine", source="export function mine(view) {}")
+    return Page(payloads=[7, 8], found=Parts(tmp_path), patterns=[pattern("naive"), own])
 
 
 @pytest.fixture
@@ -71,10 +73,27 @@ def test_the_pages_files_are_served_and_kept_to_their_origin(server, path):
 
 @pytest.mark.parametrize(
     "path",
-    ["/package.json", "/page.py", "/..%2fpage.py", "/%2e%2e/page.py", "/patterns/..%2f..%2fpage.py", "/parts/x.js"],
+    [
+        "/own/naive.js",
+        "/own/..%2fpage.js",
+        "/own/mine",
+        "/package.json",
+        "/page.py",
+        "/..%2fpage.py",
+        "/%2e%2e/page.py",
+        "/patterns/..%2f..%2fpage.py",
+        "/parts/x.js",
+    ],
 )
 def test_nothing_else_is_served(server, path):
     assert get(server, path)[0] == 404
+
+
+def test_a_pattern_of_the_readers_is_served_with_the_page(server):
+    status, body, headers = get(server, "/own/mine.js")
+    assert (status, body) == (200, "export function mine(view) {}")
+    assert headers["Content-Type"].startswith("text/javascript")
+    assert "default-src 'self'" in headers["Content-Security-Policy"]
 
 
 def test_every_address_of_the_page_is_relative(server):
@@ -92,7 +111,7 @@ def test_only_its_own_origin_may_connect(server):
 
 def test_the_buttons_payloads_are_told(server):
     with RawClient(server.port) as client:
-        assert json.loads(client.ask('421["hello"]')[3:]) == [{"payloads": [7, 8]}]
+        assert json.loads(client.ask('421["hello"]')[3:]) == [{"payloads": [7, 8], "patterns": ["mine"]}]
 
 
 def test_the_servers_clock_is_told(server):

@@ -377,3 +377,12 @@ def test_the_measured_order_is_right(mine):
 def test_another_order_is_told_its_first_mistake():
     said = repr(check(["thread", "process-pool", "inline"], MEASURED))
     assert said == "Not on this machine: place 2 is inline."
+
+
+def test_a_claim_of_the_readers_is_judged_as_the_labs_are():
+    mine = dataclasses.replace(CLAIMS["one-alone"], slug="mine", sentence="So it is.", judge=lambda result: 2.0)
+    result = simulated.comparison({"inline": {}})
+    assert repr(claim(mine, result)) == "HOLDS: So it is."
+    assert claim(mine, result).headroom == 2
+    assert repr(claim(mine, 7)) == "NOT TESTABLE HERE: needs a Comparison, not a int"
+    assert "mine" not in ALL

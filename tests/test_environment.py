@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from labkit import environment
+from labkit.modes import MODES
 
 
 def test_the_description_is_json():
@@ -33,7 +34,11 @@ def test_it_names_the_versions_that_are_installed():
 
 def test_a_package_that_is_not_installed_has_no_version(monkeypatch):
     monkeypatch.setattr(environment, "_PACKAGES", ("no-such-package-anywhere",))
-    assert environment.describe()["versions"] == {"no-such-package-anywhere": None}
+    assert environment.describe()["versions"]["no-such-package-anywhere"] is None
+
+
+def test_it_names_the_server_of_every_mode():
+    assert {mode.server for mode in MODES.values()} <= set(environment.describe()["versions"])
 
 
 def texts(value):

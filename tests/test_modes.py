@@ -4,11 +4,11 @@ import importlib.util
 
 import pytest
 
-from labkit import modes, report
-from labkit.errors import MissingExtra, UsageError
-from labkit.modes import FLASK_MODES, HIDDEN, MODES, hidden
+from labkit import modes, report, strategies
+from labkit.errors import MissingExtra, ModeError, UsageError
+from labkit.modes import FLASK_MODES, MODES, Mode, hidden
 from labkit.stamps import SERVER_COLUMNS
-from labkit.strategies import names_in
+from labkit.strategies import Strategy, names_in, strategy
 from tests import simulated
 
 
@@ -27,11 +27,10 @@ def test_every_mode_has_exhibits(mode):
 
 
 def test_what_is_hidden_is_a_stage_that_the_server_stamps_and_has_a_reason():
-    assert set(HIDDEN) == set(MODES)
-    for stages in HIDDEN.values():
-        assert set(stages) <= set(SERVER_COLUMNS)
-        assert all(len(why) > 20 for why in stages.values())
-    assert HIDDEN["threading"] == {}
+    for mode in MODES.values():
+        assert set(mode.hidden) <= set(SERVER_COLUMNS)
+        assert all(len(why) > 20 for why in mode.hidden.values())
+    assert MODES["threading"].hidden == {}
 
 
 def test_a_hidden_stage_is_a_sentence_in_the_report():
@@ -59,6 +58,50 @@ def test_a_mode_whose_package_is_absent_names_the_extra(monkeypatch):
 
 def test_the_module_says_what_became_of_eventlet():
     assert "eventlet is no mode here: it is deprecated upstream" in modes.__doc__
+
+
+# --- a mode of the reader's ---
+
+
+@pytest.fixture
+def table(monkeypatch):
+    """The modes, as they were again afterwards."""
+    monkeypatch.setattr(modes, "MODES", dict(MODES))
+    monkeypatch.setattr(strategies, "MODES", modes.MODES)
+
+
+@pytest.mark.usefixtures("table")
+def test_a_mode_that_is_added_is_measured_in_wherever_one_is_named():
+    added = modes.add(Mode("mine", "a server of mine", "flask", maker="mine:Host", like="gunicorn"))
+    assert not added.is_in_process
+    assert names_in("mine") == names_in("gunicorn")
+    strategy("thread").require_mode("mine")
+    with pytest.raises(ModeError, match="asgi-inline cannot run in mode 'mine', only in asgi"):
+        strategy("asgi-inline").require_mode("mine")
+    assert report.scope("mine", "burst of 3", "io_wait:5ms", 5.2).startswith("a server of mine; ")
+
+
+@pytest.mark.usefixtures("table")
+def test_a_mode_that_is_like_no_other_runs_what_names_it():
+    modes.add(Mode("mine", "a server of mine", "flask", maker="mine:Host"))
+    assert names_in("mine") == ()
+    assert Strategy("s", print, modes=frozenset({"mine"})).runs_in("mine")
+
+
+@pytest.mark.usefixtures("table")
+@pytest.mark.parametrize(
+    ("mode", "why"),
+    [
+        (Mode("gevent", "", "", maker="m:H"), "there is a mode 'gevent' already"),
+        (Mode("mine", "", ""), "mode mine has nothing that makes its server"),
+        (Mode("mine", "", "", maker="m:H", like="telepathy"), "there is no mode 'telepathy'"),
+    ],
+)
+def test_a_mode_that_makes_no_sense_is_not_added(mode, why):
+    before = dict(modes.MODES)
+    with pytest.raises(ModeError, match=why):
+        modes.add(mode)
+    assert before == modes.MODES
 
 
 # --- several modes in one comparison ---

@@ -9,12 +9,14 @@ import json
 import platform
 import re
 import statistics
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 
 from labkit.claims import CLAIMS
+from tests import refresh_notebooks
 from tests.refresh_notebooks import compared
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
@@ -247,3 +249,41 @@ def test_a_refresh_sees_an_output_that_is_new_or_gone():
     assert compared(other) != compared(book())
     other.cells[2].outputs = []
     assert compared(other) != compared(book())
+
+
+def written(path, shown):
+    """A notebook with a cell that says `shown`, whatever its file has kept; and one with a picture."""
+    picture = {"image/png": "AAAA", "text/plain": "<Figure>"}
+    kept = nbformat.v4.new_output("execute_result", {"text/plain": "'kept'"}, execution_count=1)
+    made = [
+        nbformat.v4.new_markdown_cell("# A title", id="a"),
+        nbformat.v4.new_code_cell(repr(shown), id="b", outputs=[kept], execution_count=1),
+        nbformat.v4.new_code_cell(
+            "display({'image/png': 'BBBB', 'text/plain': '<Figure>'}, raw=True)",
+            id="c",
+            outputs=[nbformat.v4.new_output("display_data", picture)],
+            execution_count=2,
+        ),
+    ]
+    nbformat.write(nbformat.v4.new_notebook(cells=made), path)
+    return path
+
+
+def test_a_refresh_of_two_notebooks_touches_the_one_that_changed(tmp_path, monkeypatch, capsys):
+    same, other = written(tmp_path / "a_same.ipynb", "kept"), written(tmp_path / "b_other.ipynb", "new")
+    before = {path: path.read_bytes() for path in (same, other)}
+    monkeypatch.setattr(refresh_notebooks, "FOLDER", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["refresh_notebooks.py"])
+    refresh_notebooks.main()
+    assert capsys.readouterr().out == "a_same.ipynb: unchanged\nb_other.ipynb: written\n"
+    assert same.read_bytes() == before[same]  # although its picture is another
+    assert "'new'" in other.read_text()
+    assert "BBBB" in other.read_text()
+    refreshed = other.read_bytes()
+    refresh_notebooks.main()
+    assert capsys.readouterr().out == "a_same.ipynb: unchanged\nb_other.ipynb: unchanged\n"
+    assert other.read_bytes() == refreshed
+    monkeypatch.setattr(sys, "argv", ["refresh_notebooks.py", "--all", str(same)])
+    refresh_notebooks.main()
+    assert capsys.readouterr().out == "a_same.ipynb: written\n"
+    assert "BBBB" in same.read_text()

@@ -439,3 +439,12 @@ def test_data_is_for_a_function_of_the_readers():
     for own in ("prices", "cpu:1ms"):
         with pytest.raises(WorkloadError, match="the lab's own work"):
             workloads.parse(own, [1])
+
+
+def test_a_kind_of_the_readers_is_known_by_name_and_time(monkeypatch):
+    monkeypatch.setitem(workloads.KINDS, "twice", lambda ms: io_wait(2 * ms))
+    assert workloads.parse("twice:3ms").ms == 6
+    with pytest.raises(WorkloadError, match=r"write the time in ms, as in twice:100ms"):
+        workloads.parse("twice:soon")
+    with pytest.raises(WorkloadError, match=r"give io_wait:100ms, cpu:100ms, cpu_nogil:100ms, twice:100ms, prices"):
+        workloads.parse("thrice")

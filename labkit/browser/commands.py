@@ -26,7 +26,7 @@ MEASURED, INVALID, INTERRUPTED = 0, 1, 130
 @click.option("--rows", type=int, default=200, show_default=True, help="Rows in the page's list before the run.")
 @click.option("--throttle", type=float, default=1, show_default=True, help="So many times slower a processor.")
 @click.option("--clicks", type=int, default=9, show_default=True, help="Trusted clicks in a run; they change INP.")
-@click.option("--patterns", metavar="A,B,...", help="Which, by name.  [default: all, server-batch-MS among them]")
+@click.option("--patterns", metavar="A,B,...", help="Which, by name, or files.  [default: all of the lab's]")
 @click.option("--repeats", type=int, default=3, show_default=True, help="Timed runs of each, in random order.")
 @click.option("--browser", metavar="PROGRAM", help="Which browser.  [default: the first of labkit browser]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the results.  [default: labkit-results/TIME]")
@@ -51,6 +51,7 @@ def render(
     dom-batch        written together, once a frame
     conflate         once a frame, and of each key only the newest value
     server-batch-50  the server collects for 50 ms (any number) and sends one message
+    mine.js          a file of yours that exports one function
 
     Each is counted frame by frame (integers, the same every time), timed without a trace, and explained with one; the
     traces are kept, for labkit trace and for DevTools. Exit code: 0 measured, 1 something is missing or updates were

@@ -29,7 +29,7 @@ PASSES = ("exact", "timed", "explained")
 
 
 def render(
-    patterns: Sequence[str | Pattern] = NAMES,
+    patterns: Sequence[str | Path | Pattern] = NAMES,
     *,
     rate_hz: float = 200.0,
     events: int = 300,
@@ -50,7 +50,7 @@ def render(
     """Measure ways of updating the page: the advice's table.
 
     Args:
-        patterns: which, by name or as `pattern(...)`.
+        patterns: which, by name, by a file of the reader's (``mine.js``), or as `pattern(...)`.
         rate_hz, events, burst, rows, keys, throttle, clicks, update_block_ms: see :class:`Setting`.
         repeats: runs of the timed pass, interleaved in random order.
         passes: ``exact`` (frame by frame, integers), ``timed`` (real time), ``explained`` (with a trace).
@@ -187,7 +187,7 @@ def _last(steps: Iterator[Rendering]) -> Rendering:
 
 
 def renderings(
-    patterns: Sequence[str | Pattern],
+    patterns: Sequence[str | Path | Pattern],
     setting: Setting,
     *,
     repeats: int = 3,
@@ -201,7 +201,7 @@ def renderings(
     progress: Progress | None = None,
 ) -> Iterator[Rendering]:
     """The same step by step: all that is measured so far, after every run; see :func:`render`."""
-    ways = [pattern(each) if isinstance(each, str) else each for each in patterns]
+    ways = [each if isinstance(each, Pattern) else pattern(each) for each in patterns]
     if not ways:
         raise UsageError("there is no pattern to measure: name one")
     if len({way.name for way in ways}) < len(ways):
@@ -235,7 +235,7 @@ def _steps(
     problems: list[str] = []
     if "exact" in passes and shell is None:
         problems.append(f"No exact pass: it needs headless shell; {find.HOW}.")
-    page = Page(payloads=list(work.make_payloads(max(1, setting.clicks), seed)))
+    page = Page(payloads=list(work.make_payloads(max(1, setting.clicks), seed)), patterns=ways)
     known = {way.name: Measured(way.name, _settings(setting, way)) for way in ways}
     about = {**environment.describe(), "browser": f"{full.name} {full.version}", "measured": clock.utc_stamp()}
 

@@ -5,7 +5,7 @@ text, never as markup; only its own origin may connect (python-socketio's defaul
 that is not from there.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +17,7 @@ from flask_socketio import SocketIO
 from labkit import clock
 from labkit.browser import parts
 from labkit.browser.feed import Feed, Order
+from labkit.browser.patterns import Pattern, pattern
 from labkit.errors import UsageError
 from labkit.server import Server
 from labkit.strategies import Strategy, strategy
@@ -38,14 +39,18 @@ class Page:
     Args:
         payloads: what the page's button sends as ``payload``, in turn.
         found: the JavaScript parts; looked for when the server starts where None.
+        patterns: ways of updating the page; those that are not its own are served too.
 
     Attributes:
         feeds: every feed since the start, in order.
         refused: what pages asked for in vain, for people to read.
     """
 
-    def __init__(self, *, payloads: Sequence[Any] = (0,), found: parts.Parts | None = None) -> None:
+    def __init__(
+        self, *, payloads: Sequence[Any] = (0,), found: parts.Parts | None = None, patterns: Sequence[Pattern] = ()
+    ) -> None:
         self.payloads = list(payloads)
+        self.own = {way.page: way.source for way in patterns if way.source}
         self.found = found
         self.feeds: list[Feed] = []
         self.refused: list[str] = []
@@ -54,10 +59,10 @@ class Page:
     def extend(self, app: Flask, socketio: SocketIO) -> Callable[[], object]:
         """Register the page's routes and events."""
         found = self.found or parts.find()
-        app.register_blueprint(_blueprint(found))
+        app.register_blueprint(_blueprint(found, self.own))
 
         def hello() -> dict[str, Any]:
-            return {"payloads": self.payloads}
+            return {"payloads": self.payloads, "patterns": list(self.own)}
 
         def feed(wish: object) -> dict[str, Any]:
             sid = request.sid  # type: ignore[attr-defined]
@@ -94,7 +99,7 @@ class Page:
             self._leave(sid)
 
 
-def _blueprint(found: parts.Parts) -> Blueprint:
+def _blueprint(found: parts.Parts, own: Mapping[str, str]) -> Blueprint:
     assets = files("labkit.browser") / "assets"
     pages = Blueprint("page", __name__)
 
@@ -108,6 +113,12 @@ def _blueprint(found: parts.Parts) -> Blueprint:
             abort(404)
         return Response(where.read_bytes(), mimetype=_TYPES[ending], headers=_HEADERS)
 
+    @pages.get("/own/<name>.js")
+    def of_the_reader(name: str) -> Response:
+        if name not in own:
+            abort(404)
+        return Response(own[name], mimetype="text/javascript", headers=_HEADERS)
+
     @pages.get("/parts/<name>")
     def part(name: str) -> Response:
         if name not in parts.FILES:
@@ -117,25 +128,40 @@ def _blueprint(found: parts.Parts) -> Blueprint:
     return pages
 
 
-def server_of(exhibit: str | Strategy = "inline", work: Work | None = None, *, port: int = 0) -> Server:
+def server_of(
+    exhibit: str | Strategy = "inline",
+    work: Work | None = None,
+    *,
+    patterns: Sequence[str | Path | Pattern] = (),
+    port: int = 0,
+) -> Server:
     """A server with the page, not yet started; arguments as of :func:`serve`."""
     work = work or io_wait(ms=1)
-    page = Page(payloads=list(work.make_payloads(20, 0)))
+    ways = [each if isinstance(each, Pattern) else pattern(each) for each in patterns]
+    page = Page(payloads=list(work.make_payloads(20, 0)), patterns=ways)
     return Server(strategy(exhibit), Calculation(work.function), extension=page, port=port)
 
 
 @contextmanager
-def serve(exhibit: str | Strategy = "inline", work: Work | None = None, *, port: int = 0) -> Iterator[Server]:
+def serve(
+    exhibit: str | Strategy = "inline",
+    work: Work | None = None,
+    *,
+    patterns: Sequence[str | Path | Pattern] = (),
+    port: int = 0,
+) -> Iterator[Server]:
     """The page by hand, for a browser of one's own: ``with serve() as server: server.url``.
 
     Args:
         exhibit: how the page's button is answered.
         work: what an answer costs; 1 ms of waiting where None.
+        patterns: files of the reader's, offered beside the page's own.
         port: 0 for one that is free.
 
     Raises:
         MissingExtra: the page's JavaScript parts are not installed.
+        UsageError: a file is no pattern.
         LabError: the server did not start.
     """
-    with server_of(exhibit, work, port=port) as server:
+    with server_of(exhibit, work, patterns=patterns, port=port) as server:
         yield server

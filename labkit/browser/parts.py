@@ -44,8 +44,10 @@ class Parts:
 
 def folder() -> Path:
     """Where they belong, the versions in its name: a newer labkit finds its own beside those of an older one."""
-    import platformdirs
-
+    try:
+        import platformdirs
+    except ImportError:
+        raise MissingExtra("the page's parts need platformdirs: pip install 'labkit[browser]'") from None
     wanted = hashlib.sha256(_package_json().encode()).hexdigest()[:12]
     return platformdirs.user_cache_path("labkit") / f"page-{wanted}"
 

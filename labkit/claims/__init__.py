@@ -26,15 +26,19 @@ CLAIMS: dict[str, Claim] = {
 }
 
 
-def claim(slug: str, result: Any) -> Verdict:
+def claim(which: str | Claim, result: Any) -> Verdict:
     """Judge a claim on what was measured for it: a comparison, most often, or a single run.
+
+    Args:
+        which: the slug of one of :data:`CLAIMS`, or a claim of the reader's.
+        result: what was measured.
 
     Raises:
         UsageError: there is no such claim. Nothing else: what cannot be judged is NOT TESTABLE HERE, with the reason.
     """
-    if slug not in CLAIMS:
-        raise UsageError(f"there is no claim {slug!r}: there are {', '.join(CLAIMS)}")
-    chosen = CLAIMS[slug]
+    if isinstance(which, str) and which not in CLAIMS:
+        raise UsageError(f"there is no claim {which!r}: there are {', '.join(CLAIMS)}")
+    chosen = CLAIMS[which] if isinstance(which, str) else which
     try:
         evidence = Comparison((result,)) if isinstance(result, Run) else result
         if not isinstance(evidence, chosen.takes):

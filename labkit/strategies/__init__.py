@@ -58,7 +58,7 @@ NAMES = (
 )
 
 #: The modes in which the lab measures.
-MODES = tuple(modes.MODES)
+MODES = modes.MODES
 
 Register = Callable[..., Callable[[], object] | None]
 
@@ -93,11 +93,15 @@ class Strategy:
         known = list(inspect.signature(self.register).parameters.values())[2:]
         return {p.name: p.default for p in known if p.default is not p.empty} | dict(self.parameters)
 
+    def runs_in(self, mode: str) -> bool:
+        """Whether it can run in a mode; `ModeError` where there is none of that name."""
+        require_known(mode)
+        return modes.takes(mode, self.modes)
+
     def require_mode(self, mode: str) -> None:
         """Raise `ModeError` unless the lab measures in `mode` and this strategy can run there."""
-        require_known(mode)
-        if mode not in self.modes:
-            there = ", ".join(name for name in MODES if name in self.modes)
+        if not self.runs_in(mode):
+            there = ", ".join(name for name in MODES if self.runs_in(name))
             raise ModeError(f"{self.name} cannot run in mode {mode!r}, only in {there}")
 
 
@@ -110,8 +114,7 @@ def require_known(mode: str) -> None:
 
 def names_in(mode: str) -> tuple[str, ...]:
     """The exhibits that can run in a mode, in the order of the lab."""
-    require_known(mode)
-    return tuple(name for name in NAMES if mode in strategy(name).modes)
+    return tuple(name for name in NAMES if strategy(name).runs_in(mode))
 
 
 def default_in(mode: str) -> tuple[str, ...]:

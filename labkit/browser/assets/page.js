@@ -94,7 +94,10 @@ async function connected() {
       socket.once('connect_error', reject);
     });
   }
-  ({ payloads } = await socket.timeout(5000).emitWithAck('hello'));
+  const hello = await socket.timeout(5000).emitWithAck('hello');
+  ({ payloads } = hello);
+  // Files of the reader's, each of which exports one function.
+  for (const name of hello.patterns) [PATTERNS[name]] = Object.values(await import(`./own/${name}.js`));
 }
 
 function prepare(next) {
