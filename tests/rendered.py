@@ -2,15 +2,8 @@
 
 import numpy as np
 
-from labkit.browser.rendering import (
-    CLICK_STAGES,
-    UPDATE_STAGES,
-    Exact,
-    Explained,
-    Measured,
-    Rendering,
-    Timed,
-)
+from labkit.browser.passes import CLICK_STAGES, UPDATE_STAGES, Exact, Explained, Timed
+from labkit.browser.rendering import Measured, Rendering
 from labkit.records import NEVER
 
 MS = 1_000_000
@@ -55,7 +48,9 @@ def exact(*, dom_ops=600, layouts=10, forced=0):
 
 def explained():
     parts = {"js": 20.0, "layout": 10.0, "pre-paint": 1.0, "paint": 2.0, "layerize": 3.0, "commit": 4.0}
-    return Explained(parts, {"layout": 10, "paint": 9}, 0, 1, 20.5, None, "trace-naive.json.gz")
+    return Explained(
+        parts, {"layout": 10, "paint": 9}, 0, 1, 20.5, None, "trace-naive.json.gz", 24.0, 24.0, (-0.4, 0.2)
+    )
 
 
 def rendering():

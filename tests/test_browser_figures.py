@@ -57,12 +57,6 @@ def test_counts_that_say_otherwise_are_not_called_one_layout():
 )
 def test_odd_data_is_drawn(measured):
     title(figures.overview(Rendering(measured)))
-    title(figures.frontier(Rendering(measured)))
-
-
-def test_the_frontier_names_who_misleads():
-    result = Rendering((Measured("flood", SETTINGS, runs=(timed(step_ms=5000.0),)),))
-    assert title(figures.frontier(result)) == "INP calls flood good; what it shows is 20.0 s old"
 
 
 def test_the_waterfall_says_where_the_time_goes():
@@ -93,7 +87,6 @@ def test_where_nothing_was_measured_every_figure_says_why():
     absent = Rendering((), problems=("Nothing was measured: there is no browser.",))
     for figure in (
         figures.overview(absent),
-        figures.frontier(absent),
         figures.waterfall_of(absent, "naive"),
         figures.pipeline_of(absent, "naive", Path()),
         figures.by_rate([1], [absent]),

@@ -165,6 +165,22 @@ def test_a_heavy_page_handler_ruins_inp_and_a_heavy_server_handler_does_not():
     assert any(script["source"] == "page.js" and script["duration_ms"] >= 290 for script in scripts)
 
 
+@pytest.mark.parametrize("block_ms", [16, 60])
+def test_inp_of_a_traced_run_is_the_traces_to_a_millisecond(block_ms):
+    needed()
+    clicks = {"clicks": 20, "click_block_ms": block_ms, "click_block_step_ms": 0.4}  # spread over 8 ms
+    result = measuring.interact(**clicks, every_s=0.05 + block_ms / 1000, trace=True)
+    explained = result.measured[0].explained
+    low, high = explained.inp_error_ms
+    assert low <= 1
+    assert high >= -1
+    # Durations that are spread leave less open than one alone, which leaves 8: mostly less than 1, at worst some 2.
+    assert high - low < 4
+    assert explained.page_inp_ms == explained.web_vitals_inp_ms
+    assert abs(explained.page_inp_ms - explained.inp_ms) <= 4 + 1
+    assert not any("rounding apart" in note for note in result.notes)
+
+
 # --- what goes wrong ---
 
 

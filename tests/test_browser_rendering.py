@@ -1,5 +1,6 @@
 """Records of a rendering: what they derive, and that a file gives back what was saved."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -64,6 +65,16 @@ def test_a_clock_that_may_be_off_is_told():
     assert any("may differ by 1.5 ms" in note for note in result.notes)
 
 
+@pytest.mark.parametrize(
+    ("error_ms", "said"), [((-0.9, 0.9), ""), ((1.2, 3), "1.2 ms off"), ((-4, -1.5), "1.5 ms off")]
+)
+def test_a_page_whose_inp_is_not_the_traces_is_told(error_ms, said):
+    about = dataclasses.replace(explained(), inp_error_ms=error_ms)
+    notes = " ".join(Rendering((Measured("naive", SETTINGS, explained=about),)).notes)
+    assert ("use the trace's INP" in notes) == bool(said)
+    assert said in notes
+
+
 def test_paint_cost_is_what_follows_layout():
     assert explained().paint_ms == 10
 
@@ -110,6 +121,15 @@ def test_what_is_no_rendering_is_refused(tmp_path):
         path.write_text(text)
         with pytest.raises(RecordError, match="is not a rendering, or is damaged"):
             Rendering.load(path)
+
+
+def test_a_file_of_schema_version_1_is_read(tmp_path):
+    about = rendering().to_dict()
+    for name in ("page_inp_ms", "web_vitals_inp_ms", "inp_error_ms"):
+        del about["measured"][0]["explained"][name]
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps({**about, "schema_version": 1}))
+    assert Rendering.load(path)["naive"].explained.inp_error_ms is None
 
 
 def test_a_newer_file_is_refused(tmp_path):

@@ -4,6 +4,7 @@ import functools
 import gzip
 import inspect
 import json
+import math
 import os
 import re
 import shutil
@@ -320,6 +321,39 @@ def test_an_interaction_of_another_process_or_never_painted_is_not_counted(read)
 def test_inp_ignores_one_interaction_in_fifty(count, rank):
     made = [Interaction(i, "click", i, (i * 7919) % 1009, 0, 0, 0, 1) for i in range(1, count + 1)]
     assert inp_ms(made) == sorted((i.duration_ms for i in made), reverse=True)[rank]
+
+
+def interacted(*durations_ms):
+    return [Interaction(i, "click", 0, ms, 0, 0, 0, 1) for i, ms in enumerate(durations_ms)]
+
+
+def to_the_page(*durations_ms):
+    """What a page is told of the same; one that is None is kept back."""
+    return [{"id": i, "duration_ms": ms} for i, ms in enumerate(durations_ms) if ms is not None]
+
+
+def test_what_a_page_is_told_leaves_open_what_was_rounded():
+    assert interactions.error_ms(to_the_page(64), interacted(65)) == (-5, 3)
+    # What rounds down and what rounds up leave less than either alone.
+    assert interactions.error_ms(to_the_page(64, 72), interacted(67.5, 68.5)) == (-0.5, 0.5)
+    assert interactions.error_ms(to_the_page(None, 72), interacted(4, 72)) == (-4, 4)
+    assert interactions.error_ms(to_the_page(None), interacted(4)) is None
+    assert interactions.error_ms(to_the_page(64), ()) is None
+
+
+@given(st.floats(-20, 20), st.lists(st.floats(20, 500), min_size=1))
+def test_the_error_of_a_page_is_between_its_bounds(error_ms, durations_ms):
+    rounded = [math.floor((ms + error_ms) / 8 + 0.5) * 8 for ms in durations_ms]
+    low, high = interactions.error_ms(to_the_page(*rounded), interacted(*durations_ms))
+    assert low - 1e-9 <= error_ms <= high + 1e-9
+
+
+def test_durations_spread_over_the_rounding_narrow_the_error_down():
+    durations_ms = [60 + 0.4 * i for i in range(20)]
+    low, high = interactions.error_ms(
+        to_the_page(*(round((ms + 1.5) / 8) * 8 for ms in durations_ms)), interacted(*durations_ms)
+    )
+    assert 1 < low <= 1.5 <= high < 2
 
 
 def test_without_interactions_there_is_no_inp(read):

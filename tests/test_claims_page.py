@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from labkit.browser.rendering import Exact, Measured, Rendering
+from labkit.browser.passes import Exact
+from labkit.browser.rendering import Measured, Rendering
 from labkit.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, claim, page
 from tests.rendered import SETTINGS, exact, explained, rendering, timed
 
@@ -68,6 +69,12 @@ CASES = {
     ),
     "trace-shows-long-tasks": (traced(3), traced(2)),
 }
+
+
+def test_a_of_the_tour_is_a_heavy_server_handler():
+    for inp_ms, status in ((64.0, HOLDS), (63.0, DOES_NOT_HOLD)):
+        result = ran({"A": {"inp_ms": None}, page.PAGE_HEAVY: {"inp_ms": inp_ms}})
+        assert claim("page-decides-inp", result).status == status
 
 
 def test_every_claim_has_a_case():

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from labkit.browser.page import Page, serve
     from labkit.browser.patterns import pattern, show
     from labkit.browser.rendering import Rendering
+    from labkit.browser.touring import tour
+    from labkit.browser.varying import vary
 
 _HOMES = {
     "Page": "page",
@@ -33,9 +35,11 @@ _HOMES = {
     "render": "measuring",
     "serve": "page",
     "show": "patterns",
+    "tour": "touring",
+    "vary": "varying",
 }
 
-__all__ = ["Page", "Rendering", "figures", "frame", "interact", "pattern", "render", "serve", "show"]
+__all__ = ["Page", "Rendering", "figures", "frame", "interact", "pattern", "render", "serve", "show", "tour", "vary"]
 
 
 def __getattr__(name: str) -> Any:

@@ -13,8 +13,8 @@ from labkit.browser import find
 from labkit.browser.driver import Driver
 from labkit.browser.feed import MAX_EVENTS, Feed
 from labkit.browser.page import Page
+from labkit.browser.passes import CLICK_STAGES, Exact, Explained, Int64, Timed
 from labkit.browser.patterns import Pattern
-from labkit.browser.rendering import CLICK_STAGES, Exact, Explained, Int64, Timed
 from labkit.errors import BrowserError, UsageError
 from labkit.server import Server
 from labkit.stamps import NEVER, Stamps
@@ -37,6 +37,8 @@ class Setting:
         throttle: how many times slower the page's processor is made.
         clicks: trusted clicks in a run.
         click_block_ms: how long the page's own code computes in its click handler.
+        click_block_step_ms: how much longer with each further click. Durations are told in steps of 8 ms: those of
+            equal clicks are all rounded alike.
         update_block_ms: how long the page's own code computes for each update.
     """
 
@@ -48,6 +50,7 @@ class Setting:
     throttle: float = 1.0
     clicks: int = 9
     click_block_ms: float = 0.0
+    click_block_step_ms: float = 0.0
     update_block_ms: float = 0.0
 
     def __post_init__(self) -> None:
@@ -60,6 +63,7 @@ class Setting:
             ("throttle", 1, 100),
             ("clicks", 0, 1000),
             ("click_block_ms", 0, 60_000),
+            ("click_block_step_ms", 0, 1000),
             ("update_block_ms", 0, 60_000),
         ):
             value = getattr(self, name)
@@ -90,6 +94,7 @@ class Bench:
             "events": events,
             "rows": setting.rows,
             "click_block_ms": setting.click_block_ms,
+            "click_block_step_ms": setting.click_block_step_ms,
             "update_block_ms": setting.update_block_ms,
         }
         return {"program": str(browser.path), "url": self.server.url, "page": settings, "keys": setting.keys}
@@ -218,9 +223,9 @@ def because(told: Mapping[str, Any]) -> str:
     return f"{thrown}, after {told['received']} updates"
 
 
-def explain(path: Path) -> Explained:
-    """What the trace reader says of one run's trace."""
-    from labkit.browser import trace
+def explain(path: Path, run: Timed) -> Explained:
+    """What the trace reader says of one run's trace, and how far the page agrees on its interactions."""
+    from labkit.browser import interactions, trace
 
     read = trace.read(path)
     return Explained(
@@ -230,4 +235,7 @@ def explain(path: Path) -> Explained:
         long_tasks=len(read.long_tasks),
         inp_ms=read.inp_ms if read.inp_ms is None or math.isfinite(read.inp_ms) else None,
         frames_dropped=read.frames_dropped,
+        page_inp_ms=run.inp_ms,
+        web_vitals_inp_ms=run.web_vitals_inp_ms,
+        inp_error_ms=interactions.error_ms(run.interactions, read.interactions),
     )

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,9 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from labkit.browser.felt_figures import frontier, seen
+from labkit.browser.frontier import felt
+from labkit.browser.nothing import nothing
+from labkit.browser.passes import Timed
 from labkit.browser.pipeline import pipeline
-from labkit.browser.rendering import Measured, Rendering, Timed
-from labkit.browser.table import inp_verdict
+from labkit.browser.rendering import Measured, Rendering
 from labkit.browser.trace import read
 from labkit.clock import NS_PER_MS
 from labkit.errors import UsageError
@@ -34,11 +36,9 @@ from labkit.style import (
     short,
     stage_bars,
     styled,
-    wrapped,
 )
 
-#: The shortest interaction that the browser tells (Event Timing's smallest threshold).
-SHORTEST_MS = 16
+__all__ = ["by_rate", "frontier", "headline", "nothing", "overview", "pipeline_of", "seen", "waterfall", "waterfall_of"]
 
 GREY = "#999999"
 
@@ -102,36 +102,6 @@ def overview(result: Rendering, *, title: str | None = None) -> Figure:
     panels[0].set_yticks(rows, [short(each.name) for each in result.measured])
     panels[0].set_ylim(max(1, len(result.measured)) - 0.5, -0.5)
     message(figure, title or headline(result))
-    return figure
-
-
-@styled
-def frontier(result: Rendering, *, title: str | None = None) -> Figure:
-    """INP against staleness, a ring a run, a filled mark a way: low and left is good, and either alone can mislead."""
-    if not result.measured:
-        return nothing(result)
-    figure, axes = plt.subplots(figsize=(WIDTH_IN, 4.6))
-    marks = "osD^vPX*<>hd"
-    colours = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK, "#8C8C00")
-    for i, each in enumerate(result.measured):
-        points = [_felt_of(run) for run in each.sound]
-        points = [(x, y) for x, y in points if not math.isnan(x + y)]
-        if not points:
-            continue
-        look: dict[str, Any] = {"color": colours[i % len(colours)], "marker": marks[i % len(marks)], "linestyle": ""}
-        x, y = np.array(points).T
-        axes.plot(x, y, markerfacecolor="white", markersize=5, **look)
-        axes.plot(np.median(x), np.median(y), markersize=9, label=_told(each), **look)
-    for bound in BOUNDS_MS:
-        axes.axvline(bound, color=GREY, linewidth=1, linestyle=":")
-        axes.axhline(bound, color=GREY, linewidth=1, linestyle=":")
-    log_ms(axes, "x", minimum_decades=2)
-    log_ms(axes, "y", minimum_decades=2)
-    axes.set_xlabel(f"INP, ms ({SHORTEST_MS} or less at {SHORTEST_MS}; dotted: 200 and 500)")
-    axes.set_ylabel("staleness p95, ms")
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-    message(figure, title or _frontier_finding(result))
     return figure
 
 
@@ -207,17 +177,6 @@ def by_rate(rates_hz: Sequence[float], results: Sequence[Rendering], *, title: s
     return figure
 
 
-@styled
-def nothing(result: Rendering) -> Figure:
-    """A figure that says why there is none."""
-    figure, axes = plt.subplots(figsize=(WIDTH_IN, 1.4))
-    axes.axis("off")
-    why = " ".join(result.problems) or "Nothing was measured."
-    axes.text(0, 0.5, wrapped(why, 100), va="center", fontsize=10)
-    message(figure, "There is no figure")
-    return figure
-
-
 def headline(result: Rendering) -> str:
     """What the table says, in a sentence."""
     exact = {each.name: each.exact for each in result.measured if each.exact is not None}
@@ -261,31 +220,8 @@ def _felt(axes: Axes, row: int, each: Measured) -> None:
     if len(stale):
         axes.plot([stale.p50_ms, stale.percentile(95)], [row + 0.12] * 2, color=RED, linewidth=2)
         axes.plot([stale.p50_ms] * 2, [row - 0.02, row + 0.26], color=RED, linewidth=2.6)
-    inp = [x for x, _ in map(_felt_of, each.sound) if not math.isnan(x)]
+    inp = [ms for _, ms in map(felt, each.sound) if not math.isnan(ms)]
     axes.plot(inp, [row - 0.16] * len(inp), "o", color=BLUE, markersize=5, markerfacecolor="white")
-
-
-def _felt_of(run: Timed) -> tuple[float, float]:
-    """INP and the p95 of staleness; NaN where there was no click, or no update."""
-    inp = math.nan
-    if len(run.clicks["intended"]):
-        inp = float(SHORTEST_MS) if run.inp_ms is None else max(float(SHORTEST_MS), run.inp_ms)
-    stale = np.sort(run.staleness_ms[~np.isnan(run.staleness_ms)])
-    return inp, float(stale[math.ceil(0.95 * len(stale)) - 1]) if len(stale) else math.nan
-
-
-def _told(each: Measured) -> str:
-    about = each.settings
-    return f"{short(each.name)}\n{about['rate_hz']:g}/s, {about['rows']} rows" if about.get("rate_hz") else each.name
-
-
-def _frontier_finding(result: Rendering) -> str:
-    for each in result.measured:
-        stale = each.pooled("staleness_ms").percentile(95)
-        if inp_verdict(each) == "good" and stale > BOUNDS_MS[1]:
-            return f"INP calls {each.name} good; what it shows is {stale / 1000:.1f} s old"
-    both = all(inp_verdict(each) == "good" for each in result.measured)
-    return "Every way has a good INP here; staleness tells them apart" if both else "INP and staleness, way by way"
 
 
 def _waterfall_finding(run: Timed, of: str) -> str:

@@ -3,7 +3,7 @@
 The trace has what `PerformanceObserver` rounds to 8 ms and cuts below 16 ms: every event, in microseconds.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,10 @@ IGNORED_PER, REMEMBERED = 50, 10
 
 #: Events that end within so much of each other were ended by the same paint.
 SAME_PAINT_US = 100
+
+
+#: The page is told durations to the nearest multiple of this (https://w3c.github.io/event-timing/).
+ROUNDED_TO_MS = 8
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,25 @@ def inp_ms(interactions: Sequence[Interaction]) -> float | None:
     if not longest:
         return None
     return longest[min(len(longest) - 1, len(interactions) // IGNORED_PER)]
+
+
+def error_ms(told: Iterable[Mapping[str, Any]], traced: Iterable[Interaction]) -> tuple[float, float] | None:
+    """Between which bounds what a page was told of its interactions is off from what the trace has of the same ones.
+
+    A page that is told 64 ms knows of 60 to 68. A single interaction thus leaves 8 ms open; the more of them there
+    are, and the more their durations differ, the narrower it gets: twenty that are spread over 8 ms leave less than 1.
+    If the first bound is above the second, the error itself differs from one to the next.
+
+    Args:
+        told: by the page, each with its ``id`` and ``duration_ms``.
+        traced: from `find`.
+
+    Returns:
+        The two bounds in ms; None where no interaction is in both. Those below 16 ms are in the trace alone.
+    """
+    exact_ms = {each.id: each.duration_ms for each in traced}
+    off = [each["duration_ms"] - exact_ms[each["id"]] for each in told if each["id"] in exact_ms]
+    return (max(off) - ROUNDED_TO_MS / 2, min(off) + ROUNDED_TO_MS / 2) if off else None
 
 
 def find(events: Iterable[Event], *, origin_us: float) -> tuple[tuple[Interaction, ...], int]:

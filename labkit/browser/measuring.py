@@ -4,7 +4,7 @@ import gc
 import random
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ from labkit.browser import find
 from labkit.browser.bench import Bench, Setting, explain
 from labkit.browser.driver import Driver
 from labkit.browser.page import Page
+from labkit.browser.passes import Timed
 from labkit.browser.patterns import NAMES, Pattern, pattern
-from labkit.browser.rendering import Measured, Rendering, Timed
+from labkit.browser.rendering import Measured, Rendering
 from labkit.errors import LabError, MissingExtra, UsageError
 from labkit.server import Server
 from labkit.strategies import Strategy, strategy
@@ -76,7 +77,7 @@ def render(
         clicks=clicks,
         update_block_ms=update_block_ms,
     )
-    return _measured(
+    return measured(
         required,
         lambda: renderings(
             patterns,
@@ -98,6 +99,7 @@ def interact(
     clicks: int = 9,
     every_s: float | None = None,
     click_block_ms: float = 0.0,
+    click_block_step_ms: float = 0.0,
     name: str | None = None,
     by: str | Pattern = "naive",
     rate_hz: float = 0.0,
@@ -120,6 +122,7 @@ def interact(
         clicks: trusted ones.
         every_s: seconds between two; by default the work and the block, and 0.2.
         click_block_ms: how long the *page* computes in its click handler: the same weight on the other side.
+        click_block_step_ms: how much longer with each further click.
         name: how to call it; strategy and work where None.
         by, rate_hz, events, rows, update_block_ms, throttle: a feed of updates meanwhile, and how the page takes it.
         repeats: runs.
@@ -136,18 +139,19 @@ def interact(
         throttle=throttle,
         clicks=clicks,
         click_block_ms=click_block_ms,
+        click_block_step_ms=click_block_step_ms,
         update_block_ms=update_block_ms,
     )
     chosen = strategy(exhibit)
     work = work or io_wait(ms=1)
     if every_s is None:
-        every_s = 0.2 + ((work.ms or 100.0) + click_block_ms) / 1000
+        every_s = 0.2 + ((work.ms or 100.0) + click_block_ms + click_block_step_ms * clicks) / 1000
     block = f", page blocked {click_block_ms:g} ms" if click_block_ms else ""
     way = replace(
         pattern(by) if isinstance(by, str) else by,
         name=name or f"{chosen.name}, {work.name}{block}",
     )
-    return _measured(
+    return measured(
         required,
         lambda: renderings(
             [way],
@@ -163,7 +167,8 @@ def interact(
     )
 
 
-def _measured(required: bool, begin: Callable[[], Iterator[Rendering]]) -> Rendering:
+def measured(required: bool, begin: Callable[[], Iterator[Rendering]]) -> Rendering:
+    """The last of the steps, with why it is incomplete; without a browser, raise or say so, as `render` does."""
     try:
         return _last(begin())
     except MissingExtra as error:
@@ -199,8 +204,12 @@ def renderings(
     every_s: float | None = None,
     browser: str | None = None,
     progress: Progress | None = None,
+    driver: Driver | None = None,
 ) -> Iterator[Rendering]:
-    """The same step by step: all that is measured so far, after every run; see :func:`render`."""
+    """The same step by step: all that is measured so far, after every run; see :func:`render`.
+
+    A `driver` is used and left open: whoever measures under several settings starts the browser once.
+    """
     ways = [each if isinstance(each, Pattern) else pattern(each) for each in patterns]
     if not ways:
         raise UsageError("there is no pattern to measure: name one")
@@ -214,7 +223,7 @@ def renderings(
         raise UsageError("without events there is nothing to paint: ask for clicks, and leave the exact pass out")
     full, shell = find.full(browser), find.shell(browser)
     work = work or io_wait(ms=1)
-    return _steps(ways, setting, repeats, passes, folder, seed, exhibit, work, every_s, full, shell, progress)
+    return _steps(ways, setting, repeats, passes, folder, seed, exhibit, work, every_s, full, shell, progress, driver)
 
 
 def _steps(
@@ -230,6 +239,7 @@ def _steps(
     full: find.Browser,
     shell: find.Browser | None,
     progress: Progress | None,
+    shared: Driver | None,
 ) -> Iterator[Rendering]:
     tell = progress or (lambda line: None)
     problems: list[str] = []
@@ -243,7 +253,7 @@ def _steps(
         return Rendering(tuple(known.values()), about, tuple(problems))
 
     with (
-        Driver() as driver,
+        nullcontext(shared) if shared is not None else Driver() as driver,
         Server(strategy(exhibit), Calculation(work.function), extension=page) as server,
         tempfile.TemporaryDirectory(prefix="labkit-") as scratch,
         _frozen(),
@@ -270,7 +280,7 @@ def _steps(
                 run = bench.timed(way, full, trace=path)
                 if run.problem:
                     problems.append(f"The trace of {way.name} is incomplete: {run.problem}.")
-                explained = replace(explain(path), trace="" if folder is None else path.name)
+                explained = replace(explain(path, run), trace="" if folder is None else path.name)
                 known[way.name] = replace(known[way.name], explained=explained)
                 tell(f"{way.name}: traced")
                 yield result()

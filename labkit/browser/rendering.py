@@ -1,7 +1,6 @@
-"""What was measured of a page: counts that are exact, runs in real time, and where a trace says the time went.
+"""What was measured of a page, way by way; it shows itself as the advice's table.
 
-Stamps are int64 ns from the start of the feed (or from the first click, without one), on the server's clock; `NEVER`
-where a stage was not reached. All records are frozen, are saved as one JSON file, and loading it executes nothing.
+All records are frozen, are saved as one JSON file, and loading it executes nothing.
 """
 
 import json
@@ -13,161 +12,19 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from labkit.browser import table
-from labkit.clock import NS_PER_MS
+from labkit.browser.passes import Exact, Explained, Float64, Timed
 from labkit.errors import RecordError
 from labkit.metrics import Distribution
 from labkit.records import whole
 from labkit.stamps import NEVER
 
-Int64 = NDArray[np.int64]
-Float64 = NDArray[np.float64]
-
 #: The layout of saved files. One that is newer than this is refused.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-#: From the instant at which an update was due, to the frame that showed it.
-UPDATE_STAGES = ("intended", "sent", "emitted", "received", "written", "painted")
-
-#: From a trusted click to the frame that showed the server's answer to it.
-CLICK_STAGES = (
-    "intended",
-    "handled",
-    "sent",
-    "read",
-    "dispatched",
-    "work_start",
-    "work_end",
-    "emitted",
-    "delivered",
-    "painted",
-)
-
-
-@dataclass(frozen=True)
-class Exact:
-    """Counted frame by frame; the same integers every time.
-
-    Attributes:
-        frames, events_per_frame: what was done.
-        dom_ops: mutation records.
-        layouts: all of them.
-        forced_layouts: those before the frame: the page's own code asked for geometry.
-        style_recalcs: all of them.
-    """
-
-    frames: int
-    events_per_frame: int
-    dom_ops: int
-    layouts: int
-    forced_layouts: int
-    style_recalcs: int
-
-
-@dataclass(frozen=True, eq=False)
-class Timed:
-    """One run in real time.
-
-    Attributes:
-        dom_ops, layouts, style_recalcs: counts.
-        task_ms: of the renderer's main thread, all tasks; within it `script_ms`, `layout_ms`, `style_ms`.
-        long_tasks: start (ms since the page's origin) and duration of tasks above 50 ms.
-        long_frames: long animation frames, with the scripts in them.
-        interactions: each with its duration, input delay and processing time in ms.
-        inp_ms: interaction to next paint; None where no interaction was long enough (16 ms) to be told.
-        web_vitals_inp_ms: the same from the library web-vitals; None where it reported none.
-        updates: a column a stage of :data:`UPDATE_STAGES`.
-        clicks: a column a stage of :data:`CLICK_STAGES`.
-        superseded: updates that a newer one of the same key replaced before they were written.
-        lost: sent by the server, never received by the page.
-        repeated, disordered: received twice; received after a later one.
-        clock_error_ms: how wrong the page's stamps can be against the server's: half of the shortest round trip.
-        problem: why the run is incomplete; empty where it is not.
-    """
-
-    dom_ops: int
-    layouts: int
-    style_recalcs: int
-    task_ms: float
-    script_ms: float
-    layout_ms: float
-    style_ms: float
-    long_tasks: tuple[tuple[float, float], ...]
-    long_frames: tuple[Mapping[str, Any], ...]
-    interactions: tuple[Mapping[str, Any], ...]
-    inp_ms: float | None
-    web_vitals_inp_ms: float | None
-    updates: Mapping[str, Int64]
-    clicks: Mapping[str, Int64]
-    superseded: int = 0
-    lost: int = 0
-    repeated: int = 0
-    disordered: int = 0
-    clock_error_ms: float = math.nan
-    problem: str = ""
-
-    def __post_init__(self) -> None:
-        for what, columns in (("updates", UPDATE_STAGES), ("clicks", CLICK_STAGES)):
-            arrays = getattr(self, what)
-            if set(arrays) != set(columns):
-                raise RecordError(f"{what} have the columns {', '.join(columns)}, not {', '.join(arrays)}")
-            if len({len(array) for array in arrays.values()}) > 1:
-                raise RecordError(f"the columns of {what} differ in length")
-            for array in arrays.values():
-                array.setflags(write=False)
-
-    @property
-    def staleness_ms(self) -> Float64:
-        """Of each update, from when the server had it to when it was seen; NaN where it never was.
-
-        A batching server's window counts: what it holds back grows stale.
-        """
-        return _between_ms(self.updates, "sent", "painted")
-
-    @property
-    def click_to_ack_ms(self) -> Float64:
-        """Of each click, until the page had the server's answer."""
-        return _between_ms(self.clicks, "intended", "delivered")
-
-    @property
-    def click_to_result_ms(self) -> Float64:
-        """Of each click, until the server's answer was seen."""
-        return _between_ms(self.clicks, "intended", "painted")
-
-    @property
-    def painted(self) -> int:
-        """How many updates were seen."""
-        return int(np.count_nonzero(self.updates["painted"] != NEVER))
-
-
-@dataclass(frozen=True)
-class Explained:
-    """Where a trace says the time went. Tracing costs time itself: shares and counts, no durations to compare.
-
-    Attributes:
-        self_ms: by kind of work on the renderer's main thread.
-        counts: of layouts, style recalculations, paints and whatever else the trace names.
-        forced_layouts: those within JavaScript, under microtasks too.
-        long_tasks: how many tasks were above 50 ms.
-        inp_ms: from the trace's own EventTiming, not rounded.
-        frames_dropped: None where the trace does not say.
-        trace: the name of the file; empty where it was not kept.
-    """
-
-    self_ms: Mapping[str, float]
-    counts: Mapping[str, int]
-    forced_layouts: int
-    long_tasks: int
-    inp_ms: float | None
-    frames_dropped: int | None
-    trace: str = ""
-
-    @property
-    def paint_ms(self) -> float:
-        """Pre-paint, paint, layerize and commit: what follows layout on the main thread."""
-        return sum(self.self_ms.get(part, 0.0) for part in ("pre-paint", "paint", "layerize", "commit"))
+#: The page's INP and the trace's may differ by so much, rounding apart.
+INP_ERROR_MS = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -346,13 +203,13 @@ def _notes(each: Measured) -> Iterable[str]:
             yield f"{each.name}, run {number}: {run.lost} updates lost, {run.repeated} repeated: do not use it."
         elif run.clock_error_ms >= 1:
             yield f"{each.name}, run {number}: page and server clocks may differ by {run.clock_error_ms:.1f} ms."
-
-
-def _between_ms(columns: Mapping[str, Int64], start: str, end: str) -> Float64:
-    missing = (columns[start] == NEVER) | (columns[end] == NEVER)
-    difference = np.where(missing, 0, columns[end]) - np.where(missing, 0, columns[start])
-    result: Float64 = np.where(missing, np.nan, difference / NS_PER_MS)
-    return result
+    if each.explained is not None and each.explained.inp_error_ms is not None:
+        low, high = each.explained.inp_error_ms
+        if (off := max(low, -high)) > INP_ERROR_MS:
+            yield (
+                f"{each.name}: the page told durations of interactions that are {off:.1f} ms off from the trace's, "
+                "rounding apart: use the trace's INP."
+            )
 
 
 def _median(values: Float64) -> float:
@@ -381,8 +238,13 @@ def _measured_from_dict(about: Mapping[str, Any]) -> Measured:
         settings=dict(about["settings"]),
         exact=None if about["exact"] is None else Exact(**about["exact"]),
         runs=tuple(_run_from_dict(run) for run in about["runs"]),
-        explained=None if about["explained"] is None else Explained(**about["explained"]),
+        explained=None if about["explained"] is None else _explained_from_dict(about["explained"]),
     )
+
+
+def _explained_from_dict(about: Mapping[str, Any]) -> Explained:
+    error = about.get("inp_error_ms")  # schema version 1 knew none
+    return Explained(**{**about, "inp_error_ms": None if error is None else (float(error[0]), float(error[1]))})
 
 
 def _run_from_dict(about: Mapping[str, Any]) -> Timed:

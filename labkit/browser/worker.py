@@ -99,6 +99,7 @@ class Tab:
         self.browser = browser
         self.job = job
         self.crashed = False
+        self._throttle = 1.0
 
     async def __aenter__(self) -> "Tab":
         self._context = await self.browser.new_context(viewport={"width": 800, "height": 600})
@@ -120,10 +121,10 @@ class Tab:
         answer = await self.page.goto(f"{self.job['url']}/?driven", wait_until="commit", timeout=10_000)
         if answer is None or not answer.ok:
             raise Failed(f"the server did not give the page ({answer.status if answer else 'no answer'})")
-        for _ in range(200):
+        for _ in range(500):
             if await self.page.evaluate("typeof window.lab") == "object":
                 break
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.02)
         else:
             raise Failed("the page's script did not start: look at it by hand, in any browser")
         await self.page.evaluate("lab.connected()")
@@ -163,6 +164,12 @@ class Tab:
         """The renderer's own counters since it began."""
         told = (await self.cdp.send("Performance.getMetrics"))["metrics"]
         return {each["name"]: each["value"] for each in told}
+
+    async def throttle(self, rate: float) -> None:
+        """Make the page's processor so many times slower."""
+        if rate != self._throttle:
+            await self.cdp.send("Emulation.setCPUThrottlingRate", {"rate": rate})
+            self._throttle = rate
 
     async def frame(self) -> None:
         """Let one frame happen, now."""
@@ -231,11 +238,10 @@ async def exact(job: Job, tab: Tab) -> Result:
 
 async def timed(job: Job, tab: Tab) -> Result:
     """In real time: a feed, trusted clicks meanwhile, and everything that the page and the renderer tell."""
-    if job["throttle"] > 1:
-        await tab.cdp.send("Emulation.setCPUThrottlingRate", {"rate": job["throttle"]})
     await tab.page.evaluate("order => lab.prepare(order)", job["page"])
     at = await tab.page.evaluate(_BUTTON)
     clock_before = await tab.page.evaluate("lab.synchronise(40)")
+    await tab.throttle(job["throttle"])  # after the clocks were compared, which takes a quick page
     await asyncio.sleep(0.1)  # what preparing began has ended
     tracing = Tracing(tab.cdp) if job.get("trace") else None
     if tracing is not None:
@@ -264,6 +270,7 @@ async def timed(job: Job, tab: Tab) -> Result:
     if tracing is not None:
         await tracing.stop(job["trace"])
     result: Result = await tab.page.evaluate("lab.report()")
+    await tab.throttle(1)
     if not error:
         result["clock"] = [clock_before, await tab.page.evaluate("lab.synchronise(40)")]
         await tab.page.evaluate(_HIDE)

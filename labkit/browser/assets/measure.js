@@ -64,6 +64,7 @@ export class Measure {
     const known = this.interactions.get(entry.interactionId);
     if (known && known.duration_ms >= entry.duration) return;
     this.interactions.set(entry.interactionId, {
+      id: entry.interactionId,
       start_ms: entry.startTime,
       duration_ms: entry.duration,
       input_delay_ms: entry.processingStart - entry.startTime,

@@ -24,7 +24,7 @@ const socket = io(location.origin, {
   reconnection: !driven,
 });
 
-let settings = { pattern: 'naive', events: 0, rows: 200, first: 0, click_block_ms: 0, update_block_ms: 0 };
+let settings = { pattern: 'naive', events: 0, rows: 200, first: 0, click_block_ms: 0, click_block_step_ms: 0, update_block_ms: 0 };
 let apply = naive(view);
 let done = { sent: 0 };
 let disconnects = 0;
@@ -55,8 +55,8 @@ socket.on('fed', (report) => { done = report; });
 find('ask').addEventListener('click', (event) => {
   const click = { at: event.timeStamp, handled: performance.now(), trusted: event.isTrusted };
   click.id = settings.first + settings.events + clicks.length;
+  block(settings.click_block_ms + settings.click_block_step_ms * clicks.length);
   clicks.push(click);
-  if (settings.click_block_ms) block(settings.click_block_ms);
   find('asked').textContent = String(clicks.length);
   click.sent = performance.now();
   socket.emit('message', { id: click.id, payload: payloads[(clicks.length - 1) % payloads.length] });
