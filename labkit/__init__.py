@@ -13,9 +13,9 @@ The names below are imported when they are used: ``import labkit`` itself loads 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from labkit.across import across
+    from labkit.across_modes import across
     from labkit.capacity_search import capacity
-    from labkit.claims import check, claim
+    from labkit.claims import check, claim, claims_table
     from labkit.comparison import Comparison
     from labkit.diagnosis import diagnose
     from labkit.errors import LabError
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "across": "across",
+    "across": "across_modes",
     "Comparison": "comparison",
     "LabError": "errors",
     "Run": "records",
@@ -39,6 +39,7 @@ _HOMES = {
     "capacity": "capacity_search",
     "check": "claims",
     "claim": "claims",
+    "claims_table": "claims",
     "compare": "experiment",
     "constant": "schedules",
     "cpu": "workloads",
@@ -66,6 +67,7 @@ __all__ = [
     "capacity",
     "check",
     "claim",
+    "claims_table",
     "compare",
     "constant",
     "cpu",

@@ -13,6 +13,7 @@ from labkit import errors
 from labkit.browser.commands import browser, render
 from labkit.browser.trace_command import trace
 from labkit.cli_capacity import capacity
+from labkit.cli_claims import claims
 from labkit.cli_doctor import doctor
 from labkit.modes import MODES
 
@@ -82,6 +83,7 @@ def main() -> None:
     labkit list                            all strategies, a line each
     labkit selftest                        does labkit read what is true?
     labkit render                          ways of updating a page, in a real browser
+    labkit claims                          the advice, line by line: what holds on this machine
     labkit browser                         which browsers there are, and what is missing
     labkit trace recording.json            what a recording of Chrome's shows of a page
     labkit doctor                          what is installed, what will be skipped, how to get it
@@ -89,6 +91,7 @@ def main() -> None:
 
 
 main.add_command(capacity)
+main.add_command(claims)
 main.add_command(render)
 main.add_command(browser)
 main.add_command(trace)

@@ -89,6 +89,11 @@ def test_processes_that_spare_in_one_mode_only_do_not_spare_everywhere():
     assert claim("processes-spare-everywhere", everywhere(SUFFERS, {**SPARED, "asgi": 300})).status == DOES_NOT_HOLD
 
 
+def test_an_event_that_was_read_before_the_others_does_not_decide():
+    early = run("gevent-unpatched", "inline", (100.0, 200.0, *TOGETHER[2:]), 500, computes=False)
+    assert claim("unpatched-gevent-waits-in-line", Comparison((early,))).status == HOLDS
+
+
 def beating(mode, strategy, closed, *, interval_s=0.5, events=8, computes=True):
     beats = {"interval_s": interval_s, "timeout_s": 0.2}
     about = {"heartbeats": beats, "closed": dict(zip(("senders", "others"), closed, strict=True))}

@@ -13,6 +13,7 @@ from labkit.browser.embedded import Frame
 from labkit.browser.trace import Trace
 from labkit.browser.trace_events import PARTS
 from labkit.capacities import Capacity, Trial
+from labkit.claims import claims_table
 from labkit.diagnosis import HOLDS, Diagnosis
 from labkit.metrics import Distribution
 from labkit.recommendation import recommend
@@ -70,6 +71,7 @@ MAKERS = {
     "labkit.browser.rendering.Rendering": rendered.rendering,
     "labkit.browser.trace.Trace": trace,
     "labkit.capacities.Capacity": capacity,
+    "labkit.claims.table.ClaimsTable": lambda: claims_table({"computing": comparison()}, lines=[2, 4]),
     "labkit.comparison.Comparison": comparison,
     "labkit.diagnosis.Diagnosis": diagnosis,
     "labkit.recommendation.Recommendation": lambda: recommend(diagnosis(), comparison()),

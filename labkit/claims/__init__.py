@@ -6,51 +6,44 @@ informs and never punishes: a claim that does not hold says so, and raises nothi
 
 The advice is the page "WebSocket events handling in Flask: performance and optimization"; its lines are numbered as in
 README. A is its handler that calculates inside, B its handler that starts a thread.
+
+Each line as a record is in :mod:`labkit.claims.lines`; :func:`measure` measures what all of them need, and
+:func:`claims_table` judges them on it. :func:`recorded` is what was published.
 """
 
-import math
 from collections.abc import Sequence
-from typing import Any
 
-from labkit import judges
-from labkit.claims import advice, fidelity, load, modes, page
-from labkit.claims.record import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, Claim, Verdict
-from labkit.comparison import Comparison
-from labkit.errors import UsageError
-from labkit.records import Run
+from labkit.claims.judging import CLAIMS, claim
+from labkit.claims.line import Line, LineVerdict
+from labkit.claims.lines import LINES
+from labkit.claims.measuring import STEPS, Missing, Step, measure
+from labkit.claims.record import DEPENDS, DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, Claim, Verdict
+from labkit.claims.recording import Recorded, recorded
+from labkit.claims.table import ClaimsTable, claims_table
 from labkit.text import Plain
 
-#: All claims by slug.
-CLAIMS: dict[str, Claim] = {
-    c.slug: c for c in (*advice.CLAIMS, *load.CLAIMS, *modes.CLAIMS, *fidelity.CLAIMS, *page.CLAIMS)
-}
-
-
-def claim(which: str | Claim, result: Any) -> Verdict:
-    """Judge a claim on what was measured for it: a comparison, most often, or a single run.
-
-    Args:
-        which: the slug of one of :data:`CLAIMS`, or a claim of the reader's.
-        result: what was measured.
-
-    Raises:
-        UsageError: there is no such claim. Nothing else: what cannot be judged is NOT TESTABLE HERE, with the reason.
-    """
-    if isinstance(which, str) and which not in CLAIMS:
-        raise UsageError(f"there is no claim {which!r}: there are {', '.join(CLAIMS)}")
-    chosen = CLAIMS[which] if isinstance(which, str) else which
-    try:
-        evidence = Comparison((result,)) if isinstance(result, Run) else result
-        if not isinstance(evidence, chosen.takes):
-            raise judges.Untestable(f"needs a {chosen.takes.__name__}, not a {type(evidence).__name__}")
-        if isinstance(evidence, Comparison) and not evidence.runs:
-            raise judges.Untestable("needs at least one run")
-        headroom = chosen.judge(evidence)
-    except (judges.Untestable, UsageError) as reason:
-        return Verdict(chosen, NOT_TESTABLE, why=str(reason))
-    if math.isnan(headroom):
-        return Verdict(chosen, NOT_TESTABLE, why="a latency that the claim is about was not measured")
-    return Verdict(chosen, HOLDS if headroom >= 1 else DOES_NOT_HOLD, headroom)
+__all__ = [
+    "CLAIMS",
+    "DEPENDS",
+    "DOES_NOT_HOLD",
+    "HOLDS",
+    "LINES",
+    "NOT_TESTABLE",
+    "STEPS",
+    "Claim",
+    "ClaimsTable",
+    "Line",
+    "LineVerdict",
+    "Missing",
+    "Recorded",
+    "Step",
+    "Verdict",
+    "check",
+    "claim",
+    "claims_table",
+    "measure",
+    "recorded",
+]
 
 
 def check(mine: Sequence[str] | None, measured: Sequence[str]) -> Plain:

@@ -16,7 +16,7 @@ CLAIMS = (
     ),
     Claim(
         slug="connection-reads-on",
-        lines=(2,),
+        lines=(2, 13),
         quote="Heavy work inside the event handler (A) blocks the main thread.",
         sentence="With default settings slow handlers do not keep their connection from reading on.",
         reading="connection",
@@ -26,7 +26,7 @@ CLAIMS = (
     ),
     Claim(
         slug="neighbours-wait",
-        lines=(2, 3),
+        lines=(2, 3, 13),
         quote="A therefore causes UI lag and delayed responses.",
         sentence="While handlers compute, somebody who sent nothing waits longer than half a calculation takes.",
         reading="server thread",
@@ -47,7 +47,7 @@ CLAIMS = (
     ),
     Claim(
         slug="waiting-flips-it",
-        lines=(2, 3),
+        lines=(1, 2, 3),
         quote="Heavy work inside the event handler (A) blocks the main thread.",
         sentence="When handlers wait instead of computing, one at a time answers its own callers later, "
         "and neighbours notice neither.",
@@ -75,12 +75,12 @@ CLAIMS = (
         reading="connection",
         condition="burst, inline and thread, default settings",
         margin="own median at least 0.6 of inline's, both in CPU time of the work, so that a core that is slowed for a "
-        "while does not count; theory: equal, since each event has a thread either way",
+        "while does not count; theory: equal, since each event has a thread either way; a second core would bring half",
         judge=judges.thread_no_sooner,
     ),
     Claim(
         slug="thread-spares-no-neighbour",
-        lines=(5, 6),
+        lines=(5, 6, 12),
         quote="B keeps the main thread free for the UI and other events.",
         sentence="Behind the thread, somebody who sent nothing still waits longer than half a calculation takes.",
         reading="server thread",
@@ -100,7 +100,7 @@ CLAIMS = (
     ),
     Claim(
         slug="thread-is-right-for-waiting",
-        lines=(5, 6),
+        lines=(5, 6, 12),
         quote="B improves responsiveness and reduces input delay.",
         sentence="For work that waits, on a server that handles one event at a time, the thread is right: "
         "its callers are answered several times sooner.",
@@ -118,6 +118,7 @@ CLAIMS = (
         condition="thread-broadcast, a listener and a bystander connected",
         margin="exactly one stray an event and stranger",
         judge=judges.broadcast,
+        exact=True,
     ),
     Claim(
         slug="to-sid-repairs-it",
@@ -128,10 +129,11 @@ CLAIMS = (
         condition="thread, a listener and a bystander connected",
         margin="exactly no stray, and every event answered",
         judge=judges.to_sid,
+        exact=True,
     ),
     Claim(
         slug="processes-spare-neighbours",
-        lines=(12,),
+        lines=(1, 12),
         quote="Use background threads or async tasks for expensive computation.",
         sentence="Computing in another process spares the neighbours; a thread of this one does not.",
         reading="server thread",
@@ -141,7 +143,7 @@ CLAIMS = (
     ),
     Claim(
         slug="ledger-is-closed",
-        lines=(),
+        lines=(1, 2, 3, 5, 6, 12, 13),
         quote="(the measure itself: nothing may be lost, wrong or unexplained)",
         sentence="Every strategy answered every event once, rightly, and to its own caller alone "
         "(all but the broadcast, which is known for it).",
@@ -149,5 +151,6 @@ CLAIMS = (
         condition="any",
         margin="exact counts",
         judge=judges.closed_ledger,
+        exact=True,
     ),
 )

@@ -48,6 +48,7 @@ CLAIMS = (
         condition="any",
         margin="exact counts",
         judge=judges.everyone_is_told,
+        exact=True,
     ),
     Claim(
         slug="ordered-pool-keeps-order",
@@ -58,6 +59,7 @@ CLAIMS = (
         condition="several events a connection, ordered-pool",
         margin="exact: no answer before that to an earlier event of the same client",
         judge=judges.order_is_kept,
+        exact=True,
     ),
     Claim(
         slug="ack-comes-first",

@@ -21,7 +21,7 @@ CLAIMS = (
     ),
     Claim(
         slug="gevent-sends-at-the-end",
-        lines=(2, 3),
+        lines=(3,),
         quote="A therefore causes UI lag and delayed responses.",
         sentence="Under gevent the answers of computing handlers leave together at the end, the first with the last.",
         reading="server thread",
@@ -57,8 +57,8 @@ CLAIMS = (
         sentence="Without monkey-patching the same handlers wait in line, and their answers leave together at the end.",
         reading="server thread",
         condition="burst of waiting work, inline, mode gevent-unpatched",
-        margin="own median at least half of the burst's work, the first answer not before half of the time of the "
-        "last; theory: all of it, and together",
+        margin="own median at least half of the burst's work, all answers but the first quarter not before half of the "
+        "time of the last; theory: all of it, and together",
         judge=judges.unpatched_waits_in_line,
     ),
     Claim(
@@ -105,17 +105,18 @@ CLAIMS = (
     ),
     Claim(
         slug="serial-drops-its-own-client",
-        lines=(2, 3),
+        lines=(2, 3, 13),
         quote=_BLOCKS,
         sentence="A serial handler that takes longer than the heartbeat allows loses its own client, and nobody else.",
         reading="connection",
         condition="one event of work that takes longer than ping interval and timeout together, inline-serial",
         margin="exact: its connection is closed, those of bystander and listener are not",
         judge=judges.serial_drops_its_own,
+        exact=True,
     ),
     Claim(
         slug="gevent-drops-innocents",
-        lines=(2, 3),
+        lines=(2, 3, 13),
         quote=_BLOCKS,
         sentence="Under gevent, handlers that compute for longer than the heartbeat allows lose clients that sent "
         "nothing.",
@@ -123,5 +124,6 @@ CLAIMS = (
         condition="burst of computing work, longer than ping interval and timeout together, inline, mode gevent",
         margin="exact: a connection of bystander or listener is closed",
         judge=judges.gevent_drops_innocents,
+        exact=True,
     ),
 )

@@ -9,6 +9,9 @@ from labkit.comparison import Comparison
 
 HOLDS, DOES_NOT_HOLD, NOT_TESTABLE = "HOLDS", "DOES NOT HOLD HERE", "NOT TESTABLE HERE"
 
+#: Of a line of the advice only: it holds under one condition, or in one reading, and not under another.
+DEPENDS = "DEPENDS"
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -24,6 +27,7 @@ class Claim:
         margin: what is compared with which bound, and where the bound comes from.
         judge: from what was measured (most often a comparison) to the measured value over its bound; 1 or more holds.
         takes: of which type that is.
+        exact: a count is compared; there is no headroom to speak of, only right and wrong.
     """
 
     slug: str
@@ -35,6 +39,7 @@ class Claim:
     margin: str
     judge: Callable[[Any], float]
     takes: type = Comparison
+    exact: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,3 +62,15 @@ class Verdict:
         refuted = f" (measured {self.headroom:.3g} of the bound: {self.claim.margin})"
         why_not = refuted if self.status == DOES_NOT_HOLD else ""
         return f"{self.status}: {self.why or self.claim.sentence}{why_not}"
+
+    @property
+    def margin(self) -> float | None:
+        """The headroom, where there is one: None for exact counts and where it was not tested."""
+        return None if self.claim.exact or math.isnan(self.headroom) else self.headroom
+
+    @property
+    def measured(self) -> str:
+        """The measured value over its bound, in words; ``-`` where there is none."""
+        if math.isnan(self.headroom):
+            return "-"
+        return "exact count" if self.claim.exact else f"{self.headroom:.2f} times its bound"

@@ -1,0 +1,287 @@
+"""The set: one plan of measurements that feeds every claim of the lines, in about two minutes on two cores.
+
+One step serves many claims, and where it fails, the claims that need it are not testable, and the others go on.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from labkit import experiment, interrupts
+from labkit.across_modes import across
+from labkit.claims import page
+from labkit.claims.lines import LINES
+from labkit.comparison import Comparison
+from labkit.errors import LabError, UsageError
+from labkit.records import Run
+from labkit.schedules import burst
+from labkit.strategies import Strategy, strategy
+from labkit.workloads import cpu, io_wait
+
+#: Events at once. With fewer, theory's factors (half the burst against once) come near to their bounds.
+EVENTS = 10
+
+#: A handler that starts a thread waits for some turns of the GIL (5 ms each): the work must be long beside that.
+WORK_MS = 100.0
+
+#: In the other modes nothing is compared with a turn of the GIL.
+WORK_IN_MODES_MS = 40.0
+
+CLICKS = 3
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What there is instead of a measurement: the reason, a sentence."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One measurement of the set.
+
+    Attributes:
+        name: the key of what it measured.
+        what: is measured, for people who wait.
+        slugs: of the claims that are judged on it.
+        run: measures, with a seed.
+        browser: whether it needs one.
+    """
+
+    name: str
+    what: str
+    slugs: tuple[str, ...]
+    run: Callable[[int], Any]
+    browser: bool = False
+
+
+def _one_event(seed: int) -> Run:
+    return experiment.measure("inline", cpu(WORK_MS), burst(1, seed=seed))
+
+
+def _serial_thread() -> Strategy:
+    return strategy("thread", options={"async_handlers": False})
+
+
+def _computing(seed: int) -> Comparison:
+    usual = ["inline", "inline-serial", "thread-broadcast", "thread", "process-pool"]
+    # Two of each, pooled: what is equal by theory scatters most.
+    return experiment.compare([*usual, _serial_thread()], cpu(WORK_MS), burst(EVENTS), repeats=2, seed=seed)
+
+
+def _waiting(seed: int) -> Comparison:
+    usual = ["inline", "inline-serial", "thread"]
+    return experiment.compare([*usual, _serial_thread()], io_wait(WORK_MS), burst(EVENTS), repeats=1, seed=seed)
+
+
+def _modes_computing(seed: int) -> Comparison:
+    exhibits = {
+        "threading": ["inline", "process-pool"],
+        "gunicorn": ["inline", "process-pool"],
+        "gevent": ["inline", "background-task", "process-pool"],
+        "asgi": ["asgi-inline", "asgi-to-thread", "asgi-process-pool"],
+    }
+    return across(exhibits, cpu(WORK_IN_MODES_MS), burst(EVENTS), repeats=1, seed=seed)
+
+
+def _modes_waiting(seed: int) -> Comparison:
+    exhibits = {"gevent": ["inline"], "gevent-unpatched": ["inline"], "asgi": ["asgi-inline", "asgi-to-thread"]}
+    return across(exhibits, io_wait(WORK_IN_MODES_MS), burst(EVENTS), repeats=1, seed=seed)
+
+
+#: A heartbeat that is over soon: clients are told whole seconds, so that one is the shortest.
+_SHORT: dict[str, Any] = {"ping_interval_s": 1, "ping_timeout_s": 0.5, "warm_up": 0}
+
+
+def _serial_beat(seed: int) -> Run:
+    work = io_wait(2500)
+    return experiment.measure("inline-serial", work, burst(1, seed=seed), timeout_s=3, window_s=1, **_SHORT)
+
+
+def _gevent_beat(seed: int) -> Run:
+    plan = burst(8, seed=seed)
+    return experiment.measure("inline", cpu(400), plan, mode="gevent", timeout_s=6, window_s=0.5, **_SHORT)
+
+
+def _counted(seed: int) -> Any:
+    from labkit.browser import measuring
+
+    return measuring.render(["naive", "forced", "dom-batch"], clicks=0, passes=("exact",), seed=seed)
+
+
+def _batched(seed: int) -> Any:
+    from labkit.browser import measuring
+
+    ways = ["naive", "server-batch-50"]
+    return measuring.render(ways, events=200, clicks=0, repeats=1, passes=("timed",), seed=seed)
+
+
+def _heavy(seed: int) -> Any:
+    from labkit.browser import measuring
+
+    found = measuring.interact("inline", cpu(300), clicks=CLICKS, trace=True, name=page.SERVER_HEAVY)
+    found += measuring.interact(clicks=CLICKS, click_block_ms=300, trace=True, name=page.PAGE_HEAVY)
+    return found + measuring.interact(clicks=CLICKS, name=page.NEITHER)
+
+
+def _a_and_b(seed: int) -> Any:
+    from labkit.browser import measuring
+
+    # Clicks come faster than they can be answered: how long each waits hangs on the work, not on when they met.
+    quick: dict[str, Any] = {"clicks": 4, "every_s": 0.1, "repeats": 2}
+    a = measuring.interact("inline", cpu(200), name="A", **quick)
+    return a + measuring.interact("thread", cpu(200), name="B", **quick)
+
+
+def _pipeline(seed: int) -> Any:
+    from labkit.browser import measuring, patterns
+
+    feed: dict[str, Any] = {"events": 200, "clicks": 0, "repeats": 1, "passes": ("timed",), "seed": seed}
+    found = measuring.render([patterns.pattern("naive")], **feed)
+    slow = patterns.pattern("naive", called="naive, slow script")
+    return found + measuring.render([slow], update_block_ms=8, **feed)
+
+
+STEPS: tuple[Step, ...] = (
+    Step("one event", "one event, alone", ("one-alone",), _one_event),
+    Step(
+        "computing",
+        "work that computes: A and B, one at a time, and another process",
+        (
+            "connection-reads-on",
+            "neighbours-wait",
+            "serial-spares-neighbours",
+            "thread-returns-sooner",
+            "thread-answers-nobody-sooner",
+            "thread-spares-no-neighbour",
+            "thread-harms-a-serial-server",
+            "broadcast-reaches-strangers",
+            "to-sid-repairs-it",
+            "processes-spare-neighbours",
+            "ledger-is-closed",
+        ),
+        _computing,
+    ),
+    Step(
+        "waiting",
+        "work that waits: A and B, and one at a time",
+        ("waiting-flips-it", "thread-is-right-for-waiting", "ledger-is-closed"),
+        _waiting,
+    ),
+    Step(
+        "modes, computing",
+        "work that computes under gunicorn, gevent and an event loop",
+        (
+            "neighbours-wait-everywhere",
+            "gevent-sends-at-the-end",
+            "gevent-task-spares-nobody",
+            "to-thread-shares-the-gil",
+            "processes-spare-everywhere",
+        ),
+        _modes_computing,
+    ),
+    Step(
+        "modes, waiting",
+        "work that waits under gevent, unpatched gevent and an event loop",
+        (
+            "gevent-waits-well",
+            "unpatched-gevent-waits-in-line",
+            "loop-waits-for-its-handler",
+            "to-thread-frees-the-loop",
+        ),
+        _modes_waiting,
+    ),
+    Step(
+        "heartbeat, one at a time",
+        "a handler that outlasts the heartbeat, with async_handlers=False",
+        ("serial-drops-its-own-client",),
+        _serial_beat,
+    ),
+    Step(
+        "heartbeat, gevent",
+        "handlers that outlast it under gevent",
+        ("gevent-drops-innocents",),
+        _gevent_beat,
+    ),
+    Step(
+        "page, counted",
+        "a page, frame by frame",
+        ("one-layout-a-frame", "reading-geometry-forces-layout", "batching-cuts-dom-operations"),
+        _counted,
+        browser=True,
+    ),
+    Step(
+        "page, batched",
+        "a page whose updates the server batches",
+        ("server-batching-saves-layouts", "server-batching-costs-staleness"),
+        _batched,
+        browser=True,
+    ),
+    Step(
+        "page, heavy handlers",
+        "clicks: a heavy handler on the server, and in the page",
+        (
+            "page-decides-inp",
+            "script-in-page-ruins-inp",
+            "result-waits-for-server",
+            "trace-shows-long-tasks",
+            "trace-shows-no-server-handler",
+        ),
+        _heavy,
+        browser=True,
+    ),
+    Step("page, A and B", "clicks: A and B", ("thread-shows-nobody-sooner",), _a_and_b, browser=True),
+    Step("page, pipeline", "a page whose script computes", ("script-holds-the-pipeline",), _pipeline, browser=True),
+)
+
+
+def steps(lines: Iterable[int] | None = None, *, browser: bool = True) -> tuple[Step, ...]:
+    """Those steps of the set that the lines need; without a browser, those that need none.
+
+    Raises:
+        UsageError: there is no such line.
+    """
+    numbers = [line.number for line in LINES] if lines is None else list(lines)
+    if unknown := sorted(set(numbers) - {line.number for line in LINES}):
+        raise UsageError(f"there is no line {unknown[0]}: the advice has 1 to {len(LINES)}")
+    needed = {slug for line in LINES if line.number in numbers for slug in line.slugs}
+    return tuple(step for step in STEPS if needed & set(step.slugs) and (browser or not step.browser))
+
+
+def measured(chosen: Iterable[Step], seed: int = 0) -> Iterator[tuple[Step, Any]]:
+    """Each step with what it measured, as it comes; :class:`Missing` where it could not."""
+    for step in interrupts.each(chosen):
+        try:
+            found = step.run(seed)
+        except LabError as reason:
+            found = Missing(f"{str(reason).rstrip('.')}.")
+        yield step, found
+
+
+def measure(
+    lines: Iterable[int] | None = None,
+    *,
+    browser: bool = True,
+    seed: int = 0,
+    progress: Callable[[Step], object] | None = None,
+) -> dict[str, Any]:
+    """Measure what the lines need, each step once: what :func:`labkit.claims.claims_table` judges.
+
+    Args:
+        lines: their numbers; all where None.
+        browser: also measure the page.
+        seed: of the order of runs.
+        progress: is called with each step before it is measured.
+
+    Returns:
+        By the step's name a run, a comparison or a rendering; :class:`Missing` with the reason where it failed.
+    """
+
+    def announced() -> Iterator[Step]:
+        for step in steps(lines, browser=browser):
+            if progress is not None:
+                progress(step)
+            yield step
+
+    return {step.name: found for step, found in measured(announced(), seed)}
