@@ -146,6 +146,19 @@ def test_progress_is_a_line_a_step(timed):
     assert sum("traced" in line for line in timed[2]) == 3
 
 
+def test_a_step_is_told_only_after_it_was_given():
+    needed()
+    told, given = [], 0
+    for given, _ in enumerate(
+        measuring.renderings(
+            ["naive"], Setting(events=10, clicks=0), repeats=2, passes=["timed", "explained"], progress=told.append
+        ),
+        1,
+    ):
+        assert len(told) == given - 1
+    assert len(told) == given == 3
+
+
 # --- heavy handlers ---
 
 

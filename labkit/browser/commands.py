@@ -127,6 +127,7 @@ class _Rendering:
     def _finish(self, line: str, code: int) -> None:
         result = self.result
         assert result is not None
+        result.save(self.out / "rendering.json")  # an interrupt may have stopped the save of the last step
         figure = self._figure(result)
         if line:
             self.console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -208,7 +208,8 @@ def renderings(
 ) -> Iterator[Rendering]:
     """The same step by step: all that is measured so far, after every run; see :func:`render`.
 
-    A `driver` is used and left open: whoever measures under several settings starts the browser once.
+    A step is told after whoever asked has had it, and may have saved it: nothing is announced that an interrupt can
+    take away again. A `driver` is used and left open: whoever measures under several settings starts the browser once.
     """
     ways = [each if isinstance(each, Pattern) else pattern(each) for each in patterns]
     if not ways:
@@ -262,16 +263,16 @@ def _steps(
         if "exact" in passes and shell is not None:
             for way in ways:
                 known[way.name] = replace(known[way.name], exact=bench.exact(way, shell))
-                tell(f"{way.name}: counted frame by frame")
                 yield result()
+                tell(f"{way.name}: counted frame by frame")
         if "timed" in passes:
             order = random.Random(seed)
             for number in range(1, repeats + 1):
                 for way in order.sample(ways, len(ways)):
                     run = bench.timed(way, full)
                     known[way.name] = replace(known[way.name], runs=(*known[way.name].runs, run))
-                    tell(f"{way.name}: run {number} of {repeats}{_told(run)}")
                     yield result()
+                    tell(f"{way.name}: run {number} of {repeats}{_told(run)}")
         if "explained" in passes:
             traces = Path(scratch) if folder is None else folder
             traces.mkdir(parents=True, exist_ok=True)
@@ -282,8 +283,8 @@ def _steps(
                     problems.append(f"The trace of {way.name} is incomplete: {run.problem}.")
                 explained = replace(explain(path, run), trace="" if folder is None else path.name)
                 known[way.name] = replace(known[way.name], explained=explained)
-                tell(f"{way.name}: traced")
                 yield result()
+                tell(f"{way.name}: traced")
 
 
 def _told(run: Timed) -> str:
