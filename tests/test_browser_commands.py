@@ -122,6 +122,21 @@ def test_an_interrupt_keeps_what_was_measured(measured, here):
     assert "rendering.json" in written(here / "out")
 
 
+def test_an_interrupt_while_a_step_is_kept_does_not_lose_it(measured, here, monkeypatch):
+    measured(rendering())
+    saves = iter([KeyboardInterrupt()])
+    whole = Rendering.save
+
+    def save(self, path):
+        for interrupt in saves:
+            raise interrupt
+        return whole(self, path)
+
+    monkeypatch.setattr(Rendering, "save", save)
+    assert labkit("render", "--out", here / "out").exit_code == 130
+    assert repr(Rendering.load(here / "out" / "rendering.json")) == repr(rendering())
+
+
 @pytest.mark.parametrize(
     "options",
     [
