@@ -81,6 +81,14 @@ def test_two_steps_for_real_leave_nothing_behind():
     assert all(table.verdicts[slug].status != NOT_TESTABLE for s in chosen for slug in s.slugs)
 
 
+def test_what_is_known_is_not_measured_again(monkeypatch):
+    seen = []
+    fakes = tuple(step(name, lambda seed, name=name: seen.append(name)) for name in ("one event", "computing"))
+    monkeypatch.setattr(measuring, "STEPS", fakes)
+    assert measure([2], known={"computing": "before"}) == {"computing": "before", "one event": None}
+    assert seen == ["one event"]
+
+
 def test_fakes_are_of_the_kind_that_steps_measure():
     table = claims_table({"one event": alone(), "computing": neighbours()}, lines=[2])
     assert {"one-alone", "neighbours-wait"} <= {s for s, v in table.verdicts.items() if v.status != NOT_TESTABLE}

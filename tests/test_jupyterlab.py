@@ -143,6 +143,22 @@ def test_a_traceback_would_be_seen(running):
     assert "ZeroDivisionError" in jupyter.complaints(now)[1]
 
 
+@ends_within(120)
+def test_a_question_of_the_quiz_is_answered(running, tmp_path):
+    """By what was recorded, since nothing was measured for it here."""
+    cell = nbformat.v4.new_code_cell("from labkit.claims import quiz\nquiz.show({})")
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), running.root / "quiz.ipynb")
+    (right,) = (answer for answer in quiz.questions({})[0]["answers"] if answer["correct"])
+    with jupyter.chromium() as page:
+        jupyter.opened(page, running, "quiz.ipynb")
+        now = jupyter.run_all(page, timeout_s=60)
+        page.get_by_text(right["answer"], exact=True).click()
+        page.get_by_text(right["feedback"]).wait_for(timeout=10_000)
+        page.screenshot(path=tmp_path / "quiz.png")
+        running.end_kernels()
+    assert jupyter.complaints(now) == []
+
+
 # --- the page: in a cell, and through jupyter-server-proxy ---
 
 

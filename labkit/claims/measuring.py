@@ -3,7 +3,7 @@
 One step serves many claims, and where it fails, the claims that need it are not testable, and the others go on.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -264,6 +264,7 @@ def measure(
     *,
     browser: bool = True,
     seed: int = 0,
+    known: Mapping[str, Any] | None = None,
     progress: Callable[[Step], object] | None = None,
 ) -> dict[str, Any]:
     """Measure what the lines need, each step once: what :func:`labkit.claims.claims_table` judges.
@@ -272,6 +273,7 @@ def measure(
         lines: their numbers; all where None.
         browser: also measure the page.
         seed: of the order of runs.
+        known: what was measured already, by the step's name; it is not measured again.
         progress: is called with each step before it is measured.
 
     Returns:
@@ -280,8 +282,9 @@ def measure(
 
     def announced() -> Iterator[Step]:
         for step in steps(lines, browser=browser):
-            if progress is not None:
-                progress(step)
-            yield step
+            if step.name not in (known or {}):
+                if progress is not None:
+                    progress(step)
+                yield step
 
-    return {step.name: found for step, found in measured(announced(), seed)}
+    return {**(known or {}), **{step.name: found for step, found in measured(announced(), seed)}}
