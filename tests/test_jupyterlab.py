@@ -13,6 +13,7 @@ import pytest
 
 from labkit.browser import serve
 from labkit.browser.embedded import PREFIX
+from labkit.claims import quiz
 from tests import jupyter
 from tests.helpers import ends_within, nothing_left_behind
 from tests.test_plain_text import MAKERS

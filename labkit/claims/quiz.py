@@ -44,8 +44,7 @@ def _waits(mode: str = "", **names: str) -> Callable[[Any], str]:
 
     def told(result: Any) -> str:
         within = result.within(mode) if mode else result
-        seen = [name for name in listed.split("; ") if name in within.strategies]
-        medians = (f"{about(getattr(within[name], what).p50_ms)} under {name}" for name in seen)
+        medians = (
             f"{about(getattr(within[name], what).p50_ms)} under {name}"
             for name in listed.split("; ")
             if name in within.strategies
