@@ -147,8 +147,7 @@ def test_a_traceback_would_be_seen(running):
 @ends_within(120)
 def test_a_question_of_the_quiz_is_answered(running, tmp_path):
     """By what was recorded, since nothing was measured for it here."""
-    cell = nbformat.v4.new_code_cell("from labkit.claims import quiz\nquiz.show({})")
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), running.root / "quiz.ipynb")
+    jupyter.written(running.root / "quiz.ipynb", "from labkit.claims import quiz\nquiz.show({})")
     (right,) = (answer for answer in quiz.questions({})[0]["answers"] if answer["correct"])
     with jupyter.chromium() as page:
         jupyter.opened(page, running, "quiz.ipynb")
