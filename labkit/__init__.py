@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from labkit.capacity_search import capacity
     from labkit.claims import check, claim, claims_table
     from labkit.comparison import Comparison
+    from labkit.control_panel import panel
     from labkit.diagnosis import diagnose
     from labkit.errors import LabError
     from labkit.experiment import compare, measure, vary
@@ -47,6 +48,7 @@ _HOMES = {
     "diagnose": "diagnosis",
     "io_wait": "workloads",
     "measure": "experiment",
+    "panel": "control_panel",
     "poisson": "schedules",
     "predict": "prediction",
     "ramp": "schedules",
@@ -75,6 +77,7 @@ __all__ = [
     "diagnose",
     "io_wait",
     "measure",
+    "panel",
     "poisson",
     "predict",
     "ramp",

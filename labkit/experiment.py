@@ -205,12 +205,11 @@ def interleaved(things: Sequence[T], repeats: int, seed: int = 0) -> list[T]:
     return order
 
 
-def measurements(
-    exhibits: Sequence[Exhibit], work: Work, plan: Schedule, *, repeats: int = 3, seed: int = 0, **settings: Any
-) -> Iterator[Run]:
-    """The runs of a comparison one by one, for those who show or save each as it comes.
+def refuse(exhibits: Sequence[Exhibit], work: Work, *, repeats: int = 1, mode: str = "threading") -> list[Strategy]:
+    """The strategies, if they can be measured together with this work in this mode. Starts nothing.
 
-    What can be refused is refused at once, before the first: names, modes, work that cannot go to another process.
+    Raises:
+        LabError: they cannot: its sentence says why.
     """
     if repeats < 1:
         raise UsageError(f"repeats must be 1 or more, not {repeats}")
@@ -220,12 +219,22 @@ def measurements(
     names = [s.name for s in chosen]
     if len(set(names)) < len(names):
         raise UsageError(f"two strategies have one name ({', '.join(names)}): give one of them name=...")
-    mode = settings.get("mode", "threading")
     for s in chosen:
         s.require_mode(mode)
         modes.MODES[mode].require()
         if s.needs_pickle or not modes.MODES[mode].is_in_process:
             require_picklable(work)
+    return chosen
+
+
+def measurements(
+    exhibits: Sequence[Exhibit], work: Work, plan: Schedule, *, repeats: int = 3, seed: int = 0, **settings: Any
+) -> Iterator[Run]:
+    """The runs of a comparison one by one, for those who show or save each as it comes.
+
+    What can be refused is refused at once, before the first: names, modes, work that cannot go to another process.
+    """
+    chosen = refuse(exhibits, work, repeats=repeats, mode=settings.get("mode", "threading"))
     settings.setdefault("expected", expected_answers(work, plan))
     return (measure(s, work, plan, **settings) for s in interleaved(chosen, repeats, seed))
 

@@ -2,6 +2,8 @@
 
     python tests/refresh_notebooks.py [notebooks/01_who_waits.ipynb ...]
 
+Solutions of exercises are measured with their notebook: `python tests/make_solutions.py` then writes their page.
+
 Noise is what nbval does not compare: pictures, and the outputs of cells tagged nbval-ignore-output. Three refreshes in
 a row leave an empty `git status`. `--all` writes even so, to renew the pictures.
 """
@@ -20,12 +22,20 @@ def executed(path: Path) -> nbformat.NotebookNode:
     """The notebook with fresh outputs, and without what differs from run to run for no reason."""
     book = nbformat.read(path, as_version=4)
     here = {"metadata": {"path": str(path.parent)}}
+    own = len(book.cells)
+    # Solutions of exercises (make_solutions.py) run last, with all that the notebook has measured.
+    solved = [cell for cell in book.cells if cell.metadata.get("solution", {}).get("code")]
+    book.cells += [nbformat.v4.new_code_cell(cell.metadata["solution"]["code"]) for cell in solved]
     NotebookClient(book, timeout=TIMEOUT_S, record_timing=False, resources=here).execute()
+    for cell, ran in zip(solved, book.cells[own:], strict=True):
+        (cell.metadata["solution"]["measured"],) = [o.data["text/plain"] for o in ran.outputs if "data" in o]
+    del book.cells[own:]
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
     book.metadata = nbformat.from_dict({"kernelspec": kernel, "language_info": {"name": "python"}})
     count = 0
     for cell in book.cells:
-        cell.metadata = nbformat.from_dict({"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {})
+        kept = {name: cell.metadata[name] for name in ("tags", "solution") if cell.metadata.get(name)}
+        cell.metadata = nbformat.from_dict(kept)
         if cell.cell_type == "code":
             count += 1
             cell.execution_count = count
@@ -48,7 +58,7 @@ def compared(book: nbformat.NotebookNode) -> list[object]:
             for output in cell.outputs:
                 data = {k: v for k, v in output.get("data", {}).items() if not k.startswith("image/")}
                 outputs.append((output.output_type, output.get("text"), data))
-        seen.append((cell.cell_type, cell.id, cell.source, tags, outputs))
+        seen.append((cell.cell_type, cell.id, cell.source, tags, cell.metadata.get("solution"), outputs))
     return seen
 
 

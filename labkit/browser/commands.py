@@ -169,7 +169,9 @@ def _as_json(result: "Rendering", figure: Path, folder: Path) -> str:
 
 @click.command()
 @click.option("--install", is_flag=True, help="Fetch the page's JavaScript parts with npm; needs no root.")
-def browser(install: bool) -> None:
+@click.option("--carry", type=click.Path(path_type=Path), metavar="FOLDER", help="Copy those parts into a folder.")
+@click.option("--from", "source", type=click.Path(path_type=Path), metavar="FOLDER", help="Install from such a folder.")
+def browser(install: bool, carry: Path | None, source: Path | None) -> None:
     """Say which browsers and parts there are to measure a page with, and how to get what is missing.
 
     Exit code: 0 everything for labkit render is there, 1 something is missing.
@@ -183,8 +185,12 @@ def browser(install: bool) -> None:
     def line(what: str, found: str) -> None:
         click.echo(f"{what:17} {found}")
 
-    if install:
+    if source is not None:
+        parts.install_from(source)
+    elif install:
         parts.install()
+    if carry is not None:
+        line("carried to", str(parts.carry(carry)))
     found = find.browsers()
     for each in found:
         line("browser", str(each))

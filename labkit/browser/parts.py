@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from labkit.errors import LabError, MissingExtra
+from labkit.errors import LabError, MissingExtra, UsageError
 
 #: What the page asks for, and the file in node_modules that answers.
 FILES = {
@@ -93,6 +93,33 @@ def install(timeout_s: float = 300) -> Parts:
     if done.returncode != 0:
         told = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise LabError(f"npm could not fetch the page's parts ({told[0] if told else done.returncode}): try again")
+    return find()
+
+
+def carry(to: Path) -> Path:
+    """Copy the files, their licences among them, into a folder for machines without a network; where they are there.
+
+    Raises:
+        MissingExtra: they are not installed here.
+    """
+    find()
+    carried = to / folder().name
+    shutil.copytree(folder(), carried, dirs_exist_ok=True)
+    return carried
+
+
+def install_from(source: Path) -> Parts:
+    """Install the files from a folder that :func:`carry` made, without a network; what was there is replaced.
+
+    Raises:
+        UsageError: the folder doesn't hold the versions that this labkit asks for.
+    """
+    carried = source / folder().name
+    if not all((carried / "node_modules" / path).is_file() for path in FILES.values()):
+        raise UsageError(
+            f"{source} has no {folder().name}: make it with labkit browser --carry FOLDER, by this version of labkit"
+        )
+    shutil.copytree(carried, folder(), dirs_exist_ok=True)
     return find()
 
 

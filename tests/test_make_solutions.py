@@ -1,0 +1,100 @@
+"""The page of solutions: from the notebooks' own cells, and each of them run after its notebook."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tests import make_solutions
+from tests.make_solutions import FOLDER, TAG, Exercise, exercises, page
+from tests.refresh_notebooks import compared, executed
+
+QUESTION = "**1.** How much is twice that?\n<details><summary>Hint</summary>Add it\nto itself.</details>"
+
+
+def book(**solution):
+    """A notebook made by hand, with an exercise and a cell after it."""
+    made = [
+        nbformat.v4.new_markdown_cell("# 09 A title\n\nMore.", id="a"),
+        nbformat.v4.new_code_cell("number = 3", id="b"),
+        nbformat.v4.new_markdown_cell(QUESTION, id="c", metadata={"tags": [TAG], "solution": solution, "other": 1}),
+        nbformat.v4.new_code_cell("number += 1\nnumber", id="d"),
+    ]
+    return nbformat.v4.new_notebook(cells=made)
+
+
+def written(path: Path, made):
+    nbformat.write(made, path)
+    return path
+
+
+def shipped():
+    return {path.name: nbformat.read(path, as_version=4) for path in sorted(FOLDER.glob("*.ipynb"))}
+
+
+# --- the page ---
+
+
+def test_an_exercise_is_its_question_without_the_hint_and_its_solution():
+    (found,) = exercises(book(why="It doubles.", code="number * 2", measured="8"))
+    assert found == Exercise("**1.** How much is twice that?", "It doubles.", "number * 2", "8")
+
+
+def test_the_page_has_question_code_measurement_and_reason_in_this_order():
+    shown = page({"09_x.ipynb": book(why="It doubles.", code="number * 2", measured="8")})
+    assert "## [09 A title](09_x.ipynb)\n" in shown
+    places = [shown.index(part) for part in ("How much is twice that?", "number * 2", "```text\n8\n```", "It doubles.")]
+    assert places == sorted(places)
+    assert "Hint" not in shown
+
+
+def test_an_exercise_without_code_is_a_question_and_a_reason():
+    shown = page({"09_x.ipynb": book(why="Think.")})
+    assert "Think." in shown
+    assert "```" not in shown
+
+
+def test_a_notebook_without_exercises_is_not_on_the_page():
+    made = book()
+    made.cells[2].metadata.tags = []
+    assert "09 A title" not in page({"09_x.ipynb": made})
+
+
+def test_an_exercise_without_a_solution_is_a_mistake():
+    made = book()
+    del made.cells[2].metadata["solution"]
+    with pytest.raises(KeyError, match="solution"):
+        page({"09_x.ipynb": made})
+
+
+def test_the_command_writes_it(tmp_path, monkeypatch):
+    written(tmp_path / "09_x.ipynb", book(why="It doubles."))
+    monkeypatch.setattr(make_solutions, "FOLDER", tmp_path)
+    monkeypatch.setattr(make_solutions, "PAGE", tmp_path / "solutions.md")
+    make_solutions.main()
+    assert "It doubles." in (tmp_path / "solutions.md").read_text(encoding="utf-8")
+
+
+# --- a refresh ---
+
+
+def test_a_refresh_runs_solutions_after_the_notebook_and_keeps_what_they_show(tmp_path):
+    made = executed(written(tmp_path / "09_x.ipynb", book(why="It doubles.", code="number *= 2\nnumber")))
+    assert [cell.id for cell in made.cells] == ["a", "b", "c", "d"]
+    assert made.cells[3].outputs[0].data["text/plain"] == "4"
+    assert made.cells[2].metadata == {
+        "tags": [TAG],
+        "solution": {"why": "It doubles.", "code": "number *= 2\nnumber", "measured": "8"},
+    }
+
+
+def test_a_solution_that_fails_fails_the_refresh(tmp_path):
+    with pytest.raises(Exception, match="ZeroDivisionError"):
+        executed(written(tmp_path / "09_x.ipynb", book(why="No.", code="1 / 0")))
+
+
+def test_a_refresh_sees_a_changed_solution():
+    same = [compared(book(why="It doubles.", code="number * 2", measured="8")) for _ in range(2)]
+    assert same[0] == same[1]
+    assert compared(book(why="It doubles.", code="number * 2", measured="9")) != same[0]
+    assert compared(book(why="It does.", code="number * 2", measured="8")) != same[0]
