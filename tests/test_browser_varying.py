@@ -51,6 +51,14 @@ def test_every_way_is_measured_under_every_load(asked):
     assert {point.way for point in frontier.points(result)} == {"naive", "server-batch-50"}
 
 
+def test_a_file_of_the_readers_is_a_way_too(asked, tmp_path):
+    needed()
+    mine = tmp_path / "mine.js"
+    mine.write_text("export function mine(view) { return (updates) => view.wrote(updates); }")
+    result = vary([mine], rates_hz=[100], windows_ms=[], rows=[10])
+    assert [each.name for each in result.measured] == ["mine, 100/s, 10 rows"]
+
+
 def test_a_failure_later_leaves_what_was_measured(asked):
     needed()
     asked.fails_at = 2

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from labkit.browser import measuring
 from labkit.browser.bench import Setting
@@ -14,7 +15,7 @@ from labkit.errors import UsageError
 
 
 def vary(
-    patterns: Sequence[str | Pattern] = ("naive", "forced"),
+    patterns: Sequence[str | Path | Pattern] = ("naive", "forced"),
     *,
     rates_hz: Sequence[float] = (100.0, 1000.0),
     windows_ms: Sequence[float] = (50.0, 200.0),
@@ -34,7 +35,7 @@ def vary(
     `figures.frontier` draws it.
 
     Args:
-        patterns: which, by name or as `pattern(...)`.
+        patterns: which, by name, by a file of the reader's, or as `pattern(...)`.
         rates_hz: updates a second.
         windows_ms: of ``server-batch``, beside the patterns.
         rows: in the list before a run.
@@ -47,7 +48,7 @@ def vary(
     Raises:
         As `render`.
     """
-    ways = [pattern(each) if isinstance(each, str) else each for each in patterns]
+    ways = [each if isinstance(each, Pattern) else pattern(each) for each in patterns]
     ways += [pattern("dom-batch", window_ms=each, called=f"server-batch-{each:g}") for each in windows_ms]
     if not (span_s > 0 and rates_hz and rows and all(rate > 0 for rate in rates_hz)):
         raise UsageError("give rates above 0 updates a second, numbers of rows, and a span above 0 s")
