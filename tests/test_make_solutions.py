@@ -67,6 +67,11 @@ def test_an_exercise_without_a_solution_is_a_mistake():
         page({"09_x.ipynb": made})
 
 
+def test_the_page_is_that_of_the_notebooks():
+    books = {path.name: nbformat.read(path, as_version=4) for path in sorted(FOLDER.glob("*.ipynb"))}
+    assert make_solutions.PAGE.read_text(encoding="utf-8") == page(books)
+
+
 def test_the_command_writes_it(tmp_path, monkeypatch):
     written(tmp_path / "09_x.ipynb", book(why="It doubles."))
     monkeypatch.setattr(make_solutions, "FOLDER", tmp_path)
