@@ -29,6 +29,7 @@ from tests.helpers import (
     make_server,
     no_thread_dies,
     nothing_left_behind,
+    taking_interrupts,
     wait_until,
 )
 
@@ -847,3 +848,11 @@ def test_a_closed_thread_can_be_opened_again(server):
         assert len(client.fire(make_job(1)).delivery_ns) == 1
         client.close()
         client.close()
+
+
+def test_ctrl_c_is_the_parents_to_handle():
+    """The terminal sends it to both: the client must still be there to be asked for what was fired."""
+    with taking_interrupts(), ClientProcess() as process:
+        assert process.spin(1000) > 0
+        os.kill(process.pid, signal.SIGINT)
+        assert process.spin(1000) > 0

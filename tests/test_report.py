@@ -200,3 +200,9 @@ def test_the_object_tells_neither_host_nor_user():
     assert set(as_object(simulated.comparison({"inline": {}}))["environment"]) == {
         "python", "implementation", "gil", "system", "cores", "versions",
     }  # fmt: skip
+
+
+def test_what_is_no_json_is_refused_instead_of_written():
+    result = simulated.comparison({"inline": {}}, repeats=1)
+    with pytest.raises(ValueError, match="JSON"):
+        report.as_json(result, scope_line="", figure=None, folder=None, more={"figure_of_doubt": math.nan})
