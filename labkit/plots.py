@@ -311,8 +311,11 @@ def _does_b_help(result: Comparison, a: str, b: str) -> str:
     caller = "B answers nobody sooner"
     if _helps(result, a, b):
         caller = "B answers, A does not" if math.isnan(own) else f"B answers {times(own)} sooner"
+    a_ms, b_ms = result[a].bystander.p50_ms, result[b].bystander.p50_ms
+    if math.isinf(b_ms) and math.isfinite(a_ms):
+        return f"{caller}, neighbours wait for ever"
     # Below 10 ms nobody notices whether it is 2 or 4.
-    return f"{caller}, neighbours wait {times(harm)}" if harm >= 2 and result[b].bystander.p50_ms > 10 else caller
+    return f"{caller}, neighbours wait {times(harm)}" if harm >= 2 and b_ms > 10 else caller
 
 
 def _what(run: Run) -> str:

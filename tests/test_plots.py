@@ -335,6 +335,14 @@ def test_two_by_two_sees_that_b_helps_where_a_answers_nobody():
     assert "nobody sooner" not in figure.axes[3].get_title(loc="left")
 
 
+def test_two_by_two_says_where_neighbours_wait_for_ever():
+    computes, waits = two_by_two()
+    dead = simulated.comparison({"thread": {"bystander_ms": NEVER}})
+    computes = type(computes)(tuple(run for run in computes.runs if run.strategy != "thread")) + dead
+    panels = [axes.get_title(loc="left") for axes in plots.two_by_two(computes, waits).axes]
+    assert ["neighbours wait for ever" in title for title in panels] == [True, False, False, False]
+
+
 def test_two_by_two_says_in_each_panel_whether_b_helps():
     panels = [axes.get_title(loc="left") for axes in plots.two_by_two(*two_by_two()).axes]
     assert ["nobody sooner" in title for title in panels] == [True, True, True, False]
