@@ -30,7 +30,7 @@ def pytest_runtest_call(item: pytest.Item):
         if cell is not None and CLAIM_TAG in cell.metadata.get("tags", ()):
             for output in getattr(item, "test_outputs", None) or ():
                 sentence = output.get("data", {}).get("text/plain", "")
-                if sentence:
+                if sentence and "\n" not in sentence:  # a claim's; a table of them says too much for a summary
                     item.user_properties.append(("claim", sentence))
 
 

@@ -1,7 +1,7 @@
 """The notebooks as a reader meets them: in JupyterLab, in Chromium, in both themes, behind a hub's proxy.
 
 All are opened as shipped. Run All Cells takes as long as the measurements do, so without ``LABKIT_ALL_NOTEBOOKS`` it is
-two of them that are run: one without the page and one with it.
+one of them that is run, with the page.
 """
 
 import os
@@ -21,7 +21,7 @@ from tests.test_plain_text import MAKERS
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-QUICK = {"01_who_waits.ipynb", "06_inp_and_long_tasks.ipynb"}
+QUICK = {"06_inp_and_long_tasks.ipynb"}
 RUN = [path for path in NOTEBOOKS if path.name in QUICK or os.environ.get("LABKIT_ALL_NOTEBOOKS")]
 
 #: As JupyterHub and Binder start it.
