@@ -1,5 +1,7 @@
 """The page of solutions: from the notebooks' own cells, and each of them run after its notebook."""
 
+import ast
+import re
 from pathlib import Path
 
 import nbformat
@@ -68,8 +70,7 @@ def test_an_exercise_without_a_solution_is_a_mistake():
 
 
 def test_the_page_is_that_of_the_notebooks():
-    books = {path.name: nbformat.read(path, as_version=4) for path in sorted(FOLDER.glob("*.ipynb"))}
-    assert make_solutions.PAGE.read_text(encoding="utf-8") == page(books)
+    assert make_solutions.PAGE.read_text(encoding="utf-8") == page(shipped())
 
 
 def test_the_command_writes_it(tmp_path, monkeypatch):
@@ -103,3 +104,36 @@ def test_a_refresh_sees_a_changed_solution():
     assert same[0] == same[1]
     assert compared(book(why="It doubles.", code="number * 2", measured="9")) != same[0]
     assert compared(book(why="It does.", code="number * 2", measured="8")) != same[0]
+
+
+# --- as shipped ---
+
+
+def test_every_notebook_has_two_exercises_or_more_but_the_last_which_has_the_quiz():
+    assert [name for name, made in shipped().items() if len(exercises(made)) < 2] == ["09_the_claims.ipynb"]
+
+
+def test_only_exercises_have_solutions():
+    cells = [cell for made in shipped().values() for cell in made.cells]
+    assert not [cell.id for cell in cells if ("solution" in cell.metadata) != (TAG in cell.metadata.get("tags", []))]
+    assert not [cell.id for cell in cells if TAG in cell.metadata.get("tags", []) and cell.cell_type != "markdown"]
+
+
+def test_solutions_are_short_and_show_an_order_a_count_or_a_yes_or_no():
+    for name, made in shipped().items():
+        for each in exercises(made):
+            assert each.why, name
+            assert bool(each.code) == bool(each.measured), (name, each.question)
+            assert len(each.code.splitlines()) <= 20, (name, each.question)
+            assert not each.code or isinstance(ast.parse(each.code).body[-1], ast.Expr)
+            assert not re.search(r"\d\s*ms\b|\d\.\d{3,}", each.measured), (name, each.measured)
+
+
+def test_the_solutions_of_a_notebook_show_here_what_the_page_says(tmp_path):
+    """Of one notebook, with fewer runs (about 30 s, most of it the notebook's); the others' run with each refresh."""
+    book = shipped()["04_batching.ipynb"]
+    (parameters,) = [cell for cell in book.cells if "parameters" in cell.metadata.get("tags", [])]
+    assert "repeats = 3" in parameters.source
+    parameters.source = parameters.source.replace("repeats = 3", "repeats = 1")
+    before = exercises(book)
+    assert exercises(executed(written(tmp_path / "04_batching.ipynb", book))) == before
