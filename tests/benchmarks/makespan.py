@@ -1,4 +1,4 @@
-"""How near a burst comes to the ideal time of so many workers, six interleaved runs each."""
+"""How near a burst comes to the ideal time of so many workers, six interleaved runs each; and who is spared by it."""
 
 import os
 
@@ -34,6 +34,17 @@ def computing() -> None:
         print(f"    {note}")
 
 
+def neighbours() -> None:
+    """A core left to the server: what a bystander waits beside the pool, against inline, in five pairs."""
+    pool = lab.strategy("process-pool", workers=max(1, (os.cpu_count() or 2) - 1))
+    result = lab.compare(["inline", pool], lab.cpu(20), lab.burst(40), repeats=5)
+    tails = [[np.percentile(run.bystander_ms, 98) for run in result.of(name)] for name in ("inline", pool.name)]
+    told = [inline / spared for inline, spared in zip(*tails, strict=True)]
+    each = ", ".join(f"{t:.0f}" for t in sorted(told))
+    print(f"{pool.name}: a bystander's p98 under inline over it, five pairs: {each}; median {np.median(told):.0f}")
+    print("    (asked 10)")
+
+
 def _print(what: str, told: list[float], asked: float) -> None:
     within = sum(t <= asked for t in told)
     each = ", ".join(f"{t:.3f}" for t in told)
@@ -43,3 +54,4 @@ def _print(what: str, told: list[float], asked: float) -> None:
 if __name__ == "__main__":
     waiting()
     computing()
+    neighbours()

@@ -3,7 +3,7 @@
 import numpy as np
 
 import labkit as lab
-from labkit.strategies import NAMES
+from labkit.strategies import names_in
 
 NULL = lab.call(lambda: 0, payloads=[0])
 EVENTS, RUNS = 100, 3
@@ -11,7 +11,7 @@ EVENTS, RUNS = 100, 3
 
 def main() -> None:
     plan = lab.constant(100, events=EVENTS)
-    result = lab.compare(NAMES, NULL, plan, repeats=RUNS, ping_hz=0)
+    result = lab.compare(names_in("threading"), NULL, plan, repeats=RUNS, ping_hz=0)
     print(f"{EVENTS} null jobs, 100/s, median of {RUNS} runs; to the work: from the handler's start to the work's")
     print("exhibit".ljust(18) + "to the work us   own p50 ms   beyond inline us   server CPU us an event")
     base = _median(result, "inline", lambda run: np.median(run.own_ms))
