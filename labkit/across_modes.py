@@ -1,17 +1,16 @@
 """Strategies of several modes in one comparison: interleaved, so that a slow minute hits every mode alike."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from labkit import experiment
 from labkit.comparison import Comparison
 from labkit.errors import UsageError
 from labkit.metrics import BOUNDS_MS
-from labkit.modes import MODES
 from labkit.records import Run
 from labkit.schedules import Schedule
-from labkit.strategies import Strategy, default_in, strategy
-from labkit.workloads import Work, require_picklable
+from labkit.strategies import default_in
+from labkit.workloads import Work
 
 
 def across(
@@ -43,16 +42,13 @@ def across(
         ModeError: a mode is unknown, or a strategy cannot run in it.
         MissingExtra: a package that a mode needs is absent.
     """
-    pairs = list(_pairs(exhibits))
-    if repeats < 1:
-        raise UsageError(f"repeats must be 1 or more, not {repeats}")
+    pairs = [
+        (mode, chosen)
+        for mode, named in exhibits.items()
+        for chosen in experiment.refuse(default_in(mode) if named is None else named, work, repeats=repeats, mode=mode)
+    ]
     if not pairs:
-        raise UsageError("there is no strategy to measure: name at least one")
-    for mode, chosen in pairs:
-        chosen.require_mode(mode)
-        MODES[mode].require()
-        if chosen.needs_pickle or not MODES[mode].is_in_process:
-            require_picklable(work)
+        raise UsageError("there is no mode to measure in: name at least one")
     settings.setdefault("expected", experiment.expected_answers(work, plan))
     order = experiment.interleaved(pairs, repeats, seed)
     runs: list[Run] = []
@@ -61,9 +57,3 @@ def across(
         if progress is not None:
             progress(len(runs), len(order), run)
     return Comparison(tuple(runs), bounds_ms)
-
-
-def _pairs(exhibits: Mapping[str, Sequence[experiment.Exhibit] | None]) -> Iterator[tuple[str, Strategy]]:
-    for mode, named in exhibits.items():
-        for exhibit in default_in(mode) if named is None else named:
-            yield mode, strategy(exhibit)
