@@ -533,3 +533,12 @@ def test_a_client_that_does_not_read_gets_the_first_and_the_newest_from_drop_for
     job = dataclasses.replace(job, intended_ns=np.arange(20) * 10_000_000, timeout_ns=1_500_000_000)
     fired = answers_of(strategy("drop-for-slow", unread=3), Calculation(lambda payload: payload), client, job)
     assert in_order(fired, ANSWERED) == [0, 1, 2, 19]
+
+
+def test_strategies_are_listed_where_the_extras_are_absent():
+    """The main job is installed without the modes: whoever lists strategies must not need what one of them needs."""
+    absent = "import sys; sys.modules.update(dict.fromkeys(('gevent', 'gunicorn', 'uvicorn'))); "
+    code = f"{absent}from labkit.strategies import NAMES, default_in, strategy; [strategy(n) for n in NAMES]"
+    command = [sys.executable, "-c", f"{code}; print(len(default_in('threading')))"]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.stdout.strip() == b"8", done.stderr.decode()

@@ -1,6 +1,5 @@
 """gevent's pool of real threads calculates: the hub goes on, as far as the GIL lets it."""
 
-import gevent
 from flask_socketio import emit
 
 MODES = {"gevent", "gevent-unpatched"}
@@ -8,6 +7,8 @@ OPTIONS = {}
 
 
 def register(socketio, complex_calculation):
+    import gevent  # at the top of an app of yours; who lists the strategies need not have it
+
     @socketio.on("message")
     def handle_message(data):
         # Only this handler's greenlet waits; the answer is sent from the hub's thread, as it must be.
