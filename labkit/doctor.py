@@ -7,7 +7,6 @@ that it is, and the others go on.
 import importlib.util
 import shutil
 import socket
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -235,19 +234,8 @@ def _redis() -> Iterator[Finding]:
 
 def _said(program: str) -> str:
     """The first line of what a program says of its version."""
-    try:
-        done = subprocess.run(
-            [program, "--version"],
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            errors="replace",
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip().partition("\n")[0]
+    done = find.said(program)
+    return "" if done is None else done.stdout.strip().partition("\n")[0]
 
 
 _PROBES: tuple[tuple[str, str, Callable[[], Iterator[Finding]]], ...] = (

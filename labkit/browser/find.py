@@ -146,15 +146,11 @@ def _program(path: Path) -> Path:
     return path
 
 
-def _asked(path: Path) -> Browser | None:
-    """What a program says of itself; None where it is no Chromium or does not start."""
-    path = _program(path)
-    is_shell = "headless" in path.name and "shell" in path.name
-    if sys.platform == "win32":  # chrome.exe --version opens a window there
-        return Browser("Chrome", "", path, is_shell) if path.is_file() else None
+def said(program: Path | str) -> "subprocess.CompletedProcess[str] | None":
+    """What a program says of its version; None where it does not start, or not end."""
     try:
-        told = subprocess.run(
-            [path, "--version"],
+        return subprocess.run(
+            [program, "--version"],
             capture_output=True,
             text=True,
             timeout=20,
@@ -164,8 +160,17 @@ def _asked(path: Path) -> Browser | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    version = re.search(r"\d+(?:\.\d+){1,3}", told.stdout)
-    if told.returncode != 0 or version is None or not re.search(r"chrom", told.stdout, re.IGNORECASE):
+
+
+def _asked(path: Path) -> Browser | None:
+    """What a program says of itself; None where it is no Chromium or does not start."""
+    path = _program(path)
+    is_shell = "headless" in path.name and "shell" in path.name
+    if sys.platform == "win32":  # chrome.exe --version opens a window there
+        return Browser("Chrome", "", path, is_shell) if path.is_file() else None
+    told = said(path)
+    version = re.search(r"\d+(?:\.\d+){1,3}", told.stdout) if told is not None else None
+    if told is None or told.returncode != 0 or version is None or not re.search(r"chrom", told.stdout, re.IGNORECASE):
         return None
     name = "Google Chrome" if "Google Chrome" in told.stdout else "Chromium"
     return Browser(f"{name} headless shell" if is_shell else name, version[0], path, is_shell)
