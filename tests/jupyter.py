@@ -30,6 +30,10 @@ _SEEN = """() => ({
     })),
 })"""
 
+#: Whether so many code cells are there, each with a prompt, and every picture is loaded.
+_SHOWN = """(cells) => document.querySelectorAll('.jp-NotebookPanel .jp-CodeCell .jp-InputPrompt').length === cells
+    && [...document.querySelectorAll('.jp-OutputArea-output img')].every((picture) => picture.complete)"""
+
 #: Of a traceback as of what was written to stderr.
 _COMPLAINT = "application/vnd.jupyter.stderr"
 
@@ -170,11 +174,16 @@ def written(path, *sources):
 
 
 def opened(page, where, name):
-    """Open a notebook as a link does; what is seen of it, once its kernel is there."""
+    """Open a notebook as a link does; what is seen of it, once its kernel, its cells and its pictures are there."""
     page.goto(f"{where.url}lab/tree/{name}?reset&token={where.token}")
     page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', timeout=60_000)
-    page.wait_for_selector(".jp-CodeCell", timeout=10_000)
+    # Until the file has come JupyterLab shows one empty cell, and its kernel may be idle before that.
+    page.wait_for_function(_SHOWN, arg=_code_cells(where.root / name), timeout=20_000)
     return seen(page)
+
+
+def _code_cells(path):
+    return sum(cell.cell_type == "code" for cell in nbformat.read(path, as_version=4).cells)
 
 
 def seen(page):
