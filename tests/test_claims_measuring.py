@@ -43,6 +43,13 @@ def test_a_step_that_fails_leaves_its_reason_and_the_others_go_on():
     assert found == {"one event": Missing("there is no browser: get one."), "computing": ("measured with", 7)}
 
 
+def test_quick_takes_the_quick_way_where_there_is_one(monkeypatch):
+    both = measuring.Step("one event", "", ("one-alone",), lambda seed: "whole", quick=lambda seed: f"quick, {seed}")
+    monkeypatch.setattr(measuring, "STEPS", (both, step("computing", lambda seed: "whole")))
+    assert measure([2], seed=3, quick=True) == {"one event": "quick, 3", "computing": "whole"}
+    assert measure([2]) == {"one event": "whole", "computing": "whole"}
+
+
 def test_a_mistake_of_the_labs_own_is_not_hidden():
     with pytest.raises(ZeroDivisionError):
         list(measuring.measured([step("one event", failing(ZeroDivisionError()))]))

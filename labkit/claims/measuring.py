@@ -29,6 +29,13 @@ WORK_IN_MODES_MS = 40.0
 
 CLICKS = 3
 
+#: What is equal by theory scatters most: one run's ratio of B to A is anything from 0.8 to 1.2. So many are pooled of
+#: each on the socket, and in the page.
+POOLED, POOLED_IN_PAGE = 8, 5
+
+#: Enough to judge, not to record.
+QUICK = 2
+
 
 @dataclass(frozen=True)
 class Missing:
@@ -47,6 +54,7 @@ class Step:
         slugs: of the claims that are judged on it.
         run: measures, with a seed.
         browser: whether it needs one.
+        quick: measures the same with fewer runs; None where `run` has none to spare.
     """
 
     name: str
@@ -54,6 +62,7 @@ class Step:
     slugs: tuple[str, ...]
     run: Callable[[int], Any]
     browser: bool = False
+    quick: Callable[[int], Any] | None = None
 
 
 def _one_event(seed: int) -> Run:
@@ -64,12 +73,11 @@ def _serial_thread() -> Strategy:
     return strategy("thread", options={"async_handlers": False})
 
 
-def _computing(seed: int) -> Comparison:
+def _computing(seed: int, pooled: int = POOLED) -> Comparison:
     usual = ["inline", "inline-serial", "thread-broadcast", "thread", "process-pool"]
     work, plan = cpu(WORK_MS), burst(EVENTS)
     found = experiment.compare([*usual, _serial_thread()], work, plan, repeats=1, seed=seed)
-    # What is equal by theory scatters most: one run's ratio of B to A from 0.8 to 1.2, seven of each from 0.9 to 1.1.
-    return found + experiment.compare(["inline", "thread"], work, plan, repeats=6, seed=seed)
+    return found + experiment.compare(["inline", "thread"], work, plan, repeats=pooled - 1, seed=seed)
 
 
 def _waiting(seed: int) -> Comparison:
@@ -127,11 +135,11 @@ def _heavy(seed: int) -> Any:
     return found + measuring.interact(clicks=CLICKS, name=page.NEITHER)
 
 
-def _a_and_b(seed: int) -> Any:
+def _a_and_b(seed: int, pooled: int = POOLED_IN_PAGE) -> Any:
     from labkit.browser import measuring
 
     # Clicks come faster than they can be answered: how long each waits hangs on the work, not on when they met.
-    quick: dict[str, Any] = {"clicks": 4, "every_s": 0.1, "repeats": 4}
+    quick: dict[str, Any] = {"clicks": 4, "every_s": 0.1, "repeats": pooled}
     a = measuring.interact("inline", cpu(200), name="A", **quick)
     return a + measuring.interact("thread", cpu(200), name="B", **quick)
 
@@ -164,6 +172,7 @@ STEPS: tuple[Step, ...] = (
             "ledger-is-closed",
         ),
         _computing,
+        quick=lambda seed: _computing(seed, QUICK),
     ),
     Step(
         "waiting",
@@ -233,7 +242,14 @@ STEPS: tuple[Step, ...] = (
         _heavy,
         browser=True,
     ),
-    Step("page, A and B", "clicks: A and B", ("thread-shows-nobody-sooner",), _a_and_b, browser=True),
+    Step(
+        "page, A and B",
+        "clicks: A and B",
+        ("thread-shows-nobody-sooner",),
+        _a_and_b,
+        browser=True,
+        quick=lambda seed: _a_and_b(seed, QUICK),
+    ),
     Step("page, pipeline", "a page whose script computes", ("script-holds-the-pipeline",), _pipeline, browser=True),
 )
 
@@ -251,11 +267,11 @@ def steps(lines: Iterable[int] | None = None, *, browser: bool = True) -> tuple[
     return tuple(step for step in STEPS if needed & set(step.slugs) and (browser or not step.browser))
 
 
-def measured(chosen: Iterable[Step], seed: int = 0) -> Iterator[tuple[Step, Any]]:
+def measured(chosen: Iterable[Step], seed: int = 0, *, quick: bool = False) -> Iterator[tuple[Step, Any]]:
     """Each step with what it measured, as it comes; :class:`Missing` where it could not."""
     for step in interrupts.each(chosen):
         try:
-            found = step.run(seed)
+            found = step.quick(seed) if quick and step.quick else step.run(seed)
         except LabError as reason:
             found = Missing(f"{str(reason).rstrip('.')}.")
         yield step, found
@@ -266,6 +282,7 @@ def measure(
     *,
     browser: bool = True,
     seed: int = 0,
+    quick: bool = False,
     known: Mapping[str, Any] | None = None,
     progress: Callable[[Step], object] | None = None,
 ) -> dict[str, Any]:
@@ -275,6 +292,7 @@ def measure(
         lines: their numbers; all where None.
         browser: also measure the page.
         seed: of the order of runs.
+        quick: with fewer runs of what is equal by theory: enough to judge, not to record.
         known: what was measured already, by the step's name; it is not measured again.
         progress: is called with each step before it is measured.
 
@@ -289,4 +307,4 @@ def measure(
                     progress(step)
                 yield step
 
-    return {**(known or {}), **{step.name: found for step, found in measured(announced(), seed)}}
+    return {**(known or {}), **{step.name: found for step, found in measured(announced(), seed, quick=quick)}}
