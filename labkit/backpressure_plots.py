@@ -1,4 +1,4 @@
-"""Figures about too much of something: threads and memory under a burst, a client that does not read, batches."""
+"""Figures about too much of something: threads and memory, who is refused, a client that does not read, batches."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from labkit.clock import NS_PER_MS
 from labkit.comparison import Comparison
 from labkit.errors import UsageError
+from labkit.records import ANSWERED, OUTCOMES, SHED, SUPERSEDED, Run
 from labkit.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, WIDTH_IN, message, styled
 
 if TYPE_CHECKING:
@@ -57,6 +58,35 @@ def _most_threads(result: Comparison, names: Sequence[str]) -> str:
 def _more_mb(resident: "np.typing.NDArray[np.int64]") -> "np.typing.NDArray[np.float64]":
     more: np.typing.NDArray[np.float64] = (resident - resident[:1]) / 1e6
     return more
+
+
+@styled
+def told(result: Comparison, *, title: str | None = None) -> Figure:
+    """Event by event: when each was answered, or was told that it will not be; the first run of each strategy."""
+    names = result.strategies
+    shape = (WIDTH_IN, 1.4 + 1.5 * len(names))
+    figure, panels = plt.subplots(len(names), 1, sharex=True, sharey=True, squeeze=False, figsize=shape)
+    for axes, name in zip(panels[:, 0], names, strict=True):
+        run = result.of(name)[0]
+        outcome, after_ms = run.events["outcome"], run.between_ms("intended", "delivered")
+        for one, colour, mark in ((ANSWERED, BLUE, "o"), (SHED, RED, "x"), (SUPERSEDED, ORANGE, "+")):
+            there = np.flatnonzero((outcome == one) & np.isfinite(after_ms))
+            if len(there):
+                axes.plot(there + 1, after_ms[there], mark, color=colour, markersize=4, label=OUTCOMES[one])
+        axes.set_title(_answers(run))
+        axes.set_ylabel("ms since due")
+        axes.set_ylim(bottom=0)
+        if len(axes.lines) > 1:
+            axes.legend(loc="upper left")
+    panels[-1, 0].set_xlabel("event, in the order of the plan")
+    message(figure, title or "When each event was answered, or told that it will not be")
+    return figure
+
+
+def _answers(run: Run) -> str:
+    answered = run.own_ms[np.isfinite(run.own_ms)]
+    within = f", within {answered.max():.0f} ms" if len(answered) else ""
+    return f"{run.strategy}: {len(answered)} of {len(run)} answered{within}"
 
 
 @styled

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from labkit import clock, experiment
+from labkit.calibration import Expected, expect
 from labkit.capacities import (
     ABOVE,
     BELOW,
@@ -27,7 +28,7 @@ from labkit.metrics import BOUNDS_MS, TAIL_SAMPLES
 from labkit.records import Run
 from labkit.schedules import Schedule
 from labkit.strategies import Strategy, strategy
-from labkit.workloads import Expected, Work, expect
+from labkit.workloads import Work
 
 #: A server of which so little is asked is idle.
 IDLE = 0.05

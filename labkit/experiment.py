@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from labkit import client as clients
 from labkit import clock, environment, interrupts, ledger, modes
+from labkit.calibration import Expected, expect
 from labkit.child import ChildServer
 from labkit.comparison import Comparison
 from labkit.errors import TooMuchMemory, UsageError
@@ -23,7 +24,7 @@ from labkit.schedules import Schedule
 from labkit.served import PING_EVENT, Served
 from labkit.server import Server
 from labkit.strategies import Register, Strategy, strategy
-from labkit.workloads import Calculation, Expected, Work, calibration_turns, expect, require_picklable, spin
+from labkit.workloads import Calculation, Work, calibration_turns, require_picklable, spin
 
 T = TypeVar("T")
 

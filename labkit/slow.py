@@ -19,13 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labkit import workloads
+from labkit.calibration import Expected
 from labkit.clock import NS_PER_MS, now_ns
 from labkit.errors import UsageError
 from labkit.experiment import Exhibit, measure
 from labkit.records import Run
 from labkit.schedules import constant
 from labkit.strategies import Register, strategy
-from labkit.workloads import Expected, Work
+from labkit.workloads import Work
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]

@@ -34,7 +34,7 @@ def claims_table(found: Recorded) -> str:
     for line in LINES:
         judged = judge(line, verdicts)
         status = (found.lines[line.number].status or "not the same in every run").lower().removesuffix(" here")
-        rows.append(f"| {line.number} | {line.quote} | **{status}** | {judged.why} |")
+        rows.append(f"| {line.number} | {line.quote} | **{status}** | {folded(judged.why)} |")
     least = {slug: each.smallest_headroom for slug, each in found.claims.items() if each.smallest_headroom is not None}
     tightest = min(least, key=lambda slug: least[slug])
     cores, python = found.environment["cores"], found.environment["python"]
@@ -44,6 +44,15 @@ def claims_table(found: Recorded) -> str:
         f"over bound, {least[tightest]:.2f} of `{tightest}`.)*"
     )
     return "\n".join(rows) + "\n" + told + "\n"
+
+
+def folded(why: str) -> str:
+    """Reasons that are many are counted, and unfold at a click."""
+    counts = [(said, len(cases.split(";"))) for said, cases in re.findall(r"(So for|Not so for): (.*?)\.(?= |$)", why)]
+    if sum(count for _, count in counts) <= 2:
+        return why
+    summary = ", ".join(f"{said.lower()} {count}" for said, count in counts)
+    return f"<details><summary>{summary}</summary>{why}</details>"
 
 
 def with_table(text: str, table: str) -> str:

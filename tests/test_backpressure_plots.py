@@ -57,6 +57,24 @@ def test_runs_that_nobody_looked_at_have_no_figure():
         plots.resources(simulated.comparison({"inline": {}}, threads=None))
 
 
+def test_every_event_is_seen_whether_answered_or_refused():
+    shedding = {"own_ms": [2, 2, 40, 80], "outcomes": ["shed", "superseded", "answered", "answered"]}
+    figure = drawn(
+        plots.told(simulated.comparison({"load-shedding": shedding, "ack-first": {"own_ms": [10, 20, 30, 40]}}))
+    )
+    first, second = figure.axes
+    assert first.get_title(loc="left") == "load-shedding: 2 of 4 answered, within 80 ms"
+    assert second.get_title(loc="left") == "ack-first: 4 of 4 answered, within 40 ms"
+    seen = {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in first.lines}
+    assert seen == {"answered": ([3, 4], [40, 80]), "shed": ([1], [2]), "superseded": ([2], [2])}
+    assert second.get_legend() is None
+
+
+def test_where_nobody_answered_no_time_is_told():
+    figure = drawn(plots.told(simulated.comparison({"inline": {"own_ms": [math.inf] * 3}})))
+    assert figure.axes[0].get_title(loc="left") == "inline: 0 of 3 answered"
+
+
 def backlog(name="inline", waiting=(1, 2, 3), queued=(1, 2, 0), **about):
     run = simulated.run(name, **{**grown(3, 20), **about})
     return Backlog(

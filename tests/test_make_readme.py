@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
 from labkit.claims import LINES, recorded
 from tests import make_readme
@@ -35,5 +35,18 @@ def test_a_notebook_that_draws_has_a_small_picture_in_the_readme(path):
         assert Image.open(io.BytesIO(small)).width <= make_readme.WIDTH_PX
         assert len(small) < 40_000
         shown = f"{THUMBNAILS.name}/{path.name[:2]}.png"
-        assert (THUMBNAILS.parent / shown).is_file()
+        assert _apart(small, (THUMBNAILS.parent / shown).read_bytes()) < 2, "run: python tests/make_readme.py"
         assert shown in README.read_text(encoding="utf-8")
+
+
+def _apart(one, other):
+    """How far two pictures of a size are from each other, of 255; their bytes hang on the version of Pillow."""
+    images = [Image.open(io.BytesIO(each)).convert("RGB") for each in (one, other)]
+    assert images[0].size == images[1].size
+    return ImageStat.Stat(ImageChops.difference(*images)).mean[0]
+
+
+def test_few_reasons_are_told_and_many_are_counted():
+    assert make_readme.folded("So for: a; b.") == "So for: a; b."
+    many = "So for: a, with x=1; b; c. Not so for: d."
+    assert make_readme.folded(many) == f"<details><summary>so for 3, not so for 1</summary>{many}</details>"

@@ -18,7 +18,6 @@ from labkit.workloads import (
     call,
     cpu,
     cpu_nogil,
-    expect,
     io_wait,
     parse,
     require_picklable,
@@ -341,53 +340,6 @@ def test_spin_and_its_calibration_belong_together():
     assert min(workloads.spin(turns) for _ in range(5)) > ms / 2
 
 
-# --- what is expected ---
-
-
-def test_work_that_echoes_is_run_a_few_times_only():
-    expected = expect(io_wait(1), 10_000)
-    assert expected.answers == expected.payloads == tuple(range(10_000))
-    assert expected.checked
-    assert len(expected.service_ms) == len(expected.cpu_ms) == 10_000
-    assert expected.mean_service_ms > 0.5
-
-
-def test_answers_are_those_of_the_function_as_json_gives_them_back():
-    expected = expect(call(lambda payload: (payload, {1: payload})), 3)
-    assert expected.checked
-    assert expected.answers == ([0, {"1": 0}], [1, {"1": 1}], [2, {"1": 2}])
-
-
-def test_each_distinct_payload_is_run_once():
-    seen = []
-    expect(call(seen.append, payloads=["a", "b"]), 100)
-    assert sorted(seen) == ["a", "a", "b"]  # and the first once more, to see whether it answers alike
-
-
-def test_a_function_that_answers_differently_each_time_is_not_checked():
-    numbers = iter(range(100))
-    expected = expect(call(lambda: next(numbers)), 3)
-    assert not expected.checked
-    assert expected.answers == (None, None, None)
-
-
-def test_a_first_call_that_raises_is_refused():
-    with pytest.raises(WorkloadError, match=r"ZeroDivisionError.*division") as error:
-        expect(call(lambda: 1 / 0), 3)
-    assert says_what_to_do(error)
-
-
-def test_a_first_result_that_is_not_json_is_refused():
-    with pytest.raises(WorkloadError, match="JSON"):
-        expect(call(lambda: {1, 2}), 3)
-
-
-def test_a_later_call_that_raises_leaves_its_answer_open():
-    expected = expect(call(lambda payload: 6 / (payload - 2)), 4)
-    assert expected.checked
-    assert expected.answers == (-3, -6, None, 6)
-
-
 # --- to another process ---
 
 
@@ -422,16 +374,6 @@ def test_a_function_of_a_notebook_cell_can_be_sent():
 @pytest.mark.parametrize("work", [cpu(1), cpu_nogil(1), io_wait(1), similar_prices(), similar_prices("numpy")])
 def test_the_labs_own_work_can_be_sent(work):
     require_picklable(work)
-
-
-def test_a_function_that_never_returns_is_refused_before_the_run(monkeypatch):
-    release = threading.Event()
-    monkeypatch.setattr(workloads, "LIMIT_S", 0.05)
-    try:
-        with pytest.raises(WorkloadError, match=r"did not return within 0\.05 s"):
-            workloads.expect(workloads.call(lambda number: release.wait(10)), 3)
-    finally:
-        release.set()
 
 
 def test_data_is_for_a_function_of_the_readers():

@@ -1,0 +1,87 @@
+"""The work alone, before anything else runs: the answers that are expected, and what one event costs."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from labkit import clock
+from labkit.errors import WorkloadError
+from labkit.timelimit import LIMIT_S, call_within
+from labkit.workloads import Calculation, Work
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What each event must be answered, and what one costs when nothing else runs.
+
+    Attributes:
+        payloads: one an event.
+        answers: one an event, as JSON gives them back; None where the answer cannot be known.
+        checked: whether answers can be compared at all.
+        service_ms: what one event took, alone; the unloaded calibration that theory is fed with.
+        cpu_ms: thread CPU time of the same.
+    """
+
+    payloads: tuple[Any, ...]
+    answers: tuple[Any, ...]
+    checked: bool
+    service_ms: tuple[float, ...]
+    cpu_ms: tuple[float, ...]
+
+    @property
+    def mean_service_ms(self) -> float:
+        """The mean time of one event when nothing else runs."""
+        return sum(self.service_ms) / len(self.service_ms)
+
+
+def expect(work: Work, count: int, seed: int = 0, samples: int = 3) -> Expected:
+    """Run the work alone, before anything else does: expected answers, and the service time for theory.
+
+    Each distinct payload is run once where the answer has to be known (at most 1,000 of them; the rest is not checked),
+    `samples` of them where the work echoes its payload.
+
+    Raises:
+        WorkloadError: the first call raises, or returns what JSON cannot carry; a call of a function of the reader's
+            does not return within 30 s.
+    """
+    payloads = tuple(work.make_payloads(count, seed))
+    calculation = Calculation(work.function)
+
+    def calculate(data: dict[str, Any]) -> dict[str, Any]:
+        name = f"{work.name} on {_short(data['payload'])}"
+        return call_within(LIMIT_S, name, lambda: calculation(data)) if work.kind == "call" else calculation(data)
+
+    keys = [json.dumps(p, sort_keys=True) for p in payloads]
+    distinct = dict(zip(keys, payloads, strict=True))
+    limit = samples if work.echoes else max(samples, 1000)
+    seen: dict[str, dict[str, Any]] = {}
+    for key, payload in list(distinct.items())[:limit]:
+        seen[key] = answer = calculate({"id": 0, "payload": payload})
+        if "error" in answer and len(seen) == 1:
+            raise WorkloadError(f"{work.name} failed before the run, on {_short(payload)}: {answer['error']}")
+    if work.echoes:
+        # One amount of work for all, and noise only adds: the fastest is the least disturbed.
+        service_ms = min(_ms(a["end_ns"] - a["start_ns"]) for a in seen.values())
+        least_cpu_ms = min(_ms(a["cpu_ns"]) for a in seen.values())
+        return Expected(payloads, payloads, True, (service_ms,) * count, (least_cpu_ms,) * count)
+    again = calculate({"id": 0, "payload": payloads[0]})
+    checked = again.get("result") == seen[keys[0]].get("result")
+    answers = tuple(json.loads(json.dumps(seen[k].get("result"))) if checked and k in seen else None for k in keys)
+    timed = [*seen.values(), again]
+    typical = _median([a["end_ns"] - a["start_ns"] for a in timed]), _median([a["cpu_ns"] for a in timed])
+    service = tuple(_ms(seen[k]["end_ns"] - seen[k]["start_ns"]) if k in seen else _ms(typical[0]) for k in keys)
+    cpu_ms = tuple(_ms(seen[k]["cpu_ns"]) if k in seen else _ms(typical[1]) for k in keys)
+    return Expected(payloads, answers, checked, service, cpu_ms)
+
+
+def _ms(ns: float) -> float:
+    return ns / clock.NS_PER_MS
+
+
+def _median(values: list[int]) -> float:
+    return float(sorted(values)[len(values) // 2])
+
+
+def _short(payload: Any) -> str:
+    text = json.dumps(payload)
+    return text if len(text) < 80 else text[:77] + "..."
