@@ -75,9 +75,9 @@ def told(result: Comparison, *, title: str | None = None) -> Figure:
                 axes.plot(there + 1, after_ms[there], mark, color=colour, markersize=4, label=OUTCOMES[one])
         axes.set_title(_answers(run))
         axes.set_ylabel("ms since due")
-        axes.set_ylim(bottom=0)
         if len(axes.lines) > 1:
             axes.legend(loc="upper left")
+    axes.set_ylim(bottom=0)  # last: from then on nothing is fitted any more, in none of the panels
     panels[-1, 0].set_xlabel("event, in the order of the plan")
     message(figure, title or "When each event was answered, or told that it will not be")
     return figure

@@ -59,15 +59,17 @@ def test_runs_that_nobody_looked_at_have_no_figure():
 
 def test_every_event_is_seen_whether_answered_or_refused():
     shedding = {"own_ms": [2, 2, 40, 80], "outcomes": ["shed", "superseded", "answered", "answered"]}
-    figure = drawn(
-        plots.told(simulated.comparison({"load-shedding": shedding, "ack-first": {"own_ms": [10, 20, 30, 40]}}))
-    )
+    queueing = {"own_ms": [100, 200, 300, 400]}
+    figure = drawn(plots.told(simulated.comparison({"load-shedding": shedding, "ack-first": queueing})))
     first, second = figure.axes
     assert first.get_title(loc="left") == "load-shedding: 2 of 4 answered, within 80 ms"
-    assert second.get_title(loc="left") == "ack-first: 4 of 4 answered, within 40 ms"
+    assert second.get_title(loc="left") == "ack-first: 4 of 4 answered, within 400 ms"
     seen = {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in first.lines}
     assert seen == {"answered": ([3, 4], [40, 80]), "shed": ([1], [2]), "superseded": ([2], [2])}
     assert second.get_legend() is None
+    assert first.get_ylim() == second.get_ylim()
+    assert second.get_ylim()[0] == 0
+    assert second.get_ylim()[1] > 400
 
 
 def test_where_nobody_answered_no_time_is_told():
