@@ -66,6 +66,12 @@ def work_cpu_ms(result: Comparison, summary: Summary) -> float:
     return float(cpu.mean()) / 1e6 if len(cpu) else math.nan
 
 
+def later(result: Comparison, b: Summary, a: Summary) -> float:
+    """How many times longer b's callers wait than a's, at the median; a core that was slowed down meanwhile apart."""
+    slowed = ratio(work_cpu_ms(result, b), work_cpu_ms(result, a)) if _cpu_share(result) > 0.5 else 1.0
+    return ratio(b.own.p50_ms, a.own.p50_ms * slowed)
+
+
 def _in_calculations(result: Comparison, summary: Summary) -> float:
     """A bystander's median wait, in calculations of the same runs."""
     return ratio(summary.bystander.p50_ms, work_cpu_ms(result, summary))
@@ -115,11 +121,11 @@ def waiting_flips(result: Comparison) -> float:
     waits(result)
     bound = (burst(result) + 1) / 4
     a, serial = one(result, "inline", serial=False), one(result, "inline", serial=True)
-    later = ratio(serial.own.p50_ms, a.own.p50_ms) / bound
+    longer = ratio(serial.own.p50_ms, a.own.p50_ms) / bound
     # numpy's, since they keep NaN: what was not measured must not pass.
     neighbours_ms = float(np.maximum(a.bystander.p50_ms, serial.bystander.p50_ms))
     unnoticed = ratio(service_ms(result) / 2, neighbours_ms)
-    return float(np.minimum(later, unnoticed))
+    return float(np.minimum(longer, unnoticed))
 
 
 def thread_returns(result: Comparison) -> float:
@@ -131,8 +137,7 @@ def thread_returns(result: Comparison) -> float:
 def thread_no_sooner(result: Comparison) -> float:
     burst(result)
     a, b = one(result, "inline", serial=False), one(result, "thread", serial=False)
-    slowed = ratio(work_cpu_ms(result, b), work_cpu_ms(result, a)) if _cpu_share(result) > 0.5 else 1.0
-    return ratio(b.own.p50_ms, a.own.p50_ms * slowed) / 0.6
+    return later(result, b, a) / 0.6
 
 
 def thread_neighbours(result: Comparison) -> float:

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from labkit.comparison import Comparison
-from labkit.judges import Untestable, burst, one, ratio, service_ms, waits
+from labkit.judges import Untestable, burst, later, one, ratio, service_ms, waits
 from labkit.records import ANSWERED, SUPERSEDED, Run
 
 #: What the sockets of both sides may hold of a client that does not read, with room to spare; in bytes.
@@ -154,4 +154,4 @@ def batching_costs_time(result: Comparison) -> float:
 
 def batching_helps_no_work(result: Comparison) -> float:
     batched = result[_windows(result)[0][1][0].strategy]
-    return ratio(batched.own.p50_ms, one(result, "inline", serial=False).own.p50_ms) / 0.75
+    return later(result, batched, one(result, "inline", serial=False)) / 0.75

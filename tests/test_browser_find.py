@@ -70,6 +70,17 @@ def test_what_is_no_chromium_is_refused_by_name_and_passed_over_else(machine, sa
         find.browsers(path)
 
 
+def test_a_program_is_asked_again_only_when_its_file_has_changed(machine, monkeypatch):
+    path = machine("bin/chromium", "Chromium 98.0.1")
+    assert find.full().version == "98.0.1"
+    with monkeypatch.context() as patched:
+        patched.setattr(find, "said", lambda program: pytest.fail("asked again"))
+        assert find.full().version == "98.0.1"
+    machine("bin/chromium", "Chromium 99.0.1")
+    os.utime(path, ns=(1, 1))
+    assert find.full().version == "99.0.1"
+
+
 def test_what_is_not_there_is_refused(machine):
     with pytest.raises(UsageError, match="is not a Chromium that starts"):
         find.browsers("/no/such/file")

@@ -8,6 +8,7 @@ import pytest
 from labkit import io_wait
 from labkit.browser import find, measuring, trace
 from labkit.browser.bench import Setting, joined
+from labkit.browser.driver import Driver
 from labkit.browser.feed import Feed, Order
 from labkit.browser.measuring import render
 from labkit.browser.page import Page
@@ -160,6 +161,18 @@ def test_a_step_is_told_only_after_it_was_given():
 
 
 # --- heavy handlers ---
+
+
+def test_a_driver_that_is_handed_over_is_used_and_left_open():
+    needed()
+    with Driver() as driver:
+        pids = []
+        for _ in range(2):
+            found = measuring.interact(clicks=1, driver=driver)
+            assert found.is_valid
+            pids.append(driver.pid)
+    assert pids[0] is not None
+    assert pids[0] == pids[1]
 
 
 def test_a_heavy_page_handler_ruins_inp_and_a_heavy_server_handler_does_not():

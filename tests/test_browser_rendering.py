@@ -91,6 +91,21 @@ def test_two_renderings_are_one_table():
     assert both.problems == ("Incomplete: x.",)
 
 
+def test_of_what_both_measured_alike_the_runs_are_pooled():
+    more = Rendering((Measured("naive", SETTINGS, runs=(timed(task_ms=7.0),)), Measured("late", SETTINGS)))
+    both = rendering() + more
+    assert [each.name for each in both.measured] == ["naive", "forced", "late"]
+    assert both["naive"].values("task_ms").tolist() == [100, 120, 110, 7]
+    assert (both["naive"].exact.layouts, both["naive"].explained.long_tasks) == (10, 1)
+    assert (more + rendering())["naive"].exact.layouts == 10
+    assert (Rendering(()) + rendering()).environment == {"browser": "Chromium 156"}
+
+
+def test_what_was_measured_under_other_settings_stays_apart():
+    other = Rendering((Measured("naive", {**SETTINGS, "rate_hz": 30.0}, runs=(timed(),)),))
+    assert [len(each.runs) for each in (rendering() + other).measured] == [3, 3, 1]
+
+
 def test_a_file_gives_back_what_was_saved(tmp_path):
     result = rendering() + Rendering(
         (Measured("late", SETTINGS, runs=(timed(inp_ms=None, clock_error_ms=float("nan"), never=[0]),)),)

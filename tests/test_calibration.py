@@ -9,12 +9,12 @@ import pytest
 from labkit import calibration
 from labkit.calibration import expect
 from labkit.errors import WorkloadError
-from labkit.workloads import call, io_wait
+from labkit.workloads import call, cpu, io_wait
 from tests.test_workloads import says_what_to_do
 
 
 def test_work_that_echoes_is_run_a_few_times_only():
-    expected = expect(io_wait(1), 10_000)
+    expected = expect(cpu(1), 10_000)
     assert expected.answers == expected.payloads == tuple(range(10_000))
     assert expected.checked
     assert len(expected.service_ms) == len(expected.cpu_ms) == 10_000
@@ -23,8 +23,17 @@ def test_work_that_echoes_is_run_a_few_times_only():
 
 def test_a_disturbed_call_does_not_make_the_labs_own_work_longer():
     waits = iter([0.05, 0.001, 0.05])
-    work = replace(io_wait(1), function=lambda payload: time.sleep(next(waits)) or payload)
+    work = replace(cpu(1), function=lambda payload: time.sleep(next(waits)) or payload)
     assert expect(work, 10).mean_service_ms < 25
+
+
+def test_a_wait_costs_what_was_asked_for_and_nobody_waits_to_find_out():
+    never = replace(io_wait(2500), function=lambda payload: pytest.fail("it was called"))
+    expected = expect(never, 3)
+    assert expected.service_ms == (2500, 2500, 2500)
+    assert expected.cpu_ms == (0, 0, 0)
+    assert expected.answers == expected.payloads
+    assert expected.checked
 
 
 def test_answers_are_those_of_the_function_as_json_gives_them_back():

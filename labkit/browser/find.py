@@ -165,6 +165,23 @@ def said(program: Path | str) -> "subprocess.CompletedProcess[str] | None":
 def _asked(path: Path) -> Browser | None:
     """What a program says of itself; None where it is no Chromium or does not start."""
     path = _program(path)
+    try:
+        changed_ns = path.stat().st_mtime_ns
+    except OSError:
+        return None
+    # Asked once while its file stays as it is: each time takes a twentieth of a second.
+    if (path, changed_ns) not in _known:
+        browser = _told(path)
+        if browser is None:  # it may have been too busy to answer
+            return None
+        _known[path, changed_ns] = browser
+    return _known[path, changed_ns]
+
+
+_known: dict[tuple[Path, int], Browser] = {}
+
+
+def _told(path: Path) -> Browser | None:
     is_shell = "headless" in path.name and "shell" in path.name
     if sys.platform == "win32":  # chrome.exe --version opens a window there
         return Browser("Chrome", "", path, is_shell) if path.is_file() else None

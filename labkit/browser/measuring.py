@@ -112,6 +112,7 @@ def interact(
     browser: str | None = None,
     progress: Progress | None = None,
     required: bool = True,
+    driver: Driver | None = None,
 ) -> Rendering:
     """Click a button whose event the server handles by a strategy: INP beside click, ack and paint.
 
@@ -128,6 +129,7 @@ def interact(
         repeats: runs.
         trace: record one more run, and explain it.
         browser, progress, required: as in :func:`render`.
+        driver: one that is used and left open, so that several measurements share the start of its process.
 
     Raises:
         As :func:`render`.
@@ -163,6 +165,7 @@ def interact(
             every_s=every_s,
             browser=browser,
             progress=progress,
+            driver=driver,
         ),
     )
 

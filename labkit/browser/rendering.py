@@ -7,7 +7,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -96,6 +96,19 @@ class Measured:
         return _median(np.array([len(run.long_tasks) for run in self.sound], float))
 
 
+def _key(each: Measured) -> tuple[str, str]:
+    return each.name, json.dumps(dict(each.settings), sort_keys=True)
+
+
+def _pooled(known: Measured, more: Measured) -> Measured:
+    return replace(
+        known,
+        exact=known.exact or more.exact,
+        runs=known.runs + more.runs,
+        explained=known.explained or more.explained,
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Rendering:
     """Ways of updating a page, measured in a real browser; it shows itself as the advice's table.
@@ -117,7 +130,13 @@ class Rendering:
         raise KeyError(f"{name!r} was not measured here: there are {', '.join(each.name for each in self.measured)}")
 
     def __add__(self, other: "Rendering") -> "Rendering":
-        return Rendering(self.measured + other.measured, self.environment, self.problems + other.problems)
+        """Both; of a way that both measured, under the same settings, the runs are pooled."""
+        ways = {_key(each): each for each in self.measured}
+        for each in other.measured:
+            known = ways.get(_key(each))
+            ways[_key(each)] = each if known is None else _pooled(known, each)
+        about = self.environment or other.environment
+        return Rendering(tuple(ways.values()), about, self.problems + other.problems)
 
     @property
     def notes(self) -> tuple[str, ...]:
