@@ -169,19 +169,18 @@ def _asked(path: Path) -> Browser | None:
         changed_ns = path.stat().st_mtime_ns
     except OSError:
         return None
-    # Asked once while its file stays as it is: each time takes a twentieth of a second.
-    if (path, changed_ns) not in _known:
-        browser = _told(path)
-        if browser is None:  # it may have been too busy to answer
-            return None
-        _known[path, changed_ns] = browser
-    return _known[path, changed_ns]
+    known = _known.get((path, changed_ns)) or _told(path)
+    if known is not None:  # one that did not answer may have been too busy
+        _known[path, changed_ns] = known
+    return known
 
 
+#: By program and when its file was changed: to ask takes a twentieth of a second.
 _known: dict[tuple[Path, int], Browser] = {}
 
 
 def _told(path: Path) -> Browser | None:
+    """By its ``--version``."""
     is_shell = "headless" in path.name and "shell" in path.name
     if sys.platform == "win32":  # chrome.exe --version opens a window there
         return Browser("Chrome", "", path, is_shell) if path.is_file() else None

@@ -120,7 +120,8 @@ CLAIMS = (
         sentence="Where the work takes the time, batching its answers answers nobody sooner.",
         reading="connection",
         condition="burst of computing work, inline and server-batch",
-        margin="own median at least 0.75 of inline's; theory: the same work, and a wait on top",
+        margin="own median at least 0.75 of inline's, both in CPU time of the work, so that a core that is slowed for "
+        "a while does not count; theory: the same work, and a wait on top",
         judge=judges.batching_helps_no_work,
     ),
 )

@@ -3,7 +3,6 @@
 One step serves many claims, and where it fails, the claims that need it are not testable, and the others go on.
 """
 
-import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -147,13 +146,12 @@ def _a_and_b(seed: int, pooled: int = POOLED_IN_PAGE) -> Any:
     from labkit.browser.driver import Driver
     from labkit.browser.rendering import Rendering
 
-    found, order, exhibits = Rendering(()), random.Random(seed), {"A": "inline", "B": "thread"}
+    found, exhibits = Rendering(()), {"A": "inline", "B": "thread"}
     with Driver() as driver:
-        for _ in range(pooled):
-            for name in order.sample(sorted(exhibits), 2):
-                # Clicks come faster than they can be answered: how long each waits hangs on the work, not on when
-                # they met.
-                found += measuring.interact(exhibits[name], cpu(200), clicks=4, every_s=0.1, name=name, driver=driver)
+        # Clicks come faster than they can be answered: how long each waits hangs on the work, not on when they met.
+        quick: dict[str, Any] = {"clicks": 4, "every_s": 0.1, "driver": driver}
+        for name in experiment.interleaved(list(exhibits), pooled, seed):
+            found += measuring.interact(exhibits[name], cpu(200), name=name, **quick)
     return found
 
 
