@@ -117,6 +117,11 @@ def windows(own_ms=25.0, cpu_s=0.5, together=20, events=200):
     return Comparison((inline, dataclasses.replace(batched, deliveries=deliveries)))
 
 
+def test_a_core_that_was_slowed_for_one_run_does_not_hide_what_a_window_saves():
+    disturbed = windows(cpu_s=0.5) + windows(cpu_s=2.0)
+    assert CLAIMS["batching-saves-cpu"].judge(disturbed) == CLAIMS["batching-saves-cpu"].judge(windows(cpu_s=0.5))
+
+
 def heavy(own_ms):
     return computing_batch({"inline": {"own_ms": 100}, "server-batch": {"own_ms": own_ms}})
 
