@@ -74,7 +74,8 @@ def batching(
         work: what an event costs; by default nothing, so that sending is what is measured.
         plan: what is sent when; by default two seconds of 400/s.
         repeats: runs of each.
-        settings: further arguments of :func:`labkit.compare`.
+        settings: further arguments of :func:`labkit.compare`. Nobody pings unless ``ping_hz`` says so: answers to
+            pings cost the server's processor too, and no window batches them.
 
     Raises:
         UsageError: a window is not above 0, or there is none.
@@ -84,7 +85,7 @@ def batching(
     exhibits = [strategy(UNBATCHED), *(strategy("server-batch", window_ms=w) for w in dict.fromkeys(windows_ms))]
     work = workloads.call(_nothing, payloads=[0]) if work is None else work
     plan = constant(400, seconds=2) if plan is None else plan
-    return trade_off(compare(exhibits, work, plan, repeats=repeats, **settings))
+    return trade_off(compare(exhibits, work, plan, repeats=repeats, **{"ping_hz": 0, **settings}))
 
 
 def trade_off(result: Comparison) -> Batching:
