@@ -18,7 +18,8 @@ class Expected:
         payloads: one an event.
         answers: one an event, as JSON gives them back; None where the answer cannot be known.
         checked: whether answers can be compared at all.
-        service_ms: what one event took, alone; the unloaded calibration that theory is fed with.
+        service_ms: what one event took, alone; the unloaded calibration that theory is fed with. Of work that only
+            waits, what was asked for.
         cpu_ms: thread CPU time of the same.
     """
 
@@ -45,15 +46,15 @@ def expect(work: Work, count: int, seed: int = 0, samples: int = 3) -> Expected:
             does not return within 30 s.
     """
     payloads = tuple(work.make_payloads(count, seed))
+    if work.kind == "io_wait" and work.ms is not None:
+        # A wait costs what was asked for: sleeping through it once more would tell nothing.
+        return Expected(payloads, payloads, True, (work.ms,) * count, (0.0,) * count)
     calculation = Calculation(work.function)
 
     def calculate(data: dict[str, Any]) -> dict[str, Any]:
         name = f"{work.name} on {_short(data['payload'])}"
         return call_within(LIMIT_S, name, lambda: calculation(data)) if work.kind == "call" else calculation(data)
 
-    if work.kind == "io_wait" and work.ms is not None:
-        # A wait costs what was asked for: sleeping through it once more would tell nothing.
-        return Expected(payloads, payloads, True, (work.ms,) * count, (0.0,) * count)
     keys = [json.dumps(p, sort_keys=True) for p in payloads]
     distinct = dict(zip(keys, payloads, strict=True))
     limit = samples if work.echoes else max(samples, 1000)

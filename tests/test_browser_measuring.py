@@ -160,9 +160,6 @@ def test_a_step_is_told_only_after_it_was_given():
     assert len(told) == given == 3
 
 
-# --- heavy handlers ---
-
-
 def test_a_driver_that_is_handed_over_is_used_and_left_open():
     needed()
     with Driver() as driver:
@@ -170,9 +167,14 @@ def test_a_driver_that_is_handed_over_is_used_and_left_open():
         for _ in range(2):
             found = measuring.interact(clicks=1, driver=driver)
             assert found.is_valid
+            assert found.measured[0].settings["exhibit"] == "inline"
+            assert found.measured[0].settings["work"] == "io_wait:1ms"
             pids.append(driver.pid)
     assert pids[0] is not None
     assert pids[0] == pids[1]
+
+
+# --- heavy handlers ---
 
 
 def test_a_heavy_page_handler_ruins_inp_and_a_heavy_server_handler_does_not():

@@ -102,8 +102,9 @@ def test_of_what_both_measured_alike_the_runs_are_pooled():
 
 
 def test_what_was_measured_under_other_settings_stays_apart():
-    other = Rendering((Measured("naive", {**SETTINGS, "rate_hz": 30.0}, runs=(timed(),)),))
-    assert [len(each.runs) for each in (rendering() + other).measured] == [3, 3, 1]
+    for changed in ({"rate_hz": 30.0}, {"exhibit": "thread"}):
+        other = Rendering((Measured("naive", {**SETTINGS, **changed}, runs=(timed(),)),))
+        assert [len(each.runs) for each in (rendering() + other).measured] == [3, 3, 1]
 
 
 def test_a_file_gives_back_what_was_saved(tmp_path):

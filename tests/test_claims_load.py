@@ -126,6 +126,17 @@ def heavy(own_ms):
     return computing_batch({"inline": {"own_ms": 100}, "server-batch": {"own_ms": own_ms}})
 
 
+def test_a_core_that_was_slowed_for_one_of_them_is_left_apart_from_heavy_work():
+    result = heavy(60)
+    judge = CLAIMS["batching-does-not-help-heavy-work"].judge
+    assert judge(result) < 1
+    slowed = tuple(
+        dataclasses.replace(run, events={**run.events, "work_cpu": run.events["work_cpu"] * 2})
+        for run in result.of("inline")
+    )
+    assert judge(Comparison(slowed + result.of("server-batch"))) > 1
+
+
 def computing_batch(strategies):
     return simulated.comparison(
         {n: {**s, "environment": {"parameters": {"window_ms": 50}}} for n, s in strategies.items()}

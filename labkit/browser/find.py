@@ -65,6 +65,10 @@ class Browser:
         return f"{self.name} {self.version} ({self.path})"
 
 
+#: By program and when its file was changed: to ask takes a twentieth of a second.
+_known: dict[tuple[Path, int], Browser] = {}
+
+
 def browsers(named: str | os.PathLike[str] | None = None) -> tuple[Browser, ...]:
     """All that there are, the preferred one first.
 
@@ -173,10 +177,6 @@ def _asked(path: Path) -> Browser | None:
     if known is not None:  # one that did not answer may have been too busy
         _known[path, changed_ns] = known
     return known
-
-
-#: By program and when its file was changed: to ask takes a twentieth of a second.
-_known: dict[tuple[Path, int], Browser] = {}
 
 
 def _told(path: Path) -> Browser | None:

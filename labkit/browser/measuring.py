@@ -250,7 +250,7 @@ def _steps(
     if "exact" in passes and shell is None:
         problems.append(f"No exact pass: it needs headless shell; {find.HOW}.")
     page = Page(payloads=list(work.make_payloads(max(1, setting.clicks), seed)), patterns=ways)
-    known = {way.name: Measured(way.name, _settings(setting, way)) for way in ways}
+    known = {way.name: Measured(way.name, _settings(setting, way, strategy(exhibit), work, every_s)) for way in ways}
     about = {**environment.describe(), "browser": f"{full.name} {full.version}", "measured": clock.utc_stamp()}
 
     def result() -> Rendering:
@@ -299,8 +299,10 @@ def _told(run: Timed) -> str:
     return f", {run.layouts} layouts, task time {run.task_ms:.0f} ms, INP {inp} ms{p95}"
 
 
-def _settings(setting: Setting, way: Pattern) -> dict[str, Any]:
-    return {**vars(setting), "page": way.page, "window_ms": way.window_ms}
+def _settings(setting: Setting, way: Pattern, exhibit: Strategy, work: Work, every_s: float | None) -> dict[str, Any]:
+    """All that decides what is measured: runs that differ in any of it are never pooled."""
+    served = {"exhibit": exhibit.name, "work": work.name, "every_s": every_s}
+    return {**vars(setting), "page": way.page, "window_ms": way.window_ms, **served}
 
 
 def _safe(name: str) -> str:

@@ -94,7 +94,11 @@ def _modes_computing(seed: int) -> Comparison:
         "gevent": ["inline", "background-task", "process-pool"],
         "asgi": ["asgi-inline", "asgi-to-thread", "asgi-process-pool"],
     }
-    return across(exhibits, cpu(WORK_IN_MODES_MS), burst(EVENTS), repeats=1, seed=seed)
+    work, plan = cpu(WORK_IN_MODES_MS), burst(EVENTS)
+    found = across(exhibits, work, plan, repeats=1, seed=seed)
+    # Now and then the first event is read, and answered, before the client was given a core to send the others: in 2
+    # runs of 60. The median of three is not moved by one.
+    return found + across({"gevent": ["inline"]}, work, plan, repeats=2, seed=seed)
 
 
 def _modes_waiting(seed: int) -> Comparison:
