@@ -2,7 +2,7 @@
 
 Open loop: an event is sent when its intended start comes, whether or not earlier ones were answered (Schroeder,
 Wierman and Harchol-Balter, "Open versus closed: a cautionary tale", NSDI 2006). Packets are encoded before and decoded
-after. Timers are those of ``select``, which are finer than the whole milliseconds of asyncio's epoll; nothing spins,
+after. Timers are finer than the whole milliseconds of asyncio's epoll (:mod:`labkit.connection`); nothing spins,
 since on two cores a client that spins slows the server down.
 """
 

@@ -15,7 +15,7 @@ from labkit.firing import GRACE_MS, Fired, Firing, Job
 
 Int64 = NDArray[np.int64]
 
-#: The most sockets that one process waits for: ``select`` takes 1,024 descriptors, and some are Python's own.
+#: The most sockets that one process waits for: common limits are 1,024 descriptors, and some are Python's own.
 MAX_SOCKETS = 900
 
 

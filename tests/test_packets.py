@@ -32,6 +32,57 @@ def response(*bodies, name="response"):
     return b"4" + packet.encode().encode()
 
 
+# python-socketio's own packet, to which all is held
+
+
+@given(st.lists(JSON, min_size=1, max_size=3), st.none() | NUMBERS)
+def test_a_frame_is_what_python_socketio_would_send(data, number):
+    theirs = socketio.packet.Packet(socketio.packet.EVENT, data=data, id=number).encode()
+    assert packets.message(data, number) == b"4" + theirs.encode()
+
+
+def by_packet(frame):
+    """Number and data as python-socketio reads them; None where it refuses the frame."""
+    try:
+        packet = socketio.packet.Packet(encoded_packet=frame[1:].decode())
+    except (ValueError, RecursionError):
+        return None
+    return packet.id, packet.data
+
+
+def by_us(frame):
+    try:
+        return packets._parsed(frame)
+    except (ValueError, RecursionError):
+        return None
+
+
+KINDS = st.sampled_from([b"42", b"43"])
+#: A number or what could be taken for one, a namespace, attachments.
+HEADS = st.sampled_from(
+    [b"", b"0", b"7", b"007", b"-1", b"1-", b"2-7", b"/a,", b"/a,7", b"/a?b,", b" ", b"7 ", b"\xd9\xa3"]
+)
+
+
+@given(KINDS, NUMBERS.map(lambda number: b"%d" % number) | HEADS, JSON.map(lambda body: json.dumps([body]).encode()))
+def test_a_frame_is_read_as_python_socketio_reads_it(kind, head, body):
+    frame = kind + head + body
+    assert by_us(frame) == by_packet(frame)
+
+
+@given(KINDS, HEADS, st.binary() | st.text().map(str.encode))
+def test_what_python_socketio_refuses_is_refused(kind, head, tail):
+    frame = kind + head + tail
+    assert repr(by_us(frame)) == repr(by_packet(frame))  # as text: NaN is not equal to itself
+
+
+@pytest.mark.parametrize(
+    "body", [b"[NaN]", b"[1e400]", b"[123456789012345678901234567890]", b'["\\ud800"]', b'[{"a":1,"a":2}]']
+)
+def test_numbers_and_texts_at_the_edge_of_json_are_read_alike(body):
+    assert repr(by_us(b"42" + body)) == repr(by_packet(b"42" + body))
+
+
 # Events and pings
 
 

@@ -5,7 +5,6 @@ import json
 import sys
 
 import numpy as np
-import socketio.packet
 
 from labkit import packets
 from labkit.clock import NS_PER_MS, NS_PER_S, now_ns
@@ -14,12 +13,6 @@ from labkit.firing import Job
 from labkit.generator import Generator
 from labkit.metrics import Distribution
 from labkit.schedules import constant
-
-
-def event_with_ack(number: int, payload: object) -> bytes:
-    """An event with data that asks for an acknowledgement, by python-socketio's own packet."""
-    data = [packets.MESSAGE, payload]
-    return packets._text(socketio.packet.Packet(socketio.packet.EVENT, data=data, id=number))
 
 
 class Asking(list):
@@ -32,7 +25,7 @@ class Asking(list):
         self.done = asyncio.get_running_loop().create_future()
 
     def ask(self) -> None:
-        self.connection.send(event_with_ack(self.acks, self.payload))
+        self.connection.send(packets.message([packets.MESSAGE, self.payload], self.acks))
 
     def append(self, item: tuple[int, bytes]) -> None:
         at_ns, text = item
