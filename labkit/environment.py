@@ -4,6 +4,7 @@ import importlib.metadata
 import os
 import platform
 import sys
+from functools import lru_cache
 from typing import Any
 
 from labkit.modes import MODES
@@ -65,6 +66,7 @@ def one_line(server: str = "werkzeug") -> str:
     )
 
 
+@lru_cache
 def _version(name: str) -> str | None:
     try:
         return importlib.metadata.version(name)

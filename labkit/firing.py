@@ -62,7 +62,7 @@ class Job:
     timeout_ns: int
     watch_pid: int | None = None
     watch_ns: int = 20 * NS_PER_MS
-    lead_ns: int = 100 * NS_PER_MS
+    lead_ns: int = 50 * NS_PER_MS
     acknowledge: bool = False
     reads_from_ns: int = 0
     share: tuple[int, int] = (0, 1)

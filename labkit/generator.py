@@ -11,7 +11,7 @@ from labkit import closed_firing, packets
 from labkit.clock import NS_PER_S, now_ns
 from labkit.connection import Connection, Loop, connect_all, hang_up
 from labkit.errors import ClientError, UsageError
-from labkit.firing import GRACE_MS, Fired, Firing, Job
+from labkit.firing import GRACE_MS, QUIET_S, Fired, Firing, Job
 
 Int64 = NDArray[np.int64]
 
@@ -96,7 +96,8 @@ class Generator:
             if answered >= sent:
                 break
             await asyncio.sleep(0.01)
-        await asyncio.sleep(GRACE_MS / 1000)
+        # What is still under way when all is answered is a broadcast's; nobody takes it for an event of the plan.
+        await asyncio.sleep(QUIET_S if answered >= sent else GRACE_MS / 1000)
         for connection in self.connections:
             connection.frames.clear()
         return answered

@@ -142,8 +142,7 @@ def batching_saves_messages(result: Comparison) -> float:
 
 
 def batching_saves_cpu(result: Comparison) -> float:
-    inline = result.of(one(result, "inline", serial=False).strategy)
-    return ratio(_least_cpu_s(inline), _least_cpu_s(_windows(result)[-1][1])) / 1.15
+    return ratio(_least_cpu_s(_runs_of(result, "inline")), _least_cpu_s(_windows(result)[-1][1])) / 1.15
 
 
 def _least_cpu_s(runs: tuple[Run, ...]) -> float:
@@ -152,7 +151,7 @@ def _least_cpu_s(runs: tuple[Run, ...]) -> float:
 
 
 def batching_costs_time(result: Comparison) -> float:
-    plain = one(result, "inline", serial=False).own.p50_ms
+    plain = result[_runs_of(result, "inline")[0].strategy].own.p50_ms
     window_ms, runs = _windows(result)[-1]
     return (result[runs[0].strategy].own.p50_ms - plain) / (window_ms / 4)
 

@@ -60,6 +60,43 @@ def started(one):
 
 # --- stand-ins for the worker ---
 
+ECHOES = """
+    import json, os, sys
+    for line in sys.stdin:
+        print(json.dumps({"pid": os.getpid()}), flush=True)
+"""
+
+
+def pid_of_a_measurement():
+    with driver.driving() as one:
+        return one.run({}, limit_s=10)["pid"]
+
+
+def failing(_):
+    raise BrowserError("measure less")
+
+
+def test_within_one_browser_all_share_a_process_and_it_ends_with_it(worker):
+    worker(ECHOES)
+    with nothing_left_behind():
+        with driver.one_browser():
+            first = pid_of_a_measurement()
+            with driver.one_browser():
+                assert pid_of_a_measurement() == first
+            assert pid_of_a_measurement() == first
+        assert not psutil.pid_exists(first)
+        assert pid_of_a_measurement() != pid_of_a_measurement()
+
+
+def test_one_browser_starts_nothing_by_itself_and_ends_what_failed(worker):
+    worker(ECHOES)
+    with nothing_left_behind():
+        with driver.one_browser():
+            assert driver._shared.driver is None
+        with pytest.raises(BrowserError, match="measure less"), driver.one_browser():
+            failing(pid_of_a_measurement())
+        assert driver._shared is None
+
 
 def test_jobs_go_to_one_process_and_come_back(worker):
     worker("""

@@ -8,7 +8,6 @@ import pytest
 from labkit import io_wait
 from labkit.browser import find, measuring, trace
 from labkit.browser.bench import Setting, joined
-from labkit.browser.driver import Driver
 from labkit.browser.feed import Feed, Order
 from labkit.browser.measuring import render
 from labkit.browser.page import Page
@@ -158,20 +157,6 @@ def test_a_step_is_told_only_after_it_was_given():
     ):
         assert len(told) == given - 1
     assert len(told) == given == 3
-
-
-def test_a_driver_that_is_handed_over_is_used_and_left_open():
-    needed()
-    with Driver() as driver:
-        pids = []
-        for _ in range(2):
-            found = measuring.interact(clicks=1, driver=driver)
-            assert found.is_valid
-            assert found.measured[0].settings["exhibit"] == "inline"
-            assert found.measured[0].settings["work"] == "io_wait:1ms"
-            pids.append(driver.pid)
-    assert pids[0] is not None
-    assert pids[0] == pids[1]
 
 
 # --- heavy handlers ---

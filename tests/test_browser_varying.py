@@ -2,7 +2,7 @@
 
 import pytest
 
-from labkit.browser import find, frontier, measuring
+from labkit.browser import driver, find, frontier, measuring
 from labkit.browser.rendering import Measured, Rendering
 from labkit.browser.varying import vary
 from labkit.errors import BrowserError, UsageError
@@ -17,14 +17,17 @@ def asked(monkeypatch):
 
     class Asked(list):
         fails_at = None
+        shared = None
 
     def renderings(ways, setting, **about):
         asked.append((ways, setting, about))
+        asked.shared.append(driver._shared)
         if asked.fails_at == len(asked):
             raise BrowserError("the browser ended in the middle of a run")
         yield Rendering(tuple(Measured(way.name, vars(setting), runs=(timed(),)) for way in ways), {"browser": "x"})
 
     asked = Asked()
+    asked.shared = []
     monkeypatch.setattr(measuring, "renderings", renderings)
     return asked
 
@@ -46,8 +49,9 @@ def test_every_way_is_measured_under_every_load(asked):
     ]
     assert [(way.page, way.window_ms) for way in asked[0][0]] == [("naive", 0), ("dom-batch", 50)]
     assert result.environment == {"browser": "x"}
-    # One driver, so one browser.
-    assert len({id(about["driver"]) for _, _, about in asked}) == 1
+    # One browser for all.
+    assert asked.shared[0] is not None
+    assert len(set(map(id, asked.shared))) == 1
     assert {point.way for point in frontier.points(result)} == {"naive", "server-batch-50"}
 
 

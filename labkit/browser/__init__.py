@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from labkit.browser import figures as figures
+    from labkit.browser.driver import one_browser
     from labkit.browser.embedded import frame
+    from labkit.browser.interacting import interact_each
     from labkit.browser.measuring import interact, render
     from labkit.browser.page import Page, serve
     from labkit.browser.patterns import pattern, show
@@ -31,6 +33,8 @@ _HOMES = {
     "figures": "",
     "frame": "embedded",
     "interact": "measuring",
+    "interact_each": "interacting",
+    "one_browser": "driver",
     "pattern": "patterns",
     "render": "measuring",
     "serve": "page",
@@ -39,7 +43,21 @@ _HOMES = {
     "vary": "varying",
 }
 
-__all__ = ["Page", "Rendering", "figures", "frame", "interact", "pattern", "render", "serve", "show", "tour", "vary"]
+__all__ = [
+    "Page",
+    "Rendering",
+    "figures",
+    "frame",
+    "interact",
+    "interact_each",
+    "one_browser",
+    "pattern",
+    "render",
+    "serve",
+    "show",
+    "tour",
+    "vary",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -14,6 +14,8 @@ import sys
 import tempfile
 import threading
 import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Self
 
 import psutil
@@ -149,6 +151,46 @@ class Driver:
             if not self._reader.is_alive():
                 process.stdout.close()
             self._stderr.close()
+
+
+@dataclass
+class _Shared:
+    """The driver of an :func:`one_browser`; None until the first measurement within it."""
+
+    driver: Driver | None = None
+
+
+_shared: _Shared | None = None
+
+
+@contextlib.contextmanager
+def one_browser() -> Iterator[None]:
+    """``with one_browser():`` all measurements within share one browser, started by the first of them.
+
+    Each has a page and an empty profile of its own all the same; starting a browser takes as long as a short run.
+    """
+    global _shared  # noqa: PLW0603 (what is measured within is called by others, who need not know of it)
+    if _shared is not None:
+        yield
+        return
+    _shared = _Shared()
+    try:
+        yield
+    finally:
+        shared, _shared = _shared, None
+        if shared.driver is not None:
+            shared.driver.close()
+
+
+@contextlib.contextmanager
+def driving() -> Iterator[Driver]:
+    """The driver that measurements share now, left open; else one of its own, ended afterwards."""
+    if _shared is None:
+        with Driver() as driver:
+            yield driver
+    else:
+        _shared.driver = _shared.driver or Driver()
+        yield _shared.driver
 
 
 def _started(token: str) -> list[psutil.Process]:

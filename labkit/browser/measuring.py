@@ -4,7 +4,7 @@ import gc
 import random
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 from labkit import clock, environment
 from labkit.browser import find
 from labkit.browser.bench import Bench, Setting, explain
-from labkit.browser.driver import Driver
+from labkit.browser.driver import driving
 from labkit.browser.page import Page
 from labkit.browser.passes import Timed
 from labkit.browser.patterns import NAMES, Pattern, pattern
@@ -112,7 +112,6 @@ def interact(
     browser: str | None = None,
     progress: Progress | None = None,
     required: bool = True,
-    driver: Driver | None = None,
 ) -> Rendering:
     """Click a button whose event the server handles by a strategy: INP beside click, ack and paint.
 
@@ -129,7 +128,6 @@ def interact(
         repeats: runs.
         trace: record one more run, and explain it.
         browser, progress, required: as in :func:`render`.
-        driver: one that is used and left open, so that several measurements share the start of its process.
 
     Raises:
         As :func:`render`.
@@ -165,7 +163,6 @@ def interact(
             every_s=every_s,
             browser=browser,
             progress=progress,
-            driver=driver,
         ),
     )
 
@@ -207,12 +204,11 @@ def renderings(
     every_s: float | None = None,
     browser: str | None = None,
     progress: Progress | None = None,
-    driver: Driver | None = None,
 ) -> Iterator[Rendering]:
     """The same step by step: all that is measured so far, after every run; see :func:`render`.
 
     A step is told after whoever asked has had it, and may have saved it: nothing is announced that an interrupt can
-    take away again. A `driver` is used and left open: whoever measures under several settings starts the browser once.
+    take away again.
     """
     ways = [each if isinstance(each, Pattern) else pattern(each) for each in patterns]
     if not ways:
@@ -227,7 +223,7 @@ def renderings(
         raise UsageError("without events there is nothing to paint: ask for clicks, and leave the exact pass out")
     full, shell = find.full(browser), find.shell(browser)
     work = work or io_wait(ms=1)
-    return _steps(ways, setting, repeats, passes, folder, seed, exhibit, work, every_s, full, shell, progress, driver)
+    return _steps(ways, setting, repeats, passes, folder, seed, exhibit, work, every_s, full, shell, progress)
 
 
 def _steps(
@@ -243,7 +239,6 @@ def _steps(
     full: find.Browser,
     shell: find.Browser | None,
     progress: Progress | None,
-    shared: Driver | None,
 ) -> Iterator[Rendering]:
     tell = progress or (lambda line: None)
     problems: list[str] = []
@@ -257,7 +252,7 @@ def _steps(
         return Rendering(tuple(known.values()), about, tuple(problems))
 
     with (
-        nullcontext(shared) if shared is not None else Driver() as driver,
+        driving() as driver,
         Server(strategy(exhibit), Calculation(work.function), extension=page) as server,
         tempfile.TemporaryDirectory(prefix="labkit-") as scratch,
         _frozen(),

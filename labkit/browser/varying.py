@@ -6,7 +6,7 @@ from pathlib import Path
 
 from labkit.browser import measuring
 from labkit.browser.bench import Setting
-from labkit.browser.driver import Driver
+from labkit.browser.driver import one_browser
 from labkit.browser.frontier import under
 from labkit.browser.measuring import Progress
 from labkit.browser.patterns import Pattern, pattern
@@ -60,7 +60,7 @@ def vary(
 
     def steps() -> Iterator[Rendering]:
         known: tuple[Rendering, ...] = ()
-        with Driver() as driver:
+        with one_browser():
             for setting in settings:
                 for step in measuring.renderings(
                     [replace(way, name=under(way.name, setting.rate_hz, setting.rows)) for way in ways],
@@ -70,7 +70,6 @@ def vary(
                     seed=seed,
                     browser=browser,
                     progress=progress,
-                    driver=driver,
                 ):
                     so_far = known[0] + step if known else step
                     yield so_far

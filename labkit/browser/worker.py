@@ -240,7 +240,7 @@ async def timed(job: Job, tab: Tab) -> Result:
     """In real time: a feed, trusted clicks meanwhile, and everything that the page and the renderer tell."""
     await tab.page.evaluate("order => lab.prepare(order)", job["page"])
     at = await tab.page.evaluate(_BUTTON)
-    clock_before = await tab.page.evaluate("lab.synchronise(40)")
+    clock_before = await tab.page.evaluate("lab.synchronise(20)")
     await tab.throttle(job["throttle"])  # after the clocks were compared, which takes a quick page
     await asyncio.sleep(0.1)  # what preparing began has ended
     tracing = Tracing(tab.cdp) if job.get("trace") else None
@@ -272,7 +272,7 @@ async def timed(job: Job, tab: Tab) -> Result:
     result: Result = await tab.page.evaluate("lab.report()")
     await tab.throttle(1)
     if not error:
-        result["clock"] = [clock_before, await tab.page.evaluate("lab.synchronise(40)")]
+        result["clock"] = [clock_before, await tab.page.evaluate("lab.synchronise(20)")]
         await tab.page.evaluate(_HIDE)
         result["web_vitals_inp_ms"] = await tab.page.evaluate("lab.report().web_vitals_inp_ms")
     else:

@@ -31,10 +31,10 @@ CLICKS = 3
 
 #: What is equal by theory scatters most: one run's ratio of B to A is anything from 0.8 to 1.2. So many are pooled of
 #: each on the socket, and in the page.
-POOLED, POOLED_IN_PAGE = 8, 5
+POOLED, POOLED_IN_PAGE = 8, 10
 
-#: Enough to judge, not to record.
-QUICK, QUICK_IN_PAGE = 1, 2
+#: Enough to judge, not to record: runs of each, and how long the work is.
+QUICK, QUICK_IN_PAGE, QUICK_MS = 1, 2, 60.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Step:
         slugs: of the claims that are judged on it.
         run: measures, with a seed.
         browser: whether it needs one.
-        quick: measures the same with fewer runs; None where `run` has none to spare.
+        quick: measures the same with fewer runs or less work; None where `run` has none to spare.
     """
 
     name: str
@@ -73,18 +73,18 @@ def _serial_thread() -> Strategy:
     return strategy("thread", options={"async_handlers": False})
 
 
-def _computing(seed: int, pooled: int = POOLED) -> Comparison:
+def _computing(seed: int, pooled: int = POOLED, work_ms: float = WORK_MS) -> Comparison:
     usual = ["inline", "inline-serial", "thread-broadcast", "thread", "process-pool"]
-    work, plan = cpu(WORK_MS), burst(EVENTS)
+    work, plan = cpu(work_ms), burst(EVENTS)
     found = experiment.compare([*usual, _serial_thread()], work, plan, repeats=1, seed=seed)
     if pooled > 1:
         found += experiment.compare(["inline", "thread"], work, plan, repeats=pooled - 1, seed=seed)
     return found
 
 
-def _waiting(seed: int) -> Comparison:
+def _waiting(seed: int, work_ms: float = WORK_MS) -> Comparison:
     usual = ["inline", "inline-serial", "thread"]
-    return experiment.compare([*usual, _serial_thread()], io_wait(WORK_MS), burst(EVENTS), repeats=1, seed=seed)
+    return experiment.compare([*usual, _serial_thread()], io_wait(work_ms), burst(EVENTS), repeats=1, seed=seed)
 
 
 def _modes_computing(seed: int) -> Comparison:
@@ -134,35 +134,29 @@ def _batched(seed: int) -> Any:
 
 
 def _heavy(seed: int) -> Any:
-    from labkit.browser import measuring
-    from labkit.browser.driver import Driver
+    from labkit.browser import interacting
 
-    with Driver() as driver:
-        one: dict[str, Any] = {"clicks": CLICKS, "driver": driver}
-        found = measuring.interact("inline", cpu(300), trace=True, name=page.SERVER_HEAVY, **one)
-        found += measuring.interact(click_block_ms=300, trace=True, name=page.PAGE_HEAVY, **one)
-        return found + measuring.interact(name=page.NEITHER, **one)
+    ways: dict[str, dict[str, Any]] = {
+        page.SERVER_HEAVY: {"work": cpu(300), "trace": True},
+        page.PAGE_HEAVY: {"click_block_ms": 300, "trace": True},
+        page.NEITHER: {},
+    }
+    return interacting.interact_each(ways, clicks=CLICKS, seed=seed)
 
 
 def _a_and_b(seed: int, pooled: int = POOLED_IN_PAGE) -> Any:
     """In turn, each pair in random order: what slows this machine for a while slows both."""
-    from labkit.browser import measuring
-    from labkit.browser.driver import Driver
-    from labkit.browser.rendering import Rendering
+    from labkit.browser import interacting
 
-    found, exhibits = Rendering(()), {"A": "inline", "B": "thread"}
-    with Driver() as driver:
-        # Clicks come faster than they can be answered: how long each waits hangs on the work, not on when they met.
-        quick: dict[str, Any] = {"clicks": 4, "every_s": 0.1, "driver": driver}
-        for name in experiment.interleaved(list(exhibits), pooled, seed):
-            found += measuring.interact(exhibits[name], cpu(200), name=name, **quick)
-    return found
+    ways = {"A": {"exhibit": "inline"}, "B": {"exhibit": "thread"}}
+    # Clicks come faster than they can be answered: how long each waits hangs on the work, not on when they met.
+    return interacting.interact_each(ways, work=cpu(200), clicks=4, every_s=0.1, repeats=pooled, seed=seed)
 
 
 def _pipeline(seed: int) -> Any:
     from labkit.browser import measuring, patterns
 
-    feed: dict[str, Any] = {"events": 200, "clicks": 0, "repeats": 1, "passes": ("timed",), "seed": seed}
+    feed: dict[str, Any] = {"events": 120, "clicks": 0, "repeats": 1, "passes": ("timed",), "seed": seed}
     found = measuring.render([patterns.pattern("naive")], **feed)
     slow = patterns.pattern("naive", called="naive, slow script")
     return found + measuring.render([slow], update_block_ms=8, **feed)
@@ -187,13 +181,14 @@ STEPS: tuple[Step, ...] = (
             "ledger-is-closed",
         ),
         _computing,
-        quick=lambda seed: _computing(seed, QUICK),
+        quick=lambda seed: _computing(seed, QUICK, QUICK_MS),
     ),
     Step(
         "waiting",
         "work that waits: A and B, and one at a time",
         ("waiting-flips-it", "thread-is-right-for-waiting", "ledger-is-closed"),
         _waiting,
+        quick=lambda seed: _waiting(seed, QUICK_MS),
     ),
     Step(
         "modes, computing",
@@ -284,12 +279,15 @@ def steps(lines: Iterable[int] | None = None, *, browser: bool = True) -> tuple[
 
 def measured(chosen: Iterable[Step], seed: int = 0, *, quick: bool = False) -> Iterator[tuple[Step, Any]]:
     """Each step with what it measured, as it comes; :class:`Missing` where it could not."""
-    for step in interrupts.each(chosen):
-        try:
-            found = step.quick(seed) if quick and step.quick else step.run(seed)
-        except LabError as reason:
-            found = Missing(f"{str(reason).rstrip('.')}.")
-        yield step, found
+    from labkit.browser.driver import one_browser
+
+    with one_browser():
+        for step in interrupts.each(chosen):
+            try:
+                found = step.quick(seed) if quick and step.quick else step.run(seed)
+            except LabError as reason:
+                found = Missing(f"{str(reason).rstrip('.')}.")
+            yield step, found
 
 
 def measure(
@@ -307,7 +305,7 @@ def measure(
         lines: their numbers; all where None.
         browser: also measure the page.
         seed: of the order of runs.
-        quick: with fewer runs of what is equal by theory: enough to judge, not to record.
+        quick: with fewer runs of what is equal by theory, and less work: enough to judge, not to record.
         known: what was measured already, by the step's name; it is not measured again.
         progress: is called with each step before it is measured.
 

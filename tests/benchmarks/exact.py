@@ -10,7 +10,7 @@ from dataclasses import asdict
 from tabulate import tabulate
 
 from labkit.browser.bench import Setting
-from labkit.browser.driver import Driver
+from labkit.browser.driver import one_browser
 from labkit.browser.measuring import renderings
 
 REPEATS = 20
@@ -19,9 +19,9 @@ PATTERNS = ("naive", "dom-batch", "forced")
 
 def main(repeats: int = REPEATS) -> None:
     found = {name: Counter() for name in PATTERNS}
-    with Driver() as driver:
+    with one_browser():
         for number in range(1, repeats + 1):
-            (*_, result) = renderings(PATTERNS, Setting(clicks=0), passes=("exact",), driver=driver)
+            (*_, result) = renderings(PATTERNS, Setting(clicks=0), passes=("exact",))
             for each in result.measured:
                 found[each.name][each.exact] += 1
             print(f"{number} of {repeats}", file=sys.stderr, flush=True)

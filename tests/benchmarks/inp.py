@@ -12,7 +12,7 @@ import sys
 from tabulate import tabulate
 
 from labkit.browser.bench import Setting
-from labkit.browser.driver import Driver
+from labkit.browser.driver import one_browser
 from labkit.browser.measuring import renderings
 
 REPEATS = 20
@@ -25,13 +25,11 @@ HANDLERS_MS = {"light": 16.0, "heavy": 60.0}
 
 def main(repeats: int = REPEATS) -> None:
     rows, worst = [], dict.fromkeys(HANDLERS_MS, (float("-inf"), float("inf")))
-    with Driver() as driver:
+    with one_browser():
         for number in range(1, repeats + 1):
             for name, block_ms in HANDLERS_MS.items():
                 setting = Setting(events=0, clicks=CLICKS, click_block_ms=block_ms, click_block_step_ms=STEP_MS)
-                steps = renderings(
-                    ["naive"], setting, passes=("explained",), every_s=0.05 + block_ms / 1000, driver=driver
-                )
+                steps = renderings(["naive"], setting, passes=("explained",), every_s=0.05 + block_ms / 1000)
                 (*_, result) = steps
                 found = result["naive"].explained
                 low, high = found.inp_error_ms
