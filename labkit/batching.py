@@ -29,6 +29,7 @@ class Window:
         emits: messages in which their answers came.
         server_cpu_ms: CPU time of the server for all of them.
         own_p50_ms, own_max_ms: from the intended start to the answer: its staleness.
+        server_switches: context switches of the server; None where nobody counted.
     """
 
     window_ms: float
@@ -37,6 +38,7 @@ class Window:
     server_cpu_ms: float
     own_p50_ms: float
     own_max_ms: float
+    server_switches: float | None = None
 
     @property
     def saved(self) -> float:
@@ -53,7 +55,8 @@ class Batching:
 
     def __repr__(self) -> str:
         return "\n".join(
-            f"{w.window_ms:g} ms: {w.emits:.0f} messages for {w.events} answers, {w.server_cpu_ms:.0f} ms CPU, "
+            f"{w.window_ms:g} ms: {w.emits:.0f} messages for {w.events} answers, {w.server_cpu_ms:.0f} ms CPU"
+            f"{'' if w.server_switches is None else f', {w.server_switches:.0f} context switches'}, "
             f"answered after {w.own_p50_ms:.1f} ms (median)"
             for w in self.windows
         )
@@ -112,6 +115,7 @@ def _window(result: Comparison, name: str) -> Window | None:
     window_ms = 0.0 if name == UNBATCHED else runs[0].environment.get("parameters", {}).get("window_ms")
     if window_ms is None:
         return None
+    switches = [count for run in runs if (count := run.environment.get("server_switches")) is not None]
     return Window(
         float(window_ms),
         len(runs[0]),
@@ -119,6 +123,7 @@ def _window(result: Comparison, name: str) -> Window | None:
         summary.server_cpu_s * 1000,
         summary.own.p50_ms,
         summary.own.max_ms,
+        float(np.mean(switches)) if len(switches) == len(runs) else None,
     )
 
 

@@ -135,10 +135,11 @@ def measure(
             asked = warm_up * plan.connections
             answered = firing.warm(list(expected.payloads[:1]) * warm_up, timeout_s) if asked else 0
             server.record(len(plan))
-            cpu = _ServerCpu(server.serving_pid, firing)
+            cpu, switched = _ServerCpu(server.serving_pid, firing), _switches(server.serving_pid)
             parted = clock.parting()
             fired = firing.fire(replace(job, watch_pid=server.serving_pid))
             server_cpu_s = cpu.spent_s()
+            server_switches = None if switched is None else (_switches(server.serving_pid) or 0) - switched
             stamps = server.collect()
             about = {
                 **environment.describe(),
@@ -153,6 +154,7 @@ def measure(
                 "client_collections": fired.collections,
                 "client_cpu_s": fired.cpu_ns / clock.NS_PER_S,
                 "server_cpu_s": server_cpu_s,
+                "server_switches": server_switches,
                 "parameters": {name: _json(value) for name, value in chosen.settled.items()},
                 "warm_up": [asked, answered],
                 "answers_checked": expected.checked,
@@ -337,6 +339,16 @@ class _ServerCpu:
 
     def spent_s(self) -> float:
         return (self._now_ns() - self._before_ns) / clock.NS_PER_S
+
+
+def _switches(pid: int) -> int | None:
+    """How often the threads of a server in this process gave a core up, or had to; None of others, and on Windows."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_nvcsw + usage.ru_nivcsw if pid == os.getpid() else None
 
 
 def _ping_ns(ping_hz: float, window_s: float) -> NDArray[np.int64]:

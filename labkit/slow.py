@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from engineio.packet import CLOSE
 from numpy.typing import NDArray
 
 from labkit import workloads
@@ -181,14 +182,16 @@ class _Counter:
             changes.append((now_ns(), len(sizes), 0, len(sizes)))
 
             def counting_put(packet: Any, *args: Any, **kwargs: Any) -> None:
-                if packet is not None:  # which only ends the writer
+                # None only ends the writer; a farewell comes last, and there may be nobody to take it any more.
+                if packet is not None and packet.packet_type != CLOSE:
                     sizes.append(len(packet.data or ""))
                     changes.append((now_ns(), 1, sizes[-1], queue.qsize()))
                 put(packet, *args, **kwargs)
 
             def counting_send(message: Any) -> None:
                 send(message)
-                changes.append((now_ns(), -1, -sizes.popleft(), queue.qsize()))
+                if sizes:  # else it is the farewell
+                    changes.append((now_ns(), -1, -sizes.popleft(), queue.qsize()))
 
             queue.put, websocket.send = counting_put, counting_send
             return handler(websocket)

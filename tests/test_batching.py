@@ -44,6 +44,16 @@ def test_the_trade_off_is_in_the_order_of_the_windows_with_inline_first():
     assert repr(found).splitlines()[1].startswith("10 ms: 2 messages for 10 answers, 300 ms CPU, answered after")
 
 
+def test_context_switches_are_told_where_every_run_counted_them():
+    runs = [batch(50, 10), batch(50, 10)]
+    counted = [
+        dataclasses.replace(r, environment={**r.environment, "server_switches": n})
+        for r, n in zip(runs, (30, 50), strict=True)
+    ]
+    assert "300 ms CPU, 40 context switches, answered" in repr(batching.trade_off(Comparison(tuple(counted))))
+    assert "switches" not in repr(batching.trade_off(Comparison((counted[0], runs[1]))))
+
+
 def test_runs_of_one_window_are_averaged():
     found = batching.trade_off(Comparison((batch(50, 10), batch(50, 5))))
     assert found.windows[0].emits == 1.5

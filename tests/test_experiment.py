@@ -108,6 +108,7 @@ def test_the_environment_tells_the_machine_the_settings_and_the_confounders(runs
     assert (about["gc_frozen"], about["stock"], about["answers_checked"]) == (True, False, True)
     assert about["warm_up"] == [2, 2]
     assert about["handler_errors"] == []
+    assert about["server_switches"] > len(runs["inline-serial"])  # its threads hand over to each other for every event
     assert len(about["spare_cpu"]) == 2
     assert all(0 < share <= 1 for share in about["spare_cpu"])
     assert about["server_cpu_s"] >= 0

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import psutil
 import pytest
+from engineio.packet import CLOSE, MESSAGE, Packet
 
 from labkit import io_wait, slow, strategy
 from labkit.client import ClientProcess
@@ -40,15 +41,19 @@ def test_messages_are_counted_from_the_queue_to_the_socket():
     websocket = counter.count(socket.handler)(SimpleNamespace(send=socket.taken.append))
     websocket.send(socket.queue.get())
     for text in ("a", "bb", "ccc"):
-        socket.queue.put(SimpleNamespace(data=text))
+        socket.queue.put(Packet(MESSAGE, text))
     drained = [socket.queue.get().data for _ in range(3)]  # as the writer does, before it sends the first
     websocket.send(drained[0])
     socket.queue.put(None)  # ends the writer, and is no message
+    socket.queue.put(Packet(CLOSE))  # nor is a farewell
     _, waiting, size, queued = counter.columns()
     assert waiting.tolist() == [1, 0, 1, 2, 3, 2]
     assert size.tolist() == [0, 0, 1, 3, 6, 5]
     assert queued[-1] == 0  # it says that nothing waits
     assert socket.taken == ["handshake", "a"]
+    for left in (*drained[1:], Packet(CLOSE).encode()):
+        websocket.send(left)
+    assert counter.columns()[1].tolist()[-1] == counter.columns()[2].tolist()[-1] == 0
 
 
 def test_the_connection_that_has_most_to_do_is_the_slow_one():
@@ -56,7 +61,7 @@ def test_the_connection_that_has_most_to_do_is_the_slow_one():
     for socket in (quiet, busy):
         counter.count(socket.handler)(SimpleNamespace(send=socket.taken.append))
     for message in "abc":
-        busy.queue.put(SimpleNamespace(data=message))
+        busy.queue.put(Packet(MESSAGE, message))
     assert counter.columns()[1].max() == 3
 
 
