@@ -167,6 +167,7 @@ def test_a_heavy_page_handler_ruins_inp_and_a_heavy_server_handler_does_not():
     server = measuring.interact("inline", io_wait(ms=300), clicks=2)
     page = measuring.interact("inline", click_block_ms=300, clicks=2)
     (on_server,), (on_page,) = server.measured[0].runs, page.measured[0].runs
+    assert 0 < on_server.work_cpu_ms < 100  # told, and next to nothing: the work waited
     assert on_page.inp_ms >= 300
     assert on_server.inp_ms is None or on_server.inp_ms < 150
     assert (on_server.click_to_ack_ms >= 300).all()

@@ -86,6 +86,20 @@ def test_every_claim_has_a_case():
     assert set(CASES) == {c.slug for c in page.CLAIMS}
 
 
+def test_a_core_that_was_slowed_for_b_does_not_make_a_the_quicker():
+    def judged(a_ms, b_ms, **cpu_ms):
+        ways = {
+            "A": {"step_ms": a_ms, "work_cpu_ms": cpu_ms.get("a")},
+            "B": {"step_ms": b_ms, "work_cpu_ms": cpu_ms.get("b")},
+        }
+        return claim("thread-shows-nobody-sooner", ran(ways)).headroom
+
+    usual = judged(10, 6.1)
+    assert judged(10, 6.1, a=200.0, b=200.0) == usual
+    assert judged(10, 12.2, a=200.0, b=400.0) == pytest.approx(usual, rel=0.01)
+    assert judged(10, 6.1, a=0.1, b=0.2) == usual  # work that waits takes none to speak of
+
+
 @pytest.mark.parametrize("slug", CASES)
 def test_it_holds_at_its_bound_and_not_beyond(slug):
     holds, fails = CASES[slug]

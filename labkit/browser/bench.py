@@ -190,6 +190,7 @@ def joined(told: Mapping[str, Any], stamps: Stamps, feed: Feed | None, events: i
     }
     for stage in ("read", "dispatched", "emitted"):
         columns[stage] = from_server(getattr(stamps, stage)[place].tolist(), clicks)
+    cpu_ns = [each["work_cpu_ns"] for each in asked if each.get("work_cpu_ns")]
     metrics = told["metrics"]
     problem = because(told) if told["error"] or told["error_messages"] else ""
     return Timed(
@@ -213,6 +214,7 @@ def joined(told: Mapping[str, Any], stamps: Stamps, feed: Feed | None, events: i
         disordered=told["disordered"],
         clock_error_ms=best["rtt_ms"] / 2,
         problem=problem,
+        work_cpu_ms=float(np.mean(cpu_ns)) / clock.NS_PER_MS if cpu_ns else None,
     )
 
 

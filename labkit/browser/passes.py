@@ -77,6 +77,8 @@ class Timed:
         repeated, disordered: received twice; received after a later one.
         clock_error_ms: how wrong the page's stamps can be against the server's: half of the shortest round trip.
         problem: why the run is incomplete; empty where it is not.
+        work_cpu_ms: thread CPU time of the server's work for a click, the mean; None where none was answered. A core
+            that is slowed down for a while takes more of it.
     """
 
     dom_ops: int
@@ -99,6 +101,7 @@ class Timed:
     disordered: int = 0
     clock_error_ms: float = math.nan
     problem: str = ""
+    work_cpu_ms: float | None = None
 
     def __post_init__(self) -> None:
         for what, columns in (("updates", UPDATE_STAGES), ("clicks", CLICK_STAGES)):

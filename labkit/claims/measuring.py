@@ -31,10 +31,10 @@ CLICKS = 3
 
 #: What is equal by theory scatters most: one run's ratio of B to A is anything from 0.8 to 1.2. So many are pooled of
 #: each on the socket, and in the page.
-POOLED, POOLED_IN_PAGE = 8, 10
+POOLED, POOLED_IN_PAGE = 8, 5
 
-#: Enough to judge, not to record: runs of each, and how long the work is.
-QUICK, QUICK_IN_PAGE, QUICK_MS = 1, 2, 60.0
+#: Enough to judge, not to record: runs of each, and how long work lasts that only waits.
+QUICK, QUICK_IN_PAGE, QUICK_WAIT_MS = 2, 2, 60.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Step:
         slugs: of the claims that are judged on it.
         run: measures, with a seed.
         browser: whether it needs one.
-        quick: measures the same with fewer runs or less work; None where `run` has none to spare.
+        quick: measures the same with fewer runs or shorter waits; None where `run` has none to spare.
     """
 
     name: str
@@ -73,9 +73,9 @@ def _serial_thread() -> Strategy:
     return strategy("thread", options={"async_handlers": False})
 
 
-def _computing(seed: int, pooled: int = POOLED, work_ms: float = WORK_MS) -> Comparison:
+def _computing(seed: int, pooled: int = POOLED) -> Comparison:
     usual = ["inline", "inline-serial", "thread-broadcast", "thread", "process-pool"]
-    work, plan = cpu(work_ms), burst(EVENTS)
+    work, plan = cpu(WORK_MS), burst(EVENTS)
     found = experiment.compare([*usual, _serial_thread()], work, plan, repeats=1, seed=seed)
     if pooled > 1:
         found += experiment.compare(["inline", "thread"], work, plan, repeats=pooled - 1, seed=seed)
@@ -181,14 +181,14 @@ STEPS: tuple[Step, ...] = (
             "ledger-is-closed",
         ),
         _computing,
-        quick=lambda seed: _computing(seed, QUICK, QUICK_MS),
+        quick=lambda seed: _computing(seed, QUICK),
     ),
     Step(
         "waiting",
         "work that waits: A and B, and one at a time",
         ("waiting-flips-it", "thread-is-right-for-waiting", "ledger-is-closed"),
         _waiting,
-        quick=lambda seed: _waiting(seed, QUICK_MS),
+        quick=lambda seed: _waiting(seed, QUICK_WAIT_MS),
     ),
     Step(
         "modes, computing",
@@ -305,7 +305,7 @@ def measure(
         lines: their numbers; all where None.
         browser: also measure the page.
         seed: of the order of runs.
-        quick: with fewer runs of what is equal by theory, and less work: enough to judge, not to record.
+        quick: with fewer runs of what is equal by theory, and shorter waits: enough to judge, not to record.
         known: what was measured already, by the step's name; it is not measured again.
         progress: is called with each step before it is measured.
 

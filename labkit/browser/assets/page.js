@@ -68,7 +68,7 @@ socket.on('response', (data) => {
     const click = clicks.find((each) => each.id === answer.id && each.received === undefined);
     if (!click) continue;
     click.received = now;
-    Object.assign(click, { work_start_ns: answer.start_ns, work_end_ns: answer.end_ns });
+    Object.assign(click, { work_start_ns: answer.start_ns, work_end_ns: answer.end_ns, work_cpu_ns: answer.cpu_ns });
     find('answered').textContent = String(clicks.filter((each) => each.received !== undefined).length);
     requestAnimationFrame(() => requestAnimationFrame(() => { click.painted = performance.now(); }));
   }
