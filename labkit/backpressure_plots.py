@@ -135,15 +135,21 @@ def _until(
 
 @styled
 def batching(found: "Batching", *, title: str | None = None) -> Figure:
-    """The trade-off of batching by window: messages saved, the server's CPU, staleness; theory's drawn in."""
+    """The trade-off of batching by window: messages saved, what the server spends, staleness; theory's drawn in.
+
+    The server spends CPU time, which scatters, and context switches, where they were counted.
+    """
     windows = found.windows
-    figure, panels = plt.subplots(1, 3, figsize=(WIDTH_IN, 3.4))
+    switches = [w.server_switches for w in windows if w.server_switches is not None]
+    counted = len(switches) == len(windows)
+    figure, panels = plt.subplots(1, 4 if counted else 3, figsize=(WIDTH_IN, 3.4))
     places = np.arange(len(windows))
     own = [w.own_p50_ms for w in windows]
     parts = (
         ("Messages saved", "% of the answers", [100 * w.saved for w in windows], BLUE, "o"),
+        *([("Server's threads", "context switches", switches, GREEN, "^")] if counted else []),
         ("Server's CPU", "ms a run", [w.server_cpu_ms for w in windows], ORANGE, "s"),
-        ("Staleness", "ms until the answer (median)", own, RED, "D"),
+        ("Staleness", "ms, the median answer", own, RED, "D"),
     )
     for axes, (heading, unit, values, colour, mark) in zip(panels, parts, strict=True):
         axes.plot(places, values, color=colour, marker=mark)
@@ -153,8 +159,8 @@ def batching(found: "Batching", *, title: str | None = None) -> Figure:
     # An answer waits half a window on average, beyond what it takes without one.
     theory = [own[0] + w.window_ms / 2 for w in windows] if windows[0].window_ms == 0 else None
     if theory is not None:
-        panels[2].plot(places, theory, "_", color=BLACK, markersize=16, label="theory: and half a window")
-        panels[2].legend(loc="upper left")
+        panels[-1].plot(places, theory, "_", color=BLACK, markersize=16, label="theory: and\nhalf a window")
+        panels[-1].legend(loc="upper left")
     figure.supxlabel("window in ms", fontsize=9.5)
     message(figure, title or _saves(found))
     return figure
@@ -163,7 +169,10 @@ def batching(found: "Batching", *, title: str | None = None) -> Figure:
 def _saves(found: "Batching") -> str:
     last = found.windows[-1]
     spent = f"answers are {last.own_p50_ms:.0f} ms old"
-    if found.windows[0].window_ms == 0 and found.windows[0].server_cpu_ms > 0:
-        share = last.server_cpu_ms / found.windows[0].server_cpu_ms
+    first = found.windows[0]
+    if first.window_ms == 0 and first.server_switches and last.server_switches is not None:
+        spent = f"{last.server_switches / first.server_switches:.0%} of the context switches are left, {spent}"
+    elif first.window_ms == 0 and first.server_cpu_ms > 0:
+        share = last.server_cpu_ms / first.server_cpu_ms
         spent = f"{share:.0%} of the CPU is spent, {spent}"
     return f"A window of {last.window_ms:g} ms saves {last.saved:.0%} of the messages: {spent}"

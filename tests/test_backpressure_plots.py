@@ -116,6 +116,14 @@ def test_the_trade_off_is_told_by_the_widest_window():
     assert figure.axes[2].lines[1].get_ydata().tolist() == [2.0, 27.0]  # theory: half a window more
 
 
+def test_context_switches_are_drawn_and_told_where_they_were_counted():
+    found = windows((0, 800, 800.0, 400.0, 2.0, 9.0, 1000.0), (50, 800, 40.0, 300.0, 27.0, 60.0, 600.0))
+    figure = drawn(plots.batching(found))
+    assert "60% of the context switches are left" in figure.get_suptitle().replace("\n", " ")
+    assert figure.axes[1].lines[0].get_ydata().tolist() == [1000.0, 600.0]
+    assert figure.axes[3].lines[1].get_ydata().tolist() == [2.0, 27.0]
+
+
 def test_a_trade_off_without_inline_has_no_theory():
     figure = drawn(plots.batching(windows((10, 800, 80.0, math.nan, 7.0, 9.0))))
     assert len(figure.axes[2].lines) == 1
