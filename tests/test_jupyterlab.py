@@ -24,6 +24,8 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 QUICK = {"06_inp_and_long_tasks.ipynb"}
 RUN = [path for path in NOTEBOOKS if path.name in QUICK or os.environ.get("LABKIT_ALL_NOTEBOOKS")]
 
+VERDICTS = ("HOLDS", "DEPENDS", "DOES NOT", "NOT TEST")
+
 #: As JupyterHub and Binder start it.
 BASE_URL = "/user/me/"
 
@@ -77,9 +79,10 @@ def assert_whole(now, path):
 
 
 def claims(now, path):
-    """What each claim says in the page."""
+    """What each claim, and each line of the advice, says in the page."""
     cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-    return [shown["text"] for cell, shown in zip(cells, now["cells"], strict=True) if "lab.claim(" in cell.source]
+    judging = re.compile(r"lab\.claim\(|^table\[\d+\]$")
+    return [shown["text"] for cell, shown in zip(cells, now["cells"], strict=True) if judging.search(cell.source)]
 
 
 @ends_within(180)
@@ -106,7 +109,7 @@ def test_run_all_cells_runs_all_of_them(running, tmp_path, path):
     assert_whole(now, path)
     said = claims(now, path)
     assert said
-    assert all(text.lstrip("[]:0123456789 \n").startswith(("HOLDS", "DOES NOT", "NOT TEST")) for text in said)
+    assert all(text.lstrip("[]:0123456789 \n").startswith(VERDICTS) for text in said)
 
 
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
