@@ -102,8 +102,9 @@ def _nobody_sooner(result: Rendering) -> float:
 
 
 def _work_cpu_ms(each: Measured) -> float:
-    """CPU time of a click's work in the runs of one way; 0 where it was not told."""
-    return float(np.mean([run.work_cpu_ms or 0.0 for run in each.sound])) if each.sound else 0.0
+    """CPU time of a click's work, the mean of the runs of one way that tell it; 0 where none does."""
+    told = [run.work_cpu_ms for run in each.sound if run.work_cpu_ms is not None]
+    return float(np.mean(told)) if told else 0.0
 
 
 def _script_holds(result: Rendering) -> float:
