@@ -31,7 +31,7 @@ CLICKS = 3
 
 #: What is equal by theory scatters most: one run's ratio of B to A is anything from 0.8 to 1.2. So many are pooled of
 #: each on the socket, and in the page.
-POOLED, POOLED_IN_PAGE = 8, 5
+POOLED, POOLED_IN_PAGE = 8, 8
 
 #: Enough to judge, not to record: runs of each, and how long work lasts that only waits.
 QUICK, QUICK_IN_PAGE, QUICK_WAIT_MS = 2, 2, 60.0
@@ -150,7 +150,7 @@ def _a_and_b(seed: int, pooled: int = POOLED_IN_PAGE) -> Any:
 
     ways = {"A": {"exhibit": "inline"}, "B": {"exhibit": "thread"}}
     # Clicks come faster than they can be answered: how long each waits hangs on the work, not on when they met.
-    return interacting.interact_each(ways, work=cpu(200), clicks=4, every_s=0.1, repeats=pooled, seed=seed)
+    return interacting.interact_each(ways, work=cpu(150), clicks=3, every_s=0.0, repeats=pooled, seed=seed)
 
 
 def _pipeline(seed: int) -> Any:
