@@ -566,7 +566,7 @@ def test_the_figure_is_drawn_without_a_warning_and_fits_a_readme(told, read, wit
     try:
         assert figure.get_size_inches()[0] * figure.dpi <= 880
         title = figure.get_suptitle().replace("\n", " ")
-        assert title == ("Most of the pipeline's time went into JavaScript; script forced 1 of 1 layouts."
+        assert title == ("Of the pipeline's parts JavaScript took longest; script forced 1 of 1 layouts."
                          if with_task else "Nothing of the pipeline ran while this was recorded.")  # fmt: skip
         parts_, task = figure.axes
         assert [bar.get_width() for bar in parts_.patches][:3] == ([85, 1, 4] if with_task else [0, 0, 0])

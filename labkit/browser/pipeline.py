@@ -53,7 +53,7 @@ def _finding(trace: Trace) -> str:
     part = max(PARTS[:-1], key=lambda name: trace.self_ms[name])
     if trace.self_ms[part] == 0:
         return "Nothing of the pipeline ran while this was recorded."
-    said = f"Most of the pipeline's time went into {'JavaScript' if part == 'js' else part}"
+    said = f"Of the pipeline's parts {'JavaScript' if part == 'js' else part} took longest"
     if trace.forced_layouts:
         said += f"; script forced {trace.forced_layouts} of {trace.counts['layout']} layouts"
     return f"{said}."
