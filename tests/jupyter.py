@@ -47,10 +47,6 @@ class Lab:
     root: Path
     folder: Path
 
-    def theme(self, name):
-        """From the next page that is opened: ``JupyterLab Light`` or ``JupyterLab Dark``."""
-        _set(self.folder, "apputils-extension/themes", {"theme": name, "adaptive-theme": False})
-
     def ask(self, path, method="GET"):
         """Its REST interface."""
         headers = {"Authorization": f"token {self.token}"}
@@ -176,10 +172,32 @@ def written(path, *sources):
 def opened(page, where, name):
     """Open a notebook as a link does; what is seen of it, once its kernel, its cells and its pictures are there."""
     page.goto(f"{where.url}lab/tree/{name}?reset&token={where.token}")
+    return _open(page, where, name)
+
+
+def opened_next(page, where, name):
+    """Close the notebook that is open, and open another from the list of files; what is seen of it, as `opened`."""
+    page.get_by_role("menuitem", name="File", exact=True).click()
+    page.locator("li[data-command='application:close']").click()
+    page.locator(".jp-NotebookPanel").wait_for(state="detached")
+    page.locator(f".jp-DirListing-item[title*='{name}']").dblclick()
+    return _open(page, where, name)
+
+
+def _open(page, where, name):
     page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', timeout=60_000)
     # Until the file has come JupyterLab shows one empty cell, and its kernel may be idle before that.
     page.wait_for_function(_SHOWN, arg=_code_cells(where.root / name), timeout=20_000)
     return seen(page)
+
+
+def themed(page, name):
+    """Change the theme through the menu, to ``JupyterLab Light`` or ``JupyterLab Dark``, and wait for it."""
+    page.get_by_role("menuitem", name="Settings", exact=True).click()
+    page.locator(".lm-Menu-itemLabel").get_by_text("Theme", exact=True).click()
+    page.locator("li[data-command='apputils:change-theme']").get_by_text(name, exact=True).click()
+    light = str(name.endswith("Light")).lower()
+    page.wait_for_function("light => document.body.dataset.jpThemeLight === light", arg=light)
 
 
 def _code_cells(path):
@@ -216,7 +234,9 @@ def complaints(now):
 
 
 def picture(page, path):
-    """The whole notebook, not only what the window shows."""
+    """The whole notebook, not only what the window shows: for people, so only where all notebooks are asked for."""
+    if not os.environ.get("LABKIT_ALL_NOTEBOOKS"):
+        return
     height = page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollHeight")
     page.set_viewport_size({"width": 1200, "height": min(int(height) + 150, 12_000)})
     page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTop = 0")  # Run All Cells ends at the end
