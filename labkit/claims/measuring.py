@@ -30,11 +30,11 @@ WORK_IN_MODES_MS = 40.0
 CLICKS = 3
 
 #: What is equal by theory scatters most: one run's ratio of B to A is anything from 0.8 to 1.2. So many are pooled of
-#: each on the socket, and in the page.
-POOLED, POOLED_IN_PAGE = 8, 8
+#: each, on the socket and in the page.
+POOLED = 8
 
 #: Enough to judge, not to record: runs of each, and how long work lasts that only waits.
-QUICK, QUICK_IN_PAGE, QUICK_WAIT_MS = 2, 2, 60.0
+QUICK, QUICK_WAIT_MS = 2, 60.0
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def _heavy(seed: int) -> Any:
     return interacting.interact_each(ways, clicks=CLICKS, seed=seed)
 
 
-def _a_and_b(seed: int, pooled: int = POOLED_IN_PAGE) -> Any:
+def _a_and_b(seed: int, pooled: int = POOLED) -> Any:
     """In turn, each pair in random order: what slows this machine for a while slows both."""
     from labkit.browser import interacting
 
@@ -258,7 +258,7 @@ STEPS: tuple[Step, ...] = (
         ("thread-shows-nobody-sooner",),
         _a_and_b,
         browser=True,
-        quick=lambda seed: _a_and_b(seed, QUICK_IN_PAGE),
+        quick=lambda seed: _a_and_b(seed, QUICK),
     ),
     Step("page, pipeline", "a page whose script computes", ("script-holds-the-pipeline",), _pipeline, browser=True),
 )
