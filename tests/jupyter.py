@@ -179,6 +179,10 @@ def opened_next(page, where, name):
     """Close the notebook that is open, and open another from the list of files; what is seen of it, as `opened`."""
     page.get_by_role("menuitem", name="File", exact=True).click()
     page.locator("li[data-command='application:close']").click()
+    # What the kernel says of its language JupyterLab takes for a change, if it comes late, and asks what to do with it.
+    page.wait_for_selector(".jp-Dialog, body:not(:has(.jp-NotebookPanel))", state="attached")
+    if page.locator(".jp-Dialog").count():
+        page.get_by_role("button", name="Discard").click()
     page.locator(".jp-NotebookPanel").wait_for(state="detached")
     page.locator(f".jp-DirListing-item[title*='{name}']").dblclick()
     return _open(page, where, name)

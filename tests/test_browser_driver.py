@@ -1,5 +1,6 @@
 """The process that drives the browser: whatever happens to it, to the browser or to its parent, nothing is left."""
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -205,10 +206,11 @@ def test_a_browser_that_crashes_in_the_middle_is_one_sentence_and_the_next_job_r
     def kill():
         assert wait_until(lambda: server.extension.feeds and len(server.extension.feeds[0].sent_ns) > 20, 15)
         for process in started(one):
-            arguments = process.cmdline()
-            kind = next((a.partition("=")[2] for a in arguments if a.startswith("--type=")), "browser")
-            if kind == what and ("--remote-debugging-pipe" in arguments or what == "renderer"):
-                process.kill()
+            with contextlib.suppress(psutil.Error):  # one that has ended by itself since it was found
+                arguments = process.cmdline()
+                kind = next((a.partition("=")[2] for a in arguments if a.startswith("--type=")), "browser")
+                if kind == what and ("--remote-debugging-pipe" in arguments or what == "renderer"):
+                    process.kill()
 
     with Driver() as one:
         killing = threading.Thread(target=kill)
