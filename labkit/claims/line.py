@@ -84,6 +84,8 @@ class LineVerdict:
         why: for whom it is so and for whom not, in a sentence without numbers of a measurement.
         verdicts: on its claims, by slug.
         complete: whether every claim that decides it could be judged.
+        so: the cases in which it is so, in words; a case counts once.
+        not_so: those in which it is not.
     """
 
     line: Line
@@ -91,6 +93,8 @@ class LineVerdict:
     why: str
     verdicts: Mapping[str, Verdict]
     complete: bool
+    so: tuple[str, ...] = ()
+    not_so: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"{self.status}: {self.why}"
@@ -122,24 +126,21 @@ def judge(line: Line, verdicts: Mapping[str, Verdict]) -> LineVerdict:
             return LineVerdict(line, NOT_TESTABLE, why, _of(line, verdicts), complete=False)
     deciding = [b for b in line.bearings if b.side in (FOR, AGAINST)]
     tested = [b for b in deciding if verdicts[b.slug].status != NOT_TESTABLE]
-    so = [b for b in tested if (verdicts[b.slug].status == HOLDS) == (b.side == FOR)]
-    not_so = [b for b in tested if b not in so]
+    speaking = [b for b in tested if (verdicts[b.slug].status == HOLDS) == (b.side == FOR)]
+    so = tuple(dict.fromkeys(b.when for b in speaking))
+    not_so = tuple(dict.fromkeys(b.when for b in tested if b not in speaking))
     complete = len(tested) == len(deciding)
     if not tested:
         reasons = dict.fromkeys(verdicts[b.slug].why for b in deciding)
         return LineVerdict(line, NOT_TESTABLE, " ".join(reasons), _of(line, verdicts), complete=False)
     status = DEPENDS if so and not_so else HOLDS if so else DOES_NOT_HOLD
-    return LineVerdict(line, status, _why(so, not_so, complete), _of(line, verdicts), complete)
+    return LineVerdict(line, status, _why(so, not_so, complete), _of(line, verdicts), complete, so, not_so)
 
 
 def _of(line: Line, verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
     return {slug: verdicts[slug] for slug in line.slugs}
 
 
-def _why(so: Sequence[Bearing], not_so: Sequence[Bearing], complete: bool) -> Plain:
-    parts = [
-        f"{said}: {'; '.join(dict.fromkeys(b.when for b in bearings))}."
-        for said, bearings in (("So for", so), ("Not so for", not_so))
-        if bearings
-    ]
+def _why(so: Sequence[str], not_so: Sequence[str], complete: bool) -> Plain:
+    parts = [f"{said}: {'; '.join(cases)}." for said, cases in (("So for", so), ("Not so for", not_so)) if cases]
     return Plain(" ".join(parts if complete else [*parts, "The rest could not be tested here."]))
