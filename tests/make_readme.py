@@ -62,12 +62,10 @@ def with_table(text: str, table: str) -> str:
     return f"{before}{BEGIN}\n{table}\n{END}{after}"
 
 
-def thumbnail(path: Path) -> bytes | None:
-    """A small PNG of a notebook's figure; None where it has none."""
+def thumbnail(path: Path) -> bytes:
+    """A small PNG of a notebook's figure."""
     outputs = (output for cell in nbformat.read(path, as_version=4).cells for output in cell.get("outputs", []))
     images = [output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})]
-    if not images:
-        return None
     picture = Image.open(io.BytesIO(base64.b64decode(images[FIGURES.get(path.stem, 0)]))).convert("RGB")
     picture.thumbnail((WIDTH_PX, WIDTH_PX), Image.Resampling.LANCZOS)
     png = io.BytesIO()
@@ -80,8 +78,7 @@ def main() -> None:
     if found is not None:
         README.write_text(with_table(README.read_text(encoding="utf-8"), claims_table(found)), encoding="utf-8")
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        if (small := thumbnail(path)) is not None:
-            (THUMBNAILS / f"{re.match(r'[0-9]+', path.name)[0]}.png").write_bytes(small)
+        (THUMBNAILS / f"{re.match(r'[0-9]+', path.name)[0]}.png").write_bytes(thumbnail(path))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from PIL import Image, ImageChops, ImageStat
 from labkit.claims import LINES, recorded
 from tests import make_readme
 from tests.make_readme import README, THUMBNAILS, claims_table, thumbnail, with_table
-from tests.test_notebooks import NOTEBOOKS, OF_LINES
+from tests.test_notebooks import NOTEBOOKS
 
 
 def test_the_table_in_the_readme_is_the_recorded_one():
@@ -28,15 +28,13 @@ def test_only_what_is_between_the_marks_is_replaced():
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_a_notebook_that_draws_has_a_small_picture_in_the_readme(path):
+def test_every_notebook_has_a_small_picture_in_the_readme(path):
     small = thumbnail(path)
-    assert (small is None) == (path in OF_LINES)
-    if small is not None:
-        assert Image.open(io.BytesIO(small)).width <= make_readme.WIDTH_PX
-        assert len(small) < 40_000
-        shown = f"{THUMBNAILS.name}/{path.name[:2]}.png"
-        assert _apart(small, (THUMBNAILS.parent / shown).read_bytes()) < 2, "run: python tests/make_readme.py"
-        assert shown in README.read_text(encoding="utf-8")
+    assert Image.open(io.BytesIO(small)).width <= make_readme.WIDTH_PX
+    assert len(small) < 40_000
+    shown = f"{THUMBNAILS.name}/{path.name[:2]}.png"
+    assert _apart(small, (THUMBNAILS.parent / shown).read_bytes()) < 2, "run: python tests/make_readme.py"
+    assert shown in README.read_text(encoding="utf-8")
 
 
 def _apart(one, other):

@@ -180,7 +180,7 @@ def test_what_is_compared_shows_no_measured_milliseconds(path):
 @every_notebook
 def test_its_images_are_png(path):
     kinds = {kind for cell in code(path) for output in cell.outputs for kind in output.get("data", {})}
-    assert {kind for kind in kinds if kind.startswith("image/")} == (set() if path in OF_LINES else {"image/png"})
+    assert {kind for kind in kinds if kind.startswith("image/")} == {"image/png"}
     quiz = {"application/javascript"} if path in OF_LINES else set()
     assert kinds <= {"image/png", "text/plain", "text/html"} | quiz
 

@@ -6,6 +6,7 @@ from collections import Counter
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from labkit.claims.line import LineVerdict
 from labkit.claims.record import DEPENDS, DOES_NOT_HOLD, HOLDS, NOT_TESTABLE
@@ -15,7 +16,7 @@ from labkit.style import BLUE, ORANGE, WIDTH_IN, message, styled
 
 @styled
 def lines(table: ClaimsTable, *, title: str | None = None) -> Figure:
-    """A row a line: to the right the cases in which it is so, to the left those in which it is not, in words its verdict.
+    """A row a line: right the cases in which it is so, left those in which it is not, and in words its verdict.
 
     A case is a reader (server thread, connection, page) and a condition, as the line's own sentence lists them.
     """
@@ -34,7 +35,7 @@ def lines(table: ClaimsTable, *, title: str | None = None) -> Figure:
     for side in (axes, verdicts):
         side.tick_params(axis="y", length=0)
     verdicts.spines["right"].set_visible(False)
-    axes.xaxis.set_major_locator(plt.MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.xaxis.set_major_formatter(lambda x, _: f"{abs(x):.0f}")
     axes.set_xlabel("cases in which the line is: not so (left), so (right)")
     axes.grid(axis="y", visible=False)
