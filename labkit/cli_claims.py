@@ -158,6 +158,9 @@ class _Claims:
     def _keep(self) -> None:
         if self.out is None:
             return
+        import matplotlib as mpl
+
+        mpl.use("Agg")
         from labkit.claims import document
         from labkit.records import whole
 

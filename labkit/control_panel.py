@@ -12,9 +12,7 @@ The module is not called `panel`, since it would hide the function ``lab.panel``
 """
 
 import asyncio
-import base64
 import contextlib
-import io
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -266,18 +264,11 @@ def _copyable(code: str) -> str:
 
 def _picture(result: Comparison) -> str:
     """The lead figure as HTML, with its finding as the text for those who don't see it."""
-    import matplotlib.pyplot as plt
-
-    from labkit import plots
+    from labkit import plots, style
     from labkit.findings import headline
 
-    figure = plots.overview(result)
-    png = io.BytesIO()
-    figure.savefig(png, format="png")
-    plt.close(figure)  # or the notebook would show it once more, under the next cell
-    told = escape(f"The lead figure. {headline(result)} The table below has the numbers.", quote=True)
-    source = base64.b64encode(png.getvalue()).decode("ascii")
-    return f'<img alt="{told}" style="max-width: 100%" src="data:image/png;base64,{source}">'
+    told = f"The lead figure. {headline(result)} The table below has the numbers."
+    return style.embedded(plots.overview(result), told)
 
 
 def _select(widgets: Any, label: str, options: Mapping[str, str], value: str) -> Any:

@@ -4,10 +4,13 @@ The style is set inside of the lab's own figures only. Colours are Okabe and Ito
 vision can tell apart (https://jfly.uni-koeln.de/color/); no figure depends on colour alone.
 """
 
+import base64
 import functools
+import io
 import math
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape
 from typing import Any, ParamSpec
 
 import matplotlib.pyplot as plt
@@ -121,6 +124,20 @@ def stage_bars(
 def message(figure: Figure, text: str) -> None:
     """The message, above everything else."""
     figure.suptitle(wrapped(text, 76), x=0.01, ha="left", fontsize=12, fontweight="bold")
+
+
+def embedded(figure: Figure, told: str) -> str:
+    """The figure as an HTML image that needs no file, closed: a notebook would show it once more under the next cell.
+
+    Args:
+        figure: which.
+        told: what it says, for those who don't see it.
+    """
+    png = io.BytesIO()
+    figure.savefig(png, format="png")
+    plt.close(figure)
+    source = base64.b64encode(png.getvalue()).decode("ascii")
+    return f'<img alt="{escape(told)}" style="max-width: 100%" src="data:image/png;base64,{source}">'
 
 
 def wrapped(text: str, width: int = 66) -> str:

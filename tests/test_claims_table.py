@@ -47,7 +47,7 @@ class Nesting(HTMLParser):
         self.open = []
 
     def handle_starttag(self, tag, attrs):
-        if tag != "meta":
+        if tag not in ("meta", "img"):
             self.open.append(tag)
 
     def handle_endtag(self, tag):
@@ -149,7 +149,8 @@ def test_the_page_is_well_formed_complete_and_escaped(known):
     assert "<script" not in page
     assert all(f'id="line-{n}"' in page for n in range(1, 15))
     assert "8.00 times its bound" in page
-    assert not re.search(r'(src|href)="(?!#|https://(github\.com|web\.dev)/)', page)
+    assert page.count('src="data:image/png;base64,') == 1
+    assert not re.search(r'(src|href)="(?!#|data:image/png|https://(github\.com|web\.dev)/)', page)
 
 
 # --- what was recorded ---

@@ -14,12 +14,16 @@ def html(table: ClaimsTable) -> str:
     """The page; every text in it is escaped."""
     from jinja2 import Environment, StrictUndefined
 
+    from labkit import style
+    from labkit.claims import figures
+
     about = table.to_dict()
     maker = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     return maker.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         table=about,
         claims={each["slug"]: each for each in about["claims"]},
         published=table.published,
+        picture=style.embedded(figures.lines(table), "The lines in one picture; the table below has the words."),
         machine=environment.one_line(),
         measured=_measured,
         kept=_kept,
