@@ -94,6 +94,30 @@ def test_an_event_that_was_read_before_the_others_does_not_decide():
     assert claim("unpatched-gevent-waits-in-line", Comparison((early,))).status == HOLDS
 
 
+def hub(work_ms, bystander_ms):
+    """A burst under gevent that is worked on for so long altogether, and what pings at 50/s waited meanwhile."""
+    own_ms = (float(work_ms),) * 10
+    told = {"own_ms": own_ms, "service_ms": work_ms / 10, "bystander_ms": bystander_ms}
+    return simulated.run("background-task", mode="gevent", **told)
+
+
+def test_pings_that_come_when_the_work_is_over_say_nothing_of_how_long_it_held_them_up():
+    held = [500.0 - (n + 0.5) * 20 for n in range(25)]  # until 500 ms, when all is done
+    for afterwards in (0, 25, 100):
+        verdict = claim("gevent-task-spares-nobody", Comparison((hub(500, held + [1.0] * afterwards),)))
+        assert verdict.headroom == pytest.approx(2.5, rel=0.1)
+    spared = claim("gevent-task-spares-nobody", Comparison((hub(500, [1.0] * 25 + [400.0] * 100),)))
+    assert spared.status == DOES_NOT_HOLD
+    nobody = claim("gevent-task-spares-nobody", Comparison((hub(500, []),)))
+    assert nobody.status != HOLDS
+
+
+def test_one_run_in_three_does_not_decide_what_gevent_does():
+    long, short = [500.0 - (n + 0.5) * 20 for n in range(25)], [1.0] * 25
+    runs = tuple(hub(500, waited) for waited in (long, short, long))
+    assert claim("gevent-task-spares-nobody", Comparison(runs)).status == HOLDS
+
+
 def beating(mode, strategy, closed, *, interval_s=0.5, events=8, computes=True):
     beats = {"interval_s": interval_s, "timeout_s": 0.2}
     about = {"heartbeats": beats, "closed": dict(zip(("senders", "others"), closed, strict=True))}

@@ -97,7 +97,7 @@ def _modes_computing(seed: int) -> Comparison:
     work, plan = cpu(WORK_IN_MODES_MS), burst(EVENTS)
     found = across(exhibits, work, plan, repeats=1, seed=seed)
     # Now and then the first events are read, and worked on, before the client was given a core to send the others: seen
-    # in 2 runs of 60 of A, in 4 of 38 of the task. Three runs are not moved by one.
+    # in 2 runs of 60 of A. Three runs are not moved by one.
     return found + across({"gevent": ["inline", "background-task"]}, work, plan, repeats=2, seed=seed)
 
 

@@ -37,7 +37,8 @@ CLAIMS = (
         sentence="Under gevent a background task that computes holds everybody up all the same.",
         reading="server thread",
         condition="burst of computing work, background-task, mode gevent",
-        margin="bystander's median at least a fifth of the burst's work; theory: half of it",
+        margin="median wait of the bystander's pings that were due during the work, at least a fifth of the burst's "
+        "work; theory: half of it",
         judge=judges.hub_waits,
     ),
     Claim(
