@@ -52,8 +52,8 @@ def across(
     settings.setdefault("expected", experiment.expected_answers(work, plan))
     order = experiment.interleaved(pairs, repeats, seed)
     runs: list[Run] = []
-    for mode, chosen in order:
-        runs.append(run := experiment.measure(chosen, work, plan, mode=mode, **settings))
+    for run in experiment.one_by_one(order, work, plan, settings):
+        runs.append(run)
         if progress is not None:
             progress(len(runs), len(order), run)
     return Comparison(tuple(runs), bounds_ms)

@@ -5,11 +5,11 @@ share, and come back when the run is over. The process ends when its standard in
 """
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Self
 
-from labkit import modes, orders
+from labkit import modes, orders, preload
 from labkit.errors import LabError, NotPicklable, ServerError
 from labkit.orders import OrderedProcess
 from labkit.served import Held, Setup
@@ -65,7 +65,7 @@ class ChildServer(OrderedProcess):
         self._serving_pid = 0
         self._events = 0
         main = f"from labkit.hosting import main; main({self.mode.arbiter!r}, {host!r}, {port!r})"
-        super().__init__(f"{self.mode.first}\n{main}", own_group=True)
+        super().__init__(main, preamble=_preamble(self.mode), own_group=True)
 
     @property
     def url(self) -> str:
@@ -164,6 +164,21 @@ class ChildServer(OrderedProcess):
 
     def __exit__(self, *exc: object) -> None:
         self.stop()
+
+
+def preloaded(names: Iterable[str]) -> AbstractContextManager[None]:
+    """Within the block, servers of these modes are forked from processes that have imported what a mode needs.
+
+    For several servers of a mode, one after the other: each spares half a second. Modes that there are not are left to
+    who starts the first.
+    """
+    chosen = [modes.MODES[name] for name in names if name in modes.MODES]
+    return preload.preloaded(*(_preamble(mode) for mode in chosen if not mode.is_in_process))
+
+
+def _preamble(mode: modes.Mode) -> str:
+    named = [name.partition(":")[0] for name in (mode.maker, mode.arbiter) if isinstance(name, str) and name]
+    return f"{mode.first}\nimport {', '.join(['labkit.hosting', *named])}"
 
 
 def _pickled(setup: Setup) -> bytes:

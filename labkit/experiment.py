@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from labkit import client as clients
 from labkit import clock, environment, interrupts, ledger, modes
 from labkit.calibration import Expected, expect
-from labkit.child import ChildServer
+from labkit.child import ChildServer, preloaded
 from labkit.comparison import Comparison
 from labkit.errors import TooMuchMemory, UsageError
 from labkit.firing import Job
@@ -239,7 +239,17 @@ def measurements(
     """
     chosen = refuse(exhibits, work, repeats=repeats, mode=settings.get("mode", "threading"))
     settings.setdefault("expected", expected_answers(work, plan))
-    return (measure(s, work, plan, **settings) for s in interleaved(chosen, repeats, seed))
+    mode = settings.pop("mode", "threading")
+    return one_by_one([(mode, s) for s in interleaved(chosen, repeats, seed)], work, plan, settings)
+
+
+def one_by_one(
+    order: Sequence[tuple[str, Strategy]], work: Work, plan: Schedule, settings: Mapping[str, Any]
+) -> Iterator[Run]:
+    """Each strategy in its mode, in this order. What the modes need is imported once for all."""
+    with preloaded({mode for mode, _ in order}):
+        for mode, chosen in order:
+            yield measure(chosen, work, plan, mode=mode, **settings)
 
 
 def compare(
@@ -296,8 +306,9 @@ def vary(
         raise UsageError("give at least one variant, and 1 or more repeats")
     settings.setdefault("expected", expected_answers(work, plan))
     named = [strategy(exhibit, name=name) for name in variants]
-    order = interleaved(named, repeats, seed)
-    return Comparison(tuple(measure(s, work, plan, **{**settings, **variants[s.name]}) for s in order))
+    order = [(s, {**settings, **variants[s.name]}) for s in interleaved(named, repeats, seed)]
+    with preloaded({own.get("mode", "threading") for _, own in order}):
+        return Comparison(tuple(measure(s, work, plan, **own) for s, own in order))
 
 
 def spare_cpu(client: clients.Client) -> float | None:

@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable
 
 import socketio
+import uvicorn
 
 from labkit.async_instrument import AsyncInstrument
 from labkit.served import PING_EVENT, Setup, list_logger, refused_options
@@ -13,8 +14,6 @@ class AsgiHost:
     """A server whose every connection and handler is a task of one event loop."""
 
     def __init__(self, setup: Setup, log: list[str]) -> None:
-        import uvicorn
-
         self.setup = setup
         logger = list_logger(log)
         try:

@@ -8,9 +8,15 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+import gevent
+import gevent.event
+import gevent.local
+import gevent.selectors
 from engineio.async_drivers._websocket_wsgi import SimpleWebSocketWSGI
+from engineio.async_drivers.gevent import Thread
 from flask import Flask
 from flask_socketio import SocketIO
+from gevent import pywsgi
 
 from labkit.instrument import Instrument
 from labkit.served import PING_EVENT, Setup, acknowledge, list_logger, refused_options
@@ -20,12 +26,6 @@ class GeventHost:
     """A server whose every connection and handler is a greenlet of one thread."""
 
     def __init__(self, setup: Setup, log: list[str]) -> None:
-        import gevent
-        import gevent.event
-        import gevent.local
-        import gevent.selectors
-        from engineio.async_drivers.gevent import Thread
-
         self.setup = setup
         logger = list_logger(log)
         self.app = Flask("labkit")
@@ -53,7 +53,6 @@ class GeventHost:
 
     def serve(self, ready: Callable[[int], object]) -> None:
         """Serve until :meth:`stop`."""
-        from gevent import pywsgi
 
         class TunedHandler(pywsgi.WSGIHandler):  # type: ignore[misc]
             def __init__(self, sock: Any, address: Any, server: Any, **rest: Any) -> None:

@@ -8,6 +8,8 @@ import os
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from gunicorn.app.base import BaseApplication
+
 THREADS = 100
 
 
@@ -23,7 +25,6 @@ class Worker(Protocol):
 
 def arbitrate(host: str, port: int, worker: Worker) -> None:
     """Be gunicorn's arbiter; the worker is forked from here, and calls `worker`."""
-    from gunicorn.app.base import BaseApplication
 
     class Application(BaseApplication):  # type: ignore[misc]
         def load_config(self) -> None:

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Self
 
 import psutil
 
+from labkit import preload
 from labkit.errors import LabError
 
 #: Of loky's and multiprocessing's helper that ends by itself, after the processes that it serves, and removes what they
@@ -27,13 +28,15 @@ class OrderedProcess:
 
     Args:
         code: what Python runs there.
+        preamble: what it runs before; within :func:`labkit.preload.preloaded` the process is forked after it.
         own_group: leave Ctrl-C to the parent.
     """
 
-    def __init__(self, code: str, *, own_group: bool = False) -> None:
+    def __init__(self, code: str, *, preamble: str = "", own_group: bool = False) -> None:
         self._code = code
+        self._preamble = preamble
         self._own_group = own_group
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | preload.Forked | None = None
 
     def ended(self, last_words: str) -> LabError:
         """The error to raise where the process has ended."""
@@ -46,8 +49,9 @@ class OrderedProcess:
         self.kill()  # what is left of one that died
         # A file: a pipe that nobody reads would stop the process when it is full.
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process)
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", self._code],
+        forked = preload.forked(self._preamble, self._code, self._stderr.fileno()) if self._own_group else None
+        self._process = forked or subprocess.Popen(
+            [sys.executable, "-c", f"{self._preamble}\n{self._code}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,

@@ -1,14 +1,17 @@
 """Several modes in one comparison: interleaved, and refused before anything is measured."""
 
+import sys
 import threading
 
 import pytest
 
-from labkit import across, burst, call, io_wait
+from labkit import across, burst, call, io_wait, preload
+from labkit.client import ClientProcess
 from labkit.errors import MissingExtra, ModeError, NotPicklable, UsageError
 from labkit.modes import MODES
 from labkit.strategies import default_in
 from tests import simulated
+from tests.helpers import nothing_left_behind
 
 PLAN = burst(4)
 
@@ -71,3 +74,24 @@ def test_what_cannot_be_is_refused_before_the_first_run(measured, monkeypatch):
     with pytest.raises(MissingExtra):
         across({"threading": ["inline"]}, io_wait(1), PLAN)
     assert measured == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
+def test_what_a_mode_needs_is_imported_once_however_often_it_is_measured(monkeypatch):
+    forked = []
+    fork = preload.Template.fork
+
+    def noted(template, code, stderr):
+        process = fork(template, code, stderr)
+        forked.append((template, process))
+        return process
+
+    monkeypatch.setattr(preload.Template, "fork", noted)
+    chosen = {"threading": ["inline"], "asgi": ["asgi-inline"]}
+    with nothing_left_behind(), ClientProcess() as client:
+        result = across(chosen, io_wait(1), PLAN, repeats=2, client=client)
+    assert all(run.outcomes["answered"] == 4 for run in result.runs)
+    (template, first), (again, second) = forked
+    assert template is again
+    assert isinstance(first, preload.Forked)
+    assert first.pid != second.pid

@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -12,7 +11,8 @@ import numpy as np
 import psutil
 import pytest
 
-from labkit.child import ChildServer
+from labkit import child, preload
+from labkit.child import ChildServer, preloaded
 from labkit.client import ClientProcess
 from labkit.errors import MissingExtra, NotPicklable, PortInUse, ServerError
 from labkit.experiment import measure
@@ -58,11 +58,24 @@ def client():
         yield process
 
 
+@pytest.fixture(scope="module", autouse=True)
+def templates():
+    """All servers of this file are forked, as those of a comparison, but where a test says otherwise."""
+    with preloaded(CHILD_MODES):
+        yield
+
+
+@pytest.fixture(params=["forked", "started"])
+def either_way(request, monkeypatch):
+    if request.param == "started":
+        monkeypatch.setattr(preload, "_READY", {})
+
+
 # --- measured ---
 
 
 @pytest.fixture(scope="module")
-def runs(client):
+def runs(client, templates):
     """Four events of 10 ms at once, in each mode."""
     measured = {}
     for mode in CHILD_MODES:
@@ -148,6 +161,7 @@ def held_there(data):
     return {"id": data["id"], "result": [sys.getswitchinterval(), gc.get_freeze_count() > 0]}
 
 
+@pytest.mark.usefixtures("either_way")
 @every_mode
 def test_what_is_held_still_is_held_in_the_process_that_serves(mode):
     before = sys.getswitchinterval()
@@ -205,6 +219,7 @@ def dying(socketio, complex_calculation):
     os._exit(7)
 
 
+@pytest.mark.usefixtures("either_way")
 @every_mode
 def test_an_app_that_cannot_be_made_says_why_and_leaves_nothing(mode):
     with nothing_left_behind():
@@ -214,6 +229,7 @@ def test_an_app_that_cannot_be_made_says_why_and_leaves_nothing(mode):
             make_child(mode, by_value(dying)).start()
 
 
+@pytest.mark.usefixtures("either_way")
 def test_options_that_the_library_does_not_take_are_named():
     for mode in CHILD_MODES:
         with nothing_left_behind(), pytest.raises(ServerError, match="does not take these options"):
@@ -263,6 +279,7 @@ def never_ending(socketio, complex_calculation):
     socketio.on("message")(loop_on_a_loop if type(socketio).__name__ == "AsyncServer" else loop_for_ever)
 
 
+@pytest.mark.usefixtures("either_way")
 @every_mode
 def test_a_handler_that_never_ends_does_not_hold_the_stop(mode):
     with nothing_left_behind():
@@ -275,6 +292,7 @@ def test_a_handler_that_never_ends_does_not_hold_the_stop(mode):
     assert mode == "gunicorn" or "killed: it had not stopped after 0.5 s" in server.log
 
 
+@pytest.mark.usefixtures("either_way")
 def test_stopping_twice_and_starting_again_do_no_harm():
     server = make_child("asgi")
     with nothing_left_behind():
@@ -289,16 +307,33 @@ def test_stopping_twice_and_starting_again_do_no_harm():
         server.record(1)
 
 
+@pytest.mark.usefixtures("either_way")
 @every_mode
 def test_a_server_that_dies_is_an_error_and_leaves_nothing(mode):
     with nothing_left_behind():
         server = make_child(mode)
         server.start()
-        os.kill(server.serving_pid, signal.SIGKILL)
-        psutil.wait_procs([psutil.Process(server.serving_pid)], 2)
+        serving = psutil.Process(server.serving_pid)
+        serving.kill()
+        psutil.wait_procs([serving], 2)
         with pytest.raises(ServerError, match=f"the {mode} server ended"):
             server.record(1)
         server.stop()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
+@every_mode
+def test_what_is_forked_leaves_nothing_open_where_it_was_forked(mode):
+    def there():
+        return sorted((file.fd, file.path) for file in template.open_files()), template.num_fds(), template.children()
+
+    with preload.preloaded(child._preamble(MODES[mode])):
+        template = psutil.Process(preload._READY[child._preamble(MODES[mode])]._process.pid)
+        before = there()
+        for _ in range(2):
+            with make_child(mode) as server, RawClient(server.port):
+                assert psutil.Process(server.pid).ppid() == template.pid
+        assert wait_until(lambda: there() == before)
 
 
 PARENT = """
@@ -308,6 +343,8 @@ from tests.test_child import *
 from labkit.strategies import strategy
 from labkit.workloads import Calculation
 server = {server}
+preloading = preloaded({forked})
+preloading.__enter__()
 server.start()
 raw = RawClient(server.port)
 raw.send(EVENT)
@@ -317,9 +354,9 @@ time.sleep(60)
 """
 
 
-def killed_parent(server, then):
+def killed_parent(server, then, forked=()):
     """Another Python that owns a server, killed without mercy: the processes that it had started."""
-    code = PARENT.format(folder=os.getcwd(), server=server, then=then)
+    code = PARENT.format(folder=os.getcwd(), server=server, then=then, forked=forked)
     owner = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     try:
         pids = [int(pid) for pid in owner.stdout.readline().split()]
@@ -341,7 +378,8 @@ def gone(pid):
 
 @every_mode
 def test_nothing_outlives_a_parent_that_is_killed_while_a_handler_holds_the_hub(mode):
-    pids = killed_parent(f"make_child({mode!r}, by_value(never_ending))", "time.sleep(0.3)")
+    pids = killed_parent(f"make_child({mode!r}, by_value(never_ending))", "time.sleep(0.3)", forked=[mode])
+    assert len(pids) >= (2 if sys.platform == "linux" else 1)  # what it was forked from, too
     assert wait_until(lambda: all(gone(pid) for pid in pids)), pids
 
 

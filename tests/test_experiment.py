@@ -479,3 +479,8 @@ def test_variants_differ_by_their_settings_alone():
 def test_no_variant_or_no_repeat_is_refused(variants, repeats):
     with pytest.raises(UsageError, match="at least one"):
         lab.vary("inline", lab.cpu(1), lab.burst(1), variants, repeats=repeats)
+
+
+def test_a_variant_in_a_mode_that_there_is_not_is_refused():
+    with pytest.raises(ModeError, match="telepathy"):
+        lab.vary("inline", lab.io_wait(1), lab.burst(1), {"a": {"mode": "telepathy"}}, repeats=1)
