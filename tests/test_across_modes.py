@@ -6,7 +6,6 @@ import threading
 import pytest
 
 from labkit import across, burst, call, io_wait, preload
-from labkit.client import ClientProcess
 from labkit.errors import MissingExtra, ModeError, NotPicklable, UsageError
 from labkit.modes import MODES
 from labkit.strategies import default_in
@@ -77,7 +76,7 @@ def test_what_cannot_be_is_refused_before_the_first_run(measured, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
-def test_what_a_mode_needs_is_imported_once_however_often_it_is_measured(monkeypatch):
+def test_what_a_mode_needs_is_imported_once_however_often_it_is_measured(monkeypatch, client):
     forked = []
     fork = preload.Template.fork
 
@@ -88,7 +87,7 @@ def test_what_a_mode_needs_is_imported_once_however_often_it_is_measured(monkeyp
 
     monkeypatch.setattr(preload.Template, "fork", noted)
     chosen = {"threading": ["inline"], "asgi": ["asgi-inline"]}
-    with nothing_left_behind(), ClientProcess() as client:
+    with nothing_left_behind():
         result = across(chosen, io_wait(1), PLAN, repeats=2, client=client)
     assert all(run.outcomes["answered"] == 4 for run in result.runs)
     (template, first), (again, second) = forked

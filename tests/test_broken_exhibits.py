@@ -11,8 +11,8 @@ from types import ModuleType
 import pytest
 
 from labkit import burst, call, claim, compare, cpu, io_wait, strategy
+from labkit.child import preloaded
 from labkit.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE
-from labkit.client import ClientProcess
 from labkit.comparison import Comparison
 from labkit.slow import slow_consumer
 from labkit.strategies import MODES, NAMES
@@ -179,10 +179,11 @@ BROKEN = {
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 
 
-@pytest.fixture(scope="module")
-def client():
-    with ClientProcess() as process:
-        yield process
+@pytest.fixture(scope="module", autouse=True)
+def templates():
+    """Each exhibit has two servers, one after the other."""
+    with preloaded(MODES):
+        yield
 
 
 #: What else an exhibit is measured with.

@@ -13,7 +13,6 @@ import pytest
 
 from labkit import child, preload
 from labkit.child import ChildServer, preloaded
-from labkit.client import ClientProcess
 from labkit.errors import MissingExtra, NotPicklable, PortInUse, ServerError
 from labkit.experiment import measure
 from labkit.modes import MODES
@@ -50,12 +49,6 @@ def by_value(function):
 
 for travelling in (answer_inline, answer_on_a_loop, echo):
     by_value(travelling)
-
-
-@pytest.fixture(scope="module")
-def client():
-    with ClientProcess() as process:
-        yield process
 
 
 @pytest.fixture(scope="module", autouse=True)

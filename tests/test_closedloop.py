@@ -4,17 +4,10 @@ import numpy as np
 import pytest
 
 from labkit import closedloop, selftest
-from labkit.client import ClientProcess
 from labkit.schedules import constant
 from labkit.selftest import Case
 from labkit.truth import TruthServer
 from tests.helpers import nothing_left_behind
-
-
-@pytest.fixture(scope="module")
-def client():
-    with ClientProcess() as process:
-        yield process
 
 
 def test_a_stall_meets_one_event_a_connection_and_delays_the_rest(client):

@@ -15,7 +15,6 @@ import pytest
 
 import labkit as lab
 from labkit import experiment
-from labkit.client import ClientProcess
 from labkit.errors import (
     LabError,
     ModeError,
@@ -32,12 +31,6 @@ from labkit.strategies import strategy
 from labkit.workloads import call, io_wait
 
 QUICK = io_wait(2)
-
-
-@pytest.fixture(scope="module")
-def client():
-    with ClientProcess() as process:
-        yield process
 
 
 def alive():

@@ -8,19 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit import burst, cpu, io_wait, measure
-from labkit.client import ClientProcess
 from labkit.clock import NS_PER_S
 from labkit.heartbeats import Heartbeats, merged, observed
 from labkit.packets import heartbeat_told_ns
 
 S = NS_PER_S
 TOLD = (25 * S, 20 * S)
-
-
-@pytest.fixture(scope="module")
-def client():
-    with ClientProcess() as process:
-        yield process
 
 
 # --- exact ---

@@ -16,7 +16,7 @@ from labkit.browser import serve
 from labkit.browser.embedded import PREFIX
 from labkit.claims import quiz
 from tests import jupyter
-from tests.helpers import ends_within, nothing_left_behind
+from tests.helpers import nothing_left_behind
 from tests.test_plain_text import MAKERS
 
 ROOT = Path(__file__).parent.parent
@@ -64,6 +64,13 @@ def running(tmp_path_factory):
         yield lab
 
 
+@pytest.fixture(scope="module")
+def window(running):
+    window = jupyter.Window()
+    yield window
+    window.close()
+
+
 def pictures(path):
     """How many figures each code cell of the file has."""
     cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
@@ -95,43 +102,39 @@ def contrasts(page, folder):
     return found
 
 
-@ends_within(180)
-def test_every_notebook_opens_as_shipped(running, tmp_path):
-    with jupyter.chromium() as page:
-        names = [jupyter.copied(path, running.root, outputs=True) for path in NOTEBOOKS]
-        for path, name in zip(NOTEBOOKS, names, strict=True):
-            opened = jupyter.opened if path is NOTEBOOKS[0] else jupyter.opened_next
-            assert_whole(opened(page, running, name), path)
-            jupyter.picture(page, tmp_path / f"{path.stem}.png")
-            running.end_kernels()
+@jupyter.on_a_page(180)
+def test_every_notebook_opens_as_shipped(page, running, tmp_path):
+    names = [jupyter.copied(path, running.root, outputs=True) for path in NOTEBOOKS]
+    for path, name in zip(NOTEBOOKS, names, strict=True):
+        assert_whole(jupyter.opened(page, running, name), path)
+        jupyter.picture(page, tmp_path / f"{path.stem}.png")
+        running.end_kernels()
 
 
 @pytest.mark.parametrize("path", RUN, ids=lambda path: path.name)
-@ends_within(300)
-def test_run_all_cells_runs_all_of_them(running, tmp_path, path):
-    with jupyter.chromium() as page:
-        name = jupyter.copied(path, running.root, outputs=False)
-        before = jupyter.opened(page, running, name)
-        assert set(jupyter.prompts(before)) == {"[ ]:"}
-        now = jupyter.run_all(page, timeout_s=240)
-        # Of a notebook with more to do than cells, what a reader does next comes here, by name.
-        jupyter.picture(page, tmp_path / f"{path.stem}.png")
-        running.end_kernels()
+@jupyter.on_a_page(300)
+def test_run_all_cells_runs_all_of_them(page, running, tmp_path, path):
+    name = jupyter.copied(path, running.root, outputs=False)
+    before = jupyter.opened(page, running, name)
+    assert set(jupyter.prompts(before)) == {"[ ]:"}
+    now = jupyter.run_all(page, timeout_s=240)
+    # Of a notebook with more to do than cells, what a reader does next comes here, by name.
+    jupyter.picture(page, tmp_path / f"{path.stem}.png")
+    running.end_kernels()
     assert_whole(now, path)
     said = claims(now, path)
     assert said
     assert all(text.lstrip("[]:0123456789 \n").startswith(VERDICTS) for text in said)
 
 
-@ends_within(120)
-def test_what_labkit_writes_can_be_read_in_either_theme(running, tmp_path):
+@jupyter.on_a_page(120)
+def test_what_labkit_writes_can_be_read_in_either_theme(page, running, tmp_path):
     every = "from tests.test_plain_text import MAKERS\nfor make in MAKERS.values():\n    display(make())"
     jupyter.written(running.root / "reprs.ipynb", f"import sys\nsys.path.insert(0, {str(ROOT)!r})", every)
-    with jupyter.chromium() as page:
-        jupyter.opened(page, running, "reprs.ipynb")
-        now = jupyter.run_all(page, timeout_s=60)
-        dark, light = contrasts(page, tmp_path)
-        running.end_kernels()
+    jupyter.opened(page, running, "reprs.ipynb")
+    now = jupyter.run_all(page, timeout_s=60)
+    dark, light = contrasts(page, tmp_path)
+    running.end_kernels()
     assert jupyter.complaints(now) == []
     assert now["cells"][1]["kinds"] == ["text/html"] * len(MAKERS)
     assert min(len(dark), len(light)) > 50  # the tables' cells alone
@@ -139,64 +142,61 @@ def test_what_labkit_writes_can_be_read_in_either_theme(running, tmp_path):
     assert dark != light
 
 
-@ends_within(120)
-def test_a_traceback_would_be_seen(running):
+@jupyter.on_a_page(120)
+def test_a_traceback_would_be_seen(page, running):
     """Else the tests above could not fail."""
     jupyter.written(running.root / "fails.ipynb", "1", "import sys\nsys.stderr.write('oh')\n", "1 / 0", "2")
-    with jupyter.chromium() as page:
-        jupyter.opened(page, running, "fails.ipynb")
-        now = jupyter.run_all(page, timeout_s=60)
-        running.end_kernels()
+    jupyter.opened(page, running, "fails.ipynb")
+    now = jupyter.run_all(page, timeout_s=60)
+    running.end_kernels()
     assert [complaint.split()[0] for complaint in jupyter.complaints(now)][:1] == ["oh"]
     assert "ZeroDivisionError" in jupyter.complaints(now)[1]
 
 
-@ends_within(120)
-def test_a_question_of_the_quiz_is_answered(running, tmp_path):
+@jupyter.on_a_page(120)
+def test_a_question_of_the_quiz_is_answered(page, running, tmp_path):
     """By what was recorded, since nothing was measured for it here."""
     jupyter.written(running.root / "quiz.ipynb", "from labkit.claims import quiz\nquiz.show({})")
     (right,) = (answer for answer in quiz.questions({})[0]["answers"] if answer["correct"])
-    with jupyter.chromium() as page:
-        jupyter.opened(page, running, "quiz.ipynb")
-        now = jupyter.run_all(page, timeout_s=60)
-        page.get_by_text(right["answer"], exact=True).click()
-        page.get_by_text(right["feedback"]).wait_for(timeout=10_000)
-        page.screenshot(path=tmp_path / "quiz.png")
-        running.end_kernels()
+    jupyter.opened(page, running, "quiz.ipynb")
+    now = jupyter.run_all(page, timeout_s=60)
+    page.get_by_text(right["answer"], exact=True).click()
+    page.get_by_text(right["feedback"]).wait_for(timeout=10_000)
+    page.screenshot(path=tmp_path / "quiz.png")
+    running.end_kernels()
     assert jupyter.complaints(now) == []
 
 
 # --- the control panel ---
 
 
-@ends_within(120)
-def test_the_panel_measures_draws_and_is_cancelled(running, tmp_path):
+@jupyter.on_a_page(120)
+def test_the_panel_measures_draws_and_is_cancelled(page, running, tmp_path):
     from playwright.sync_api import expect
 
     made = "panel = lab.panel(['inline', 'inline-serial'], kind='io_wait', work_ms=5, repeats=40)"
     jupyter.written(running.root / "panel.ipynb", f"import labkit as lab\n{made}\npanel")
-    with jupyter.chromium() as page:
-        jupyter.opened(page, running, "panel.ipynb")
-        jupyter.run_all(page, timeout_s=60)
-        shown = page.locator(".jp-OutputArea")
-        shown.get_by_role("status").get_by_text("Ready: 80 runs.").wait_for(timeout=20_000)
-        shown.get_by_label("Mode of the server").select_option("asgi")
-        shown.get_by_role("alert").get_by_text("inline cannot run in mode 'asgi'").wait_for(timeout=20_000)
-        assert shown.get_by_role("button", name="Run", exact=True).is_disabled()
-        shown.get_by_label("Mode of the server").select_option("threading")
-        shown.get_by_label("Events", exact=True).fill("7")
-        shown.get_by_label("Events", exact=True).press("Tab")
-        code = shown.get_by_role("textbox", name="The code that does the same")
-        expect(code).to_have_value(re.compile(r"lab\.burst\(events=7\)"), timeout=20_000)
-        shown.get_by_role("button", name="Run", exact=True).click()
-        shown.get_by_alt_text("The lead figure.").wait_for(timeout=40_000)
-        shown.get_by_role("button", name="Cancel", exact=True).click()
-        shown.get_by_role("status").get_by_text("Cancelled after ").wait_for(timeout=40_000)
-        assert shown.locator("img").evaluate("picture => picture.naturalWidth") > 100
-        assert shown.locator("table").count() == 1
-        dark, light = contrasts(page, tmp_path)
-        now = jupyter.seen(page)
-        running.end_kernels()
+    jupyter.opened(page, running, "panel.ipynb")
+    jupyter.run_all(page, timeout_s=60)
+    shown = page.locator(".jp-OutputArea")
+    shown.get_by_role("status").get_by_text("Ready: 80 runs.").wait_for(timeout=20_000)
+    shown.get_by_label("Mode of the server").select_option("asgi")
+    shown.get_by_role("alert").get_by_text("inline cannot run in mode 'asgi'").wait_for(timeout=20_000)
+    assert shown.get_by_role("button", name="Run", exact=True).is_disabled()
+    shown.get_by_label("Mode of the server").select_option("threading")
+    shown.get_by_label("Events", exact=True).fill("7")
+    shown.get_by_label("Events", exact=True).press("Tab")
+    code = shown.get_by_role("textbox", name="The code that does the same")
+    expect(code).to_have_value(re.compile(r"lab\.burst\(events=7\)"), timeout=20_000)
+    shown.get_by_role("button", name="Run", exact=True).click()
+    shown.get_by_alt_text("The lead figure.").wait_for(timeout=40_000)
+    shown.get_by_role("button", name="Cancel", exact=True).click()
+    shown.get_by_role("status").get_by_text("Cancelled after ").wait_for(timeout=40_000)
+    assert shown.locator("img").evaluate("picture => picture.naturalWidth") > 100
+    assert shown.locator("table").count() == 1
+    dark, light = contrasts(page, tmp_path)
+    now = jupyter.seen(page)
+    running.end_kernels()
     assert jupyter.complaints(now) == []
     assert min(dark + light) > 4.5
 
@@ -214,26 +214,25 @@ def press(inside):
     inside.locator("#live-painted").get_by_text("200 of 200").wait_for(timeout=20_000)
 
 
-@ends_within(120)
-def test_the_page_works_in_a_notebooks_cell_through_the_proxy_and_without(running, tmp_path):
+@jupyter.on_a_page(120)
+def test_the_page_works_in_a_notebooks_cell_through_the_proxy_and_without(page, running, tmp_path):
     sources = ["from labkit import browser"]
     for name, proxy in {"proxied": "", "direct": ", proxy=''"}.items():
         sources += [f"{name} = browser.frame('thread'{proxy})\n{name}", f"{name}.url"]
     jupyter.written(running.root / "page.ipynb", *sources)
-    with jupyter.chromium() as page:
-        jupyter.opened(page, running, "page.ipynb")
-        now = jupyter.run_all(page, timeout_s=60)
-        for cell in (1, 3):
-            press(page.locator(".jp-CodeCell").nth(cell).frame_locator(".jp-OutputArea iframe"))
-        jupyter.picture(page, tmp_path / "page.png")
-        running.end_kernels()
+    jupyter.opened(page, running, "page.ipynb")
+    now = jupyter.run_all(page, timeout_s=60)
+    for cell in (1, 3):
+        press(page.locator(".jp-CodeCell").nth(cell).frame_locator(".jp-OutputArea iframe"))
+    jupyter.picture(page, tmp_path / "page.png")
+    running.end_kernels()
     assert jupyter.complaints(now) == []
     assert [f"{BASE_URL}proxy/" in now["cells"][cell]["text"] for cell in (2, 4)] == [True, False]
 
 
-@ends_within(120)
-def test_the_page_works_through_the_proxy_for_whom_is_logged_in(running):
-    with serve() as server, jupyter.chromium() as page:
+@jupyter.on_a_page(120)
+def test_the_page_works_through_the_proxy_for_whom_is_logged_in(page, running):
+    with serve() as server:
         address = f"{running.url}proxy/{server.port}/"
         with urllib.request.urlopen(f"{address}page.js", timeout=10) as answer:
             assert "/login" in answer.geturl()

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from labkit import selftest, theory
 from labkit.cli import main
-from labkit.client import ClientProcess
 from labkit.schedules import burst, constant
 from labkit.selftest import Case, Reading
 from labkit.truth import Queue, TruthServer
@@ -32,12 +31,6 @@ def test_the_queue_is_first_in_first_out(steps):
 def test_a_stall_holds_everything_until_it_ends():
     queue = Queue(np.zeros(4, np.int64), (10, 20))
     assert [queue.release_ns(i, 100 + at) for i, at in enumerate((0, 9, 10, 25))] == [100, 109, 120, 125]
-
-
-@pytest.fixture(scope="module")
-def client():
-    with ClientProcess() as process:
-        yield process
 
 
 def test_a_small_case_is_read_nearly_as_it_is(client):

@@ -11,17 +11,10 @@ import pytest
 from engineio.packet import CLOSE, MESSAGE, Packet
 
 from labkit import io_wait, slow, strategy
-from labkit.client import ClientProcess
 from labkit.errors import UsageError
 from labkit.slow import Backlog, _Counter, slow_consumer
 from tests import simulated
 from tests.helpers import nothing_left_behind
-
-
-@pytest.fixture(scope="module")
-def client():
-    with ClientProcess() as process:
-        yield process
 
 
 class Socket:

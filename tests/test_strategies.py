@@ -18,7 +18,6 @@ import numpy as np
 import psutil
 import pytest
 
-from labkit.client import ClientProcess
 from labkit.errors import ModeError, StrategyError
 from labkit.firing import Job
 from labkit.packets import ANSWERED, FAILED, SHED, SUPERSEDED
@@ -56,12 +55,6 @@ def told(fired, *statuses):
 def rightly_answered(fired):
     """The events with a right answer, sorted."""
     return told(fired, ANSWERED)
-
-
-@pytest.fixture(scope="module")
-def client():
-    with ClientProcess() as process:
-        yield process
 
 
 # --- the contract ---
