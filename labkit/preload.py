@@ -18,8 +18,8 @@ from typing import BinaryIO
 
 import psutil
 
-#: How long a template may take to end.
-_END_S = 5.0
+#: How long a template may take to import, or to fork, and to end.
+_START_S, _END_S = 30.0, 5.0
 
 #: The longest order: the code and the environment.
 _ORDER_BYTES = 1 << 20
@@ -57,6 +57,7 @@ class Template:
 
     def __init__(self, preamble: str) -> None:
         self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._orders.settimeout(_START_S)
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", f"{preamble}\nfrom labkit.preload import _serve; _serve({theirs.fileno()})"],
@@ -68,8 +69,11 @@ class Template:
             )
 
     def is_ready(self) -> bool:
-        """Wait until it has imported; False where it has ended instead."""
-        return bool(self._orders.recv(1))
+        """Wait until it has imported; False where it has ended instead, or takes too long."""
+        try:
+            return bool(self._orders.recv(1))
+        except OSError:
+            return False
 
     def fork(self, code: str, stderr: int) -> Forked | None:
         """A process that runs `code`, with pipes for input and output; None where there is none to be had."""

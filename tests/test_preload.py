@@ -155,6 +155,13 @@ def test_what_cannot_be_imported_is_told_by_the_process_that_is_started_instead(
             answers("1", "import no_such_module")
 
 
+def test_an_import_that_does_not_end_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(preload, "_START_S", 0.2)
+    monkeypatch.setattr(preload, "_END_S", 0.1)
+    with nothing_left_behind(), preload.preloaded("while True: pass"):
+        assert preload._READY == {}
+
+
 def test_where_the_template_has_ended_a_process_is_started():
     with nothing_left_behind(), preload.preloaded(PREAMBLE):
         (template,) = preload._READY.values()
