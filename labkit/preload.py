@@ -168,6 +168,6 @@ def _serve(orders: int) -> None:
     os.environ.update(environment)
     if "gevent" in sys.modules:
         sys.modules["gevent"].reinit()  # as it asks of who forks; some imports begin a hub
-    if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed()  # Python's own begin anew by themselves
+    if "numpy.random" in sys.modules:
+        sys.modules["numpy.random"].seed()  # Python's own begin anew by themselves
     exec(code, sys.modules["__main__"].__dict__)

@@ -314,6 +314,15 @@ def test_a_server_that_dies_is_an_error_and_leaves_nothing(mode):
         server.stop()
 
 
+@every_mode
+def test_two_servers_of_a_mode_serve_at_once(mode):
+    with make_child(mode) as one, make_child(mode) as two, RawClient(one.port) as first, RawClient(two.port) as second:
+        assert one.serving_pid != two.serving_pid
+        for _ in range(3):
+            assert '"result":7' in first.ask(EVENT)
+            assert '"result":7' in second.ask(EVENT)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
 @every_mode
 def test_what_is_forked_leaves_nothing_open_where_it_was_forked(mode):

@@ -17,7 +17,7 @@ from tests.helpers import nothing_left_behind, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
 
-PREAMBLE = "import random, numpy, os, sys, signal"
+PREAMBLE = "import random, numpy.random, os, sys, signal"
 ANSWER = "import pickle; pickle.dump(({}), sys.stdout.buffer)"
 
 
@@ -84,6 +84,12 @@ def test_every_fork_has_random_numbers_of_its_own():
         (first, _), (second, _) = (answers("random.random(), numpy.random.random()") for _ in range(2))
     assert first[0] != second[0]
     assert first[1] != second[1]
+
+
+def test_gevent_is_told_that_it_was_forked():
+    told = "import sys, gevent; gevent.reinit = lambda: setattr(sys, 'told', True)"
+    with preload.preloaded(told):
+        assert answers("getattr(sys, 'told', False)", told) == (True, True)
 
 
 def test_it_has_the_files_of_a_started_one_and_no_others():
