@@ -50,9 +50,9 @@ def across(
     if not pairs:
         raise UsageError("there is no mode to measure in: name at least one")
     settings.setdefault("expected", experiment.expected_answers(work, plan))
-    order = experiment.interleaved(pairs, repeats, seed)
+    order = [(s, {**settings, "mode": mode}) for mode, s in experiment.interleaved(pairs, repeats, seed)]
     runs: list[Run] = []
-    for run in experiment.one_by_one(order, work, plan, settings):
+    for run in experiment.one_by_one(order, work, plan):
         runs.append(run)
         if progress is not None:
             progress(len(runs), len(order), run)

@@ -239,17 +239,14 @@ def measurements(
     """
     chosen = refuse(exhibits, work, repeats=repeats, mode=settings.get("mode", "threading"))
     settings.setdefault("expected", expected_answers(work, plan))
-    mode = settings.pop("mode", "threading")
-    return one_by_one([(mode, s) for s in interleaved(chosen, repeats, seed)], work, plan, settings)
+    return one_by_one([(s, settings) for s in interleaved(chosen, repeats, seed)], work, plan)
 
 
-def one_by_one(
-    order: Sequence[tuple[str, Strategy]], work: Work, plan: Schedule, settings: Mapping[str, Any]
-) -> Iterator[Run]:
-    """Each strategy in its mode, in this order. What the modes need is imported once for all."""
-    with preloaded({mode for mode, _ in order}):
-        for mode, chosen in order:
-            yield measure(chosen, work, plan, mode=mode, **settings)
+def one_by_one(order: Sequence[tuple[Strategy, Mapping[str, Any]]], work: Work, plan: Schedule) -> Iterator[Run]:
+    """Each strategy with its settings, in this order. What their modes need is imported once for all."""
+    with preloaded({settings.get("mode", "threading") for _, settings in order}):
+        for chosen, settings in order:
+            yield measure(chosen, work, plan, **settings)
 
 
 def compare(
@@ -307,8 +304,7 @@ def vary(
     settings.setdefault("expected", expected_answers(work, plan))
     named = [strategy(exhibit, name=name) for name in variants]
     order = [(s, {**settings, **variants[s.name]}) for s in interleaved(named, repeats, seed)]
-    with preloaded({own.get("mode", "threading") for _, own in order}):
-        return Comparison(tuple(measure(s, work, plan, **own) for s, own in order))
+    return Comparison(tuple(one_by_one(order, work, plan)))
 
 
 def spare_cpu(client: clients.Client) -> float | None:

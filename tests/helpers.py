@@ -30,6 +30,14 @@ def wait_until(condition, timeout_s=5.0):
     return True
 
 
+def gone(pid):
+    """Whether a process, of whomever, has ended."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def descriptors():
     process = psutil.Process()
     return process.num_fds() if hasattr(process, "num_fds") else process.num_handles()

@@ -21,7 +21,7 @@ from labkit.served import PING_EVENT
 from labkit.stamps import NEVER, SERVER_COLUMNS, STAGES
 from labkit.strategies import Strategy, names_in
 from labkit.workloads import call, io_wait
-from tests.helpers import RawClient, answer_inline, echo, nothing_left_behind, wait_until
+from tests.helpers import RawClient, answer_inline, echo, gone, nothing_left_behind, wait_until
 
 CHILD_MODES = [name for name, mode in MODES.items() if not mode.is_in_process]
 PROCESS_POOLS = {"gunicorn": "process-pool", "gevent": "process-pool", "asgi": "asgi-process-pool"}
@@ -369,13 +369,6 @@ def killed_parent(server, then, forked=()):
         owner.wait()
         owner.stdout.close()
     return pids
-
-
-def gone(pid):
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 @every_mode

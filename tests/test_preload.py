@@ -13,7 +13,7 @@ import pytest
 from labkit import preload
 from labkit.errors import LabError
 from labkit.orders import OrderedProcess
-from tests.helpers import nothing_left_behind, wait_until
+from tests.helpers import gone, nothing_left_behind, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
 
@@ -224,11 +224,4 @@ def test_neither_template_nor_fork_outlives_a_parent_that_is_killed():
     assert all(psutil.pid_exists(pid) for pid in pids)
     owner.kill()
     owner.communicate()
-
-    def has_ended(pid):
-        try:
-            return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return True
-
-    assert wait_until(lambda: all(has_ended(pid) for pid in pids))
+    assert wait_until(lambda: all(gone(pid) for pid in pids))
