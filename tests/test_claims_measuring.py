@@ -1,8 +1,11 @@
 """The set: which steps serve which lines, and what becomes of one that fails."""
 
+import sys
+
 import pytest
 
 import labkit as lab
+from labkit import preload
 from labkit.claims import NOT_TESTABLE, STEPS, Missing, claims_table, measure, measuring
 from labkit.errors import MissingExtra, UsageError
 from tests.helpers import nothing_left_behind
@@ -48,6 +51,47 @@ def test_quick_takes_the_quick_way_where_there_is_one(monkeypatch):
     monkeypatch.setattr(measuring, "STEPS", (both, step("computing", lambda seed: "whole")))
     assert measure([2], seed=3, quick=True) == {"one event": "quick, 3", "computing": "whole"}
     assert measure([2]) == {"one event": "whole", "computing": "whole"}
+
+
+def test_what_a_mode_imports_is_imported_once_for_all_steps_and_is_kept_between_them(monkeypatch):
+    started = []
+
+    class Counted(preload.Template):
+        def __init__(self, preamble):
+            started.append(preamble)
+            super().__init__(preamble)
+
+    def run(seed):
+        runs = [lab.measure("inline", lab.io_wait(1), lab.burst(1), mode="gevent") for _ in range(2)]
+        return [run.outcomes["answered"] for run in runs]
+
+    lab.measure("inline", lab.io_wait(1), lab.burst(1))
+    monkeypatch.setattr(preload, "Template", Counted)
+    chosen = [measuring.Step(name, "", (), run, modes=("gevent",)) for name in ("heartbeat", "waiting")]
+    with nothing_left_behind():
+        assert [found for _, found in measuring.measured(chosen)] == [[1, 1], [1, 1]]
+    assert len(started) == (sys.platform == "linux")
+
+
+def test_steps_name_the_modes_in_which_they_measure(monkeypatch):
+    """What they would start is refused here; what a step did not name would be started anew for each of its runs."""
+    asked = set()
+
+    def across(exhibits, *_, **__):
+        asked.update(exhibits)
+        return ()
+
+    def measure(*_, mode="threading", **__):
+        asked.add(mode)
+
+    monkeypatch.setattr(measuring, "across", across)
+    monkeypatch.setattr(measuring.experiment, "measure", measure)
+    monkeypatch.setattr(measuring.experiment, "compare", lambda *_, mode="threading", **__: asked.add(mode) or ())
+    for each in STEPS:
+        if not each.browser:
+            asked.clear()
+            each.run(0)
+            assert set(each.modes) == asked - {"threading"}, each.name
 
 
 def test_a_mistake_of_the_labs_own_is_not_hidden():

@@ -3,11 +3,12 @@
 One step serves many claims, and where it fails, the claims that need it are not testable, and the others go on.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from labkit import experiment, interrupts
+from labkit import child, experiment, interrupts
 from labkit.across_modes import across
 from labkit.claims import page
 from labkit.claims.lines import LINES
@@ -55,6 +56,7 @@ class Step:
         run: measures, with a seed.
         browser: whether it needs one.
         quick: measures the same with fewer runs or shorter waits; None where `run` has none to spare.
+        modes: in which it measures, where its servers are processes: what they import is imported once for all steps.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Step:
     run: Callable[[int], Any]
     browser: bool = False
     quick: Callable[[int], Any] | None = None
+    modes: tuple[str, ...] = ()
 
 
 def _one_event(seed: int) -> Run:
@@ -201,6 +204,7 @@ STEPS: tuple[Step, ...] = (
             "processes-spare-everywhere",
         ),
         _modes_computing,
+        modes=("gunicorn", "gevent", "asgi"),
     ),
     Step(
         "modes, waiting",
@@ -212,6 +216,7 @@ STEPS: tuple[Step, ...] = (
             "to-thread-frees-the-loop",
         ),
         _modes_waiting,
+        modes=("gevent", "gevent-unpatched", "asgi"),
     ),
     Step(
         "heartbeat, one at a time",
@@ -224,6 +229,7 @@ STEPS: tuple[Step, ...] = (
         "handlers that outlast it under gevent",
         ("gevent-drops-innocents",),
         _gevent_beat,
+        modes=("gevent",),
     ),
     Step(
         "page, counted",
@@ -281,8 +287,9 @@ def measured(chosen: Iterable[Step], seed: int = 0, *, quick: bool = False) -> I
     """Each step with what it measured, as it comes; :class:`Missing` where it could not."""
     from labkit.browser.driver import one_browser
 
-    with one_browser():
+    with one_browser(), contextlib.ExitStack() as kept:
         for step in interrupts.each(chosen):
+            kept.enter_context(child.preloaded(step.modes))
             try:
                 found = step.quick(seed) if quick and step.quick else step.run(seed)
             except LabError as reason:
