@@ -6,10 +6,12 @@
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from labkit import environment
 from labkit.comparison import Comparison
 from labkit.metrics import Summary
+from labkit.records import Run
 from labkit.stamps import NEVER
 
 #: Connections that send no event of the plan: the bystander and the listener.
@@ -44,6 +46,15 @@ def burst(result: Comparison) -> int:
     if events < 4:
         raise Untestable("needs at least four events at once: with fewer, nothing competes")
     return int(events)
+
+
+def pings_meanwhile(run: Run) -> NDArray[np.bool_]:
+    """Which of the bystander's pings were due while events were worked on.
+
+    Work that was calibrated on a slowed core is over before its time, and the pings that come then meet nobody.
+    """
+    due: NDArray[np.bool_] = run.pings["intended"] < run.events["work_end"].max(initial=NEVER)
+    return due
 
 
 def service_ms(result: Comparison) -> float:

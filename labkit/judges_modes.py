@@ -10,7 +10,7 @@ import numpy as np
 
 from labkit.clock import NS_PER_MS
 from labkit.comparison import Comparison
-from labkit.judges import Untestable, burst, computes, ratio, service_ms, waits, work_cpu_ms
+from labkit.judges import Untestable, burst, computes, pings_meanwhile, ratio, service_ms, waits, work_cpu_ms
 from labkit.metrics import Summary
 from labkit.records import Run
 from labkit.stamps import NEVER
@@ -56,18 +56,12 @@ def hub_waits(result: Comparison) -> float:
 
 
 def _waited_calculations(run: Run) -> float:
-    """How long the pings that were due while events were worked on waited, at the median, in calculations of this run.
-
-    In this run's own, and those pings alone: work that was calibrated on a slowed core is over before its time, and the
-    pings that come then meet nobody.
-    """
-    done = run.events["work_end"] != NEVER
-    if not done.any():
-        return math.nan
-    meanwhile = run.pings["intended"] < run.events["work_end"][done].max()
+    """How long the pings that were due while events were worked on waited, at the median, in its own calculations."""
+    meanwhile = pings_meanwhile(run)
     if not meanwhile.any():
         return math.nan
-    calculation_ms = float(run.events["work_cpu"][done].mean()) / NS_PER_MS
+    cpu = run.events["work_cpu"]
+    calculation_ms = float(cpu[cpu != NEVER].mean()) / NS_PER_MS
     return ratio(float(np.median(run.bystander_ms[meanwhile])), calculation_ms)
 
 

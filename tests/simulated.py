@@ -36,6 +36,7 @@ def run(
     pings: int = 50,  # at 50/s; as many as values where bystander_ms is a list
     blocked_ms: float | Sequence[float] = 0.1,  # how long the connection took nothing else
     late_ms: float | Sequence[float] = 0.05,  # how late the client sent
+    pings_late_ms: float | Sequence[float] = 0.05,  # how late it sent the pings
     service_ms: float = 100.0, handler_ms: float | Sequence[float] | None = None,  # the latter service_ms where None
     outcomes: Mapping[str, int] | Sequence[str] | None = None,  # counts, of the last events; or a name for each event
     acked_ms: float | Sequence[float] | None = None,  # inf: no acknowledgement. None: the client asked for none
@@ -102,7 +103,7 @@ def run(
     return Run(
         strategy, work, mode, plan, timeout_s, at,
         deliveries=dict(zip(("event", "connection", "at", "kind"), deliveries, strict=True)),
-        pings={"intended": due, "sent": due + 50_000, "acked": acked},
+        pings={"intended": due, "sent": due + _ns(pings_late_ms), "acked": acked},
         samples=dict(zip(("at", "threads", "resident_bytes", "cpu"), looked.reshape(-1, 4).T, strict=True)),
         messages=dict(messages or {}),
         environment={**machine.describe(), **about, **(environment or {})},

@@ -5,6 +5,7 @@ import pytest
 
 from labkit.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, claim, fidelity
 from labkit.closedloop import Stall
+from labkit.comparison import Comparison
 from labkit.metrics import Distribution
 from labkit.selftest import Reading
 from tests import simulated
@@ -25,7 +26,7 @@ def stall(from_send, from_intended):
 def two(first, second, **values):
     """A comparison of two variants, each with one value of what `values` names."""
     ((key, (a, b)),) = values.items()
-    return simulated.comparison({first: {key: a}, second: {key: b}}, repeats=2, pings=0)
+    return simulated.comparison({first: {key: a}, second: {key: b}}, repeats=2)
 
 
 CASES = {
@@ -33,8 +34,8 @@ CASES = {
     "closed-loop-hides-a-stall": (stall(19.9, 0), stall(20.1, 0)),
     "intended-start-shows-it": (stall(0, 50.1), stall(0, 49.9)),
     "client-inside-is-late": (
-        two("client outside", "client inside", late_ms=(0.05, 4)),
-        two("client outside", "client inside", late_ms=(0.05, 0.05)),
+        two("client outside", "client inside", pings_late_ms=(0.05, 0.51)),
+        two("client outside", "client inside", pings_late_ms=(0.05, 0.49)),
     ),
     "collection-holds-everybody": (
         two("frozen", "not frozen", handler_ms=(10, 31)),
@@ -66,6 +67,26 @@ def test_other_evidence_is_not_testable(slug):
         verdict = claim(slug, other)
         assert verdict.status == NOT_TESTABLE or isinstance(other, Stall)
         assert verdict.why or isinstance(other, Stall)
+
+
+def pinging(name, late_ms, *, work_ms=500, pings=50):
+    """A burst that is worked on for so long altogether, beside pings at 50/s."""
+    own_ms = (float(work_ms),) * 5
+    return simulated.run(name, own_ms=own_ms, service_ms=work_ms / 5, pings=pings, pings_late_ms=late_ms)
+
+
+def test_pings_that_are_due_when_the_work_is_over_are_sent_in_time_wherever_the_client_is():
+    inside = pinging("client inside", [10.0] * 25 + [0.05] * 25)
+    judged = claim("client-inside-is-late", Comparison((pinging("client outside", 0.05), inside)))
+    assert judged.headroom == pytest.approx(20)
+    silent = Comparison((pinging("client outside", 0.05), pinging("client inside", 1.0, pings=0)))
+    assert claim("client-inside-is-late", silent).status == NOT_TESTABLE
+
+
+def test_one_run_in_three_in_which_the_client_was_kept_waiting_does_not_decide():
+    outside, inside = [0.05, 30.0, 0.05], [10.0, 0.05, 10.0]
+    runs = [pinging("client outside", late) for late in outside] + [pinging("client inside", late) for late in inside]
+    assert claim("client-inside-is-late", Comparison(tuple(runs))).headroom == pytest.approx(20)
 
 
 def test_a_lost_event_is_never_right():
