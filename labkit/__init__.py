@@ -7,63 +7,107 @@
     result = lab.compare(["inline", "thread", "process-pool"], lab.cpu(ms=100), plan)
     plots.overview(result)
 
-The names below are imported when they are used: ``import labkit`` itself loads nothing.
+The names below are imported when they are used: ``import labkit`` itself loads nothing. Figures are in
+:mod:`labkit.plots`, the page's half in :mod:`labkit.browser`.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from labkit.across_modes import across
-    from labkit.capacity_search import capacity
-    from labkit.claims import check, claim, claims_table
-    from labkit.comparison import Comparison
-    from labkit.control_panel import panel
-    from labkit.diagnosis import diagnose
-    from labkit.errors import LabError
-    from labkit.experiment import compare, measure, vary
-    from labkit.prediction import predict
-    from labkit.recommendation import recommend
-    from labkit.records import Run
-    from labkit.schedules import burst, constant, poisson, ramp
-    from labkit.strategies import show, strategy
-    from labkit.workloads import call, cpu, cpu_nogil, io_wait, similar_prices
+    from labkit.base.errors import LabError
+    from labkit.claims import check, claims_table
+    from labkit.claims.judging import claim
+    from labkit.experiments.batching import Batching, batching
+    from labkit.experiments.capacity import Capacity
+    from labkit.experiments.capacity_search import capacity
+    from labkit.experiments.compare import compare, compare_modes, vary
+    from labkit.experiments.diagnose import Diagnosis, diagnose
+    from labkit.experiments.fire import fire
+    from labkit.experiments.measure import measure
+    from labkit.experiments.predict import Prediction, predict
+    from labkit.experiments.recommend import Recommendation, recommend
+    from labkit.experiments.settings import Settings
+    from labkit.experiments.slow_reader import Backlog, slow_reader
+    from labkit.plan.schedules import Schedule, burst, constant, poisson, ramp
+    from labkit.plan.work import Work, call, cpu, cpu_nogil, io_wait, similar_prices
+    from labkit.runs.comparison import Comparison
+    from labkit.runs.conditions import Conditions
+    from labkit.runs.difference import Difference
+    from labkit.runs.run import Run
+    from labkit.runs.summary import Summary
+    from labkit.server.serving import Serving, serve
+    from labkit.strategies import Strategy, show, strategy
+    from labkit.ui.panel import panel
 
 __version__ = "0.1.0"
 
+#: Of each public name the module that has it.
 _HOMES = {
-    "across": "across_modes",
-    "Comparison": "comparison",
-    "LabError": "errors",
-    "Run": "records",
-    "burst": "schedules",
-    "call": "workloads",
-    "capacity": "capacity_search",
+    "Backlog": "experiments.slow_reader",
+    "Batching": "experiments.batching",
+    "Capacity": "experiments.capacity",
+    "Comparison": "runs.comparison",
+    "Conditions": "runs.conditions",
+    "Diagnosis": "experiments.diagnose",
+    "Difference": "runs.difference",
+    "LabError": "base.errors",
+    "Prediction": "experiments.predict",
+    "Recommendation": "experiments.recommend",
+    "Run": "runs.run",
+    "Schedule": "plan.schedules",
+    "Serving": "server.serving",
+    "Settings": "experiments.settings",
+    "Strategy": "strategies",
+    "Summary": "runs.summary",
+    "Work": "plan.work",
+    "batching": "experiments.batching",
+    "burst": "plan.schedules",
+    "call": "plan.work",
+    "capacity": "experiments.capacity_search",
     "check": "claims",
-    "claim": "claims",
+    "claim": "claims.judging",
     "claims_table": "claims",
-    "compare": "experiment",
-    "constant": "schedules",
-    "cpu": "workloads",
-    "cpu_nogil": "workloads",
-    "diagnose": "diagnosis",
-    "io_wait": "workloads",
-    "measure": "experiment",
-    "panel": "control_panel",
-    "poisson": "schedules",
-    "predict": "prediction",
-    "ramp": "schedules",
-    "recommend": "recommendation",
+    "compare": "experiments.compare",
+    "compare_modes": "experiments.compare",
+    "constant": "plan.schedules",
+    "cpu": "plan.work",
+    "cpu_nogil": "plan.work",
+    "diagnose": "experiments.diagnose",
+    "fire": "experiments.fire",
+    "io_wait": "plan.work",
+    "measure": "experiments.measure",
+    "panel": "ui.panel",
+    "poisson": "plan.schedules",
+    "predict": "experiments.predict",
+    "ramp": "plan.schedules",
+    "recommend": "experiments.recommend",
+    "serve": "server.serving",
     "show": "strategies",
-    "similar_prices": "workloads",
+    "similar_prices": "plan.work",
+    "slow_reader": "experiments.slow_reader",
     "strategy": "strategies",
-    "vary": "experiment",
+    "vary": "experiments.compare",
 }
 
 __all__ = [
+    "Backlog",
+    "Batching",
+    "Capacity",
     "Comparison",
+    "Conditions",
+    "Diagnosis",
+    "Difference",
     "LabError",
+    "Prediction",
+    "Recommendation",
     "Run",
-    "across",
+    "Schedule",
+    "Serving",
+    "Settings",
+    "Strategy",
+    "Summary",
+    "Work",
+    "batching",
     "burst",
     "call",
     "capacity",
@@ -71,10 +115,12 @@ __all__ = [
     "claim",
     "claims_table",
     "compare",
+    "compare_modes",
     "constant",
     "cpu",
     "cpu_nogil",
     "diagnose",
+    "fire",
     "io_wait",
     "measure",
     "panel",
@@ -82,18 +128,42 @@ __all__ = [
     "predict",
     "ramp",
     "recommend",
+    "serve",
     "show",
     "similar_prices",
+    "slow_reader",
     "strategy",
     "vary",
 ]
 
+#: Functions of version 0.1, and what they are called now.
+_RENAMED = {"across": "compare_modes"}
+
+#: Modules of version 0.1 that people imported, and where their contents are now.
+_MOVED = {
+    "backpressure_plots": "labkit.plots (resources, told, slow_readers, batching_windows)",
+    "capacity_plots": "labkit.plots (capacity_curve)",
+    "client": "labkit.client.process and labkit.client.fleet",
+    "closedloop": "labkit.experiments.stall",
+    "diagnosis_plots": "labkit.plots (shares, kinds)",
+    "mode_plots": "labkit.plots (matrix)",
+    "modes": "labkit.plan.modes",
+    "schedules": "labkit.plan.schedules",
+    "selftest": "labkit.experiments.selftest",
+    "slow": "labkit.slow_reader",
+    "workloads": "labkit.plan.work",
+}
+
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'labkit' has no attribute {name!r}")
     import importlib
 
+    if name in _RENAMED:
+        raise AttributeError(f"labkit.{name} is called labkit.{_RENAMED[name]} now")
+    if name in _MOVED:
+        raise ImportError(f"labkit.{name} has moved: its names are in {_MOVED[name]} now")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'labkit' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"labkit.{_HOMES[name]}"), name)
     globals()[name] = value
     return value

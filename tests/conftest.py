@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from labkit.client import ClientProcess
+from labkit.client.process import ClientProcess
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,11 +2,11 @@
 
 ::
 
-    from labkit import browser
+    from labkit import browser, plots
 
     result = browser.render(["naive", "forced", "dom-batch"], rate_hz=200, events=300)
     result                                          # the advice's table, measured
-    browser.figures.overview(result)
+    plots.page.overview(result)
     browser.frame("thread")                         # the page itself in a notebook's cell, to press its buttons
 
 It needs Playwright (``pip install 'labkit[browser]'``), a Chromium, and two JavaScript files of other people, which
@@ -16,37 +16,32 @@ It needs Playwright (``pip install 'labkit[browser]'``), a Chromium, and two Jav
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from labkit.browser import figures as figures
-    from labkit.browser.driver import one_browser
-    from labkit.browser.embedded import frame
-    from labkit.browser.interacting import interact_each
-    from labkit.browser.measuring import interact, render
-    from labkit.browser.page import Page, serve
-    from labkit.browser.patterns import pattern, show
+    from labkit.browser.driver.process import one_browser
+    from labkit.browser.measure import interact, render
+    from labkit.browser.page.notebook import frame
+    from labkit.browser.page.patterns import pattern, show
+    from labkit.browser.page.server import Page, serve
     from labkit.browser.rendering import Rendering
-    from labkit.browser.touring import tour
-    from labkit.browser.varying import vary
+    from labkit.browser.variants import interact_each, tour, vary
 
 _HOMES = {
-    "Page": "page",
+    "Page": "page.server",
     "Rendering": "rendering",
-    "figures": "",
-    "frame": "embedded",
-    "interact": "measuring",
-    "interact_each": "interacting",
-    "one_browser": "driver",
-    "pattern": "patterns",
-    "render": "measuring",
-    "serve": "page",
-    "show": "patterns",
-    "tour": "touring",
-    "vary": "varying",
+    "frame": "page.notebook",
+    "interact": "measure",
+    "interact_each": "variants",
+    "one_browser": "driver.process",
+    "pattern": "page.patterns",
+    "render": "measure",
+    "serve": "page.server",
+    "show": "page.patterns",
+    "tour": "variants",
+    "vary": "variants",
 }
 
 __all__ = [
     "Page",
     "Rendering",
-    "figures",
     "frame",
     "interact",
     "interact_each",
@@ -65,8 +60,6 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'labkit.browser' has no attribute {name!r}")
     import importlib
 
-    if not _HOMES[name]:
-        return importlib.import_module(f"labkit.browser.{name}")
     value = getattr(importlib.import_module(f"labkit.browser.{_HOMES[name]}"), name)
     globals()[name] = value
     return value

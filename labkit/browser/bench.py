@@ -8,17 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from labkit import clock
-from labkit.browser import find
-from labkit.browser.driver import Driver
-from labkit.browser.feed import MAX_EVENTS, Feed
-from labkit.browser.page import Page
+from labkit.base import clock
+from labkit.base.errors import BrowserError, UsageError
+from labkit.browser.driver import chromium
+from labkit.browser.driver.process import Driver
+from labkit.browser.page.feed import MAX_EVENTS, Feed
+from labkit.browser.page.patterns import Pattern
+from labkit.browser.page.server import Page
 from labkit.browser.passes import CLICK_STAGES, Exact, Explained, Int64, Timed
-from labkit.browser.patterns import Pattern
-from labkit.errors import BrowserError, UsageError
-from labkit.server import Server
-from labkit.stamps import NEVER, Stamps
-from labkit.workloads import Work
+from labkit.plan.work import Work
+from labkit.runs.stages import NEVER
+from labkit.server.in_process import Server
+from labkit.server.stamps import Stamps
 
 #: The exact pass: so many updates, then a frame, so many times.
 FRAMES, EVENTS_PER_FRAME = 10, 20
@@ -87,7 +88,7 @@ class Bench:
         every_s = span_s / (setting.clicks + 1) if every_s is None else every_s
         self.click_at_s = [every_s * (i + 1) for i in range(setting.clicks)]
 
-    def _job(self, way: Pattern, browser: find.Browser, events: int) -> dict[str, Any]:
+    def _job(self, way: Pattern, browser: chromium.Browser, events: int) -> dict[str, Any]:
         setting = self.setting
         settings = {
             "pattern": way.page,
@@ -99,7 +100,7 @@ class Bench:
         }
         return {"program": str(browser.path), "url": self.server.url, "page": settings, "keys": setting.keys}
 
-    def exact(self, way: Pattern, shell: find.Browser) -> Exact:
+    def exact(self, way: Pattern, shell: chromium.Browser) -> Exact:
         """Frame by frame. A batching server sends a frame's worth as one message."""
         job = {
             **self._job(way, shell, FRAMES * EVENTS_PER_FRAME),
@@ -121,7 +122,7 @@ class Bench:
             style_recalcs=told["style_recalcs"],
         )
 
-    def timed(self, way: Pattern, browser: find.Browser, trace: Path | None = None) -> Timed:
+    def timed(self, way: Pattern, browser: chromium.Browser, trace: Path | None = None) -> Timed:
         """In real time; with `trace`, under a trace."""
         setting = self.setting
         feed = {"events": setting.events, "rate_hz": setting.rate_hz, "burst": setting.burst, "keys": setting.keys}
@@ -139,13 +140,13 @@ class Bench:
             "trace": None if trace is None else str(trace),
         }
         stamps = Stamps(setting.events + setting.clicks)
-        assert self.server.instrument is not None
-        self.server.instrument.record(stamps)
+        assert self.server.hooks is not None
+        self.server.hooks.record(stamps)
         feeds = len(self.page.feeds)
         try:
             told = self.driver.run(job, limit_s=timeout_s + 60)
         finally:
-            self.server.instrument.record(None)
+            self.server.hooks.record(None)
         fed = self.page.feeds[feeds] if len(self.page.feeds) > feeds else None
         return joined(told, stamps, fed, setting.events)
 
@@ -227,9 +228,9 @@ def because(told: Mapping[str, Any]) -> str:
 
 def explain(path: Path, run: Timed) -> Explained:
     """What the trace reader says of one run's trace, and how far the page agrees on its interactions."""
-    from labkit.browser import interactions, trace
+    from labkit.browser.trace import interactions, reader
 
-    read = trace.read(path)
+    read = reader.read(path)
     return Explained(
         self_ms=dict(read.self_ms),
         counts=dict(read.counts),

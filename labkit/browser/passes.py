@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labkit.clock import NS_PER_MS
-from labkit.errors import RecordError
-from labkit.stamps import NEVER
+from labkit.base.errors import RecordError
+from labkit.runs.run import between_ms
+from labkit.runs.stages import NEVER
 
 Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
@@ -119,17 +119,17 @@ class Timed:
 
         A batching server's window counts: what it holds back grows stale.
         """
-        return _between_ms(self.updates, "sent", "painted")
+        return between_ms(self.updates["sent"], self.updates["painted"])
 
     @property
     def click_to_ack_ms(self) -> Float64:
         """Of each click, until the page had the server's answer."""
-        return _between_ms(self.clicks, "intended", "delivered")
+        return between_ms(self.clicks["intended"], self.clicks["delivered"])
 
     @property
     def click_to_result_ms(self) -> Float64:
         """Of each click, until the server's answer was seen."""
-        return _between_ms(self.clicks, "intended", "painted")
+        return between_ms(self.clicks["intended"], self.clicks["painted"])
 
     @property
     def painted(self) -> int:
@@ -170,10 +170,3 @@ class Explained:
     def paint_ms(self) -> float:
         """Pre-paint, paint, layerize and commit: what follows layout on the main thread."""
         return sum(self.self_ms.get(part, 0.0) for part in ("pre-paint", "paint", "layerize", "commit"))
-
-
-def _between_ms(columns: Mapping[str, Int64], start: str, end: str) -> Float64:
-    missing = (columns[start] == NEVER) | (columns[end] == NEVER)
-    difference = np.where(missing, 0, columns[end]) - np.where(missing, 0, columns[start])
-    result: Float64 = np.where(missing, np.nan, difference / NS_PER_MS)
-    return result

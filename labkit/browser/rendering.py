@@ -13,12 +13,12 @@ from typing import Any, Self
 
 import numpy as np
 
+from labkit.base.errors import RecordError
+from labkit.base.files import whole
 from labkit.browser import table
 from labkit.browser.passes import Exact, Explained, Float64, Timed
-from labkit.errors import RecordError
-from labkit.metrics import Distribution
-from labkit.records import whole
-from labkit.stamps import NEVER
+from labkit.runs.stages import NEVER
+from labkit.runs.summary import Distribution
 
 #: The layout of saved files. One that is newer than this is refused.
 SCHEMA_VERSION = 2

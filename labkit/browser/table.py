@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tabulate import tabulate
 
-from labkit.metrics import verdict
-from labkit.tables import aligned, milliseconds
+from labkit.base.text import milliseconds
+from labkit.runs.summary import verdict
+from labkit.runs.table import aligned
 
 if TYPE_CHECKING:
     from labkit.browser.rendering import Measured

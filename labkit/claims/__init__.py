@@ -7,20 +7,20 @@ informs and never punishes: a claim that does not hold says so, and raises nothi
 The advice is the page "WebSocket events handling in Flask: performance and optimization"; its lines are numbered as in
 README. A is its handler that calculates inside, B its handler that starts a thread.
 
-Each line as a record is in :mod:`labkit.claims.lines`; :func:`measure` measures what all of them need, and
+Each line as a record is in :mod:`labkit.claims.advice`; :func:`measure` measures what all of them need, and
 :func:`claims_table` judges them on it. :func:`recorded` is what was published.
 """
 
 from collections.abc import Sequence
 
+from labkit.base.text import Plain
+from labkit.claims.advice import LINES
+from labkit.claims.claim import DEPENDS, DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, Claim, Verdict
 from labkit.claims.judging import CLAIMS, claim
 from labkit.claims.line import Line, LineVerdict
-from labkit.claims.lines import LINES
-from labkit.claims.measuring import STEPS, Missing, Step, measure
-from labkit.claims.record import DEPENDS, DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, Claim, Verdict
-from labkit.claims.recording import Recorded, recorded
+from labkit.claims.published import Recorded, recorded
+from labkit.claims.steps import STEPS, Missing, Step, measure
 from labkit.claims.table import ClaimsTable, claims_table
-from labkit.text import Plain
 
 __all__ = [
     "CLAIMS",

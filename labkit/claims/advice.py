@@ -1,156 +1,291 @@
-"""The lines of the advice, as far as a server and its clients can tell."""
+"""The 14 numbered lines of the advice, each with the claims that decide it.
 
-from labkit import judges
-from labkit.claims.record import Claim
+Quotations are in our words. Issues are cited by what was read in them; docstrings with the version they were read in.
+"""
 
-CLAIMS = (
-    Claim(
-        slug="one-alone",
-        lines=(2,),
-        quote="(the measure itself: a single event must show its work and little else)",
-        sentence="One event alone is answered after little more than its own work.",
-        reading="connection",
-        condition="one event, inline",
-        margin="all but the work takes at most a quarter of the work's time; theory: the transport alone",
-        judge=judges.alone,
+from labkit.claims.line import AGAINST, BESIDE, CONTROL, FOR, Bearing, Line, Source
+
+#: The page that all lines are from.
+ADVICE = 'the page "WebSocket events handling in Flask: performance and optimization"'
+
+_ISSUES = "https://github.com/miguelgrinberg/Flask-SocketIO/issues"
+
+SEPARATE = Source(
+    "The maintainer: a blocking function belongs in a separate process, by Celery, RQ, multiprocessing or Popen.",
+    f"{_ISSUES}/1100",
+)
+CPU_APART = Source("The maintainer again: CPU work belongs in separate processes.", f"{_ISSUES}/1101")
+GEVENT_APART = Source(
+    "The maintainer: keep what is heavy for the CPU in a process apart from gevent.", f"{_ISSUES}/934"
+)
+OWN_CLIENT = Source(
+    "A user saw a slow handler hold the later events of its own client, and of no other; the maintainer confirmed it.",
+    f"{_ISSUES}/460",
+)
+LONG_HANDLERS = Source(
+    "The maintainer: for long handlers, async_handlers=True (not yet the default).", f"{_ISSUES}/348"
+)
+DEFAULT = Source(
+    "Handlers of a client run in separate threads by default; async_handlers=False runs them one by one.",
+    "docstring of SocketIO(async_handlers=...), Flask-SocketIO 5.7.0",
+)
+DROPPED = Source("A user whose CPU work lost its client: the socket was found closed.", f"{_ISSUES}/1328")
+TOGETHER = Source("A user whose emits came late and all at once.", f"{_ISSUES}/692")
+BROADCAST = Source(
+    "Without to=, an event that the server emits is sent to all connected users: the recipe's bug, documented.",
+    "docstring of SocketIO.emit, Flask-SocketIO 5.7.0",
+)
+LAYOUT = Source(
+    "Chrome's own guide warns of forced synchronous layout: reading geometry after it was changed.",
+    "https://web.dev/articles/avoid-large-complex-layouts-and-layout-thrashing",
+)
+PACKETS = Source("A user with too many packets for a page.", f"{_ISSUES}/1228")
+SILENT = Source("Nothing is known to us that its documentation or its maintainer says of the page.", "")
+
+_LEDGER = Bearing("ledger-is-closed", CONTROL, "the measure itself")
+_ALONE = Bearing("one-alone", CONTROL, "the measure itself")
+_STRANGERS = (
+    Bearing("broadcast-reaches-strangers", BESIDE, "B as written"),
+    Bearing("to-sid-repairs-it", BESIDE, "B with to=sid"),
+)
+_NEIGHBOUR = "a neighbour, while handlers compute"
+_INP_A = "INP, with a heavy handler on the server"
+
+LINES: tuple[Line, ...] = (
+    Line(
+        1,
+        "How WebSocket events are processed and rendered affects the responsiveness and smoothness of real-time "
+        "updates (impact: medium).",
+        "The same load, processed or rendered in another way, changes what people wait for by more than a bound. "
+        "How much is medium is not defined, and not tested.",
+        "pairs that differ in one thing: where the work is done, one at a time or not, batched or not",
+        (SEPARATE, PACKETS),
+        (
+            Bearing("processes-spare-neighbours", FOR, "a neighbour, by where the work is done"),
+            Bearing("waiting-flips-it", FOR, "callers, by how many handlers run at a time"),
+            Bearing("server-batching-saves-layouts", FOR, "the page's layouts, by how updates are sent"),
+            Bearing("script-holds-the-pipeline", FOR, "staleness, by what the page's script does for an update"),
+            _LEDGER,
+        ),
     ),
-    Claim(
-        slug="connection-reads-on",
-        lines=(2, 13),
-        quote="Heavy work inside the event handler (A) blocks the main thread.",
-        sentence="With default settings slow handlers do not keep their connection from reading on.",
-        reading="connection",
-        condition="burst, inline, default settings",
-        margin="handler-blocking at least 3 times connection-blocked; theory: the loop only starts a thread",
-        judge=judges.reads_on,
+    Line(
+        2,
+        "Heavy work inside the event handler (A) blocks the main thread.",
+        "No handler runs in a main thread, so blocking is read three ways: the connection reads nothing else; the "
+        "server answers nobody else; the page's main thread waits.",
+        "ten events at once: handler-blocking time beside connection-blocked time, and a bystander that only pings",
+        (DEFAULT, OWN_CLIENT, LONG_HANDLERS, SEPARATE, DROPPED),
+        (
+            _ALONE,
+            Bearing("connection-reads-on", AGAINST, "the connection, with default settings"),
+            Bearing("neighbours-wait", FOR, _NEIGHBOUR),
+            Bearing(
+                "serial-spares-neighbours", AGAINST, "a neighbour, while handlers compute with async_handlers=False"
+            ),
+            Bearing("waiting-flips-it", FOR, "its own connection, with async_handlers=False"),
+            Bearing("page-decides-inp", AGAINST, "the page's main thread"),
+            Bearing("neighbours-wait-everywhere", FOR, "a neighbour in every mode, while handlers compute", "all"),
+            Bearing("gevent-waits-well", AGAINST, "gevent, patched, while handlers wait", "gevent"),
+            Bearing("unpatched-gevent-waits-in-line", FOR, "gevent without patching", "gevent-unpatched"),
+            Bearing("loop-waits-for-its-handler", FOR, "an event loop whose handler does not await", "asgi"),
+            Bearing("serial-drops-its-own-client", FOR, "its own client's heartbeat, with async_handlers=False"),
+            Bearing("gevent-drops-innocents", FOR, "everybody's heartbeat under gevent", "gevent"),
+            _LEDGER,
+        ),
     ),
-    Claim(
-        slug="neighbours-wait",
-        lines=(2, 3, 13),
-        quote="A therefore causes UI lag and delayed responses.",
-        sentence="While handlers compute, somebody who sent nothing waits longer than half a calculation takes.",
-        reading="server thread",
-        condition="burst of computing work, inline, default settings",
-        margin="bystander's median at least half the work's CPU time in the same runs; "
-        "theory: each of its steps waits a turn of the GIL",
-        judge=judges.neighbours_wait,
+    Line(
+        3,
+        "A therefore causes UI lag and delayed responses.",
+        "Responses are later than the work alone takes, and the page reacts later to its user.",
+        "ten events at once, and trusted clicks in a browser from click to the answer's paint",
+        (SEPARATE, CPU_APART, TOGETHER),
+        (
+            Bearing("neighbours-wait", FOR, _NEIGHBOUR),
+            Bearing(
+                "serial-spares-neighbours", AGAINST, "a neighbour, while handlers compute with async_handlers=False"
+            ),
+            Bearing("waiting-flips-it", FOR, "its own later events, with async_handlers=False"),
+            Bearing("neighbours-wait-everywhere", FOR, "a neighbour in every mode, while handlers compute", "all"),
+            Bearing("gevent-sends-at-the-end", FOR, "every caller under gevent, while handlers compute", "gevent"),
+            Bearing("serial-drops-its-own-client", FOR, "its own client's heartbeat, with async_handlers=False"),
+            Bearing("gevent-drops-innocents", FOR, "everybody's heartbeat under gevent", "gevent"),
+            Bearing("result-waits-for-server", FOR, "the result of a click"),
+            Bearing("page-decides-inp", AGAINST, "the page's own reaction to a click"),
+            _LEDGER,
+        ),
     ),
-    Claim(
-        slug="serial-spares-neighbours",
-        lines=(2, 3),
-        quote="Heavy work inside the event handler (A) blocks the main thread.",
-        sentence="Handled one at a time, the same computing work is the far better neighbour.",
-        reading="connection",
-        condition="burst of computing work, inline with and without async_handlers=False",
-        margin="bystander's median better by a quarter of the burst; theory: one thread competes instead of all",
-        judge=judges.serial_spares,
+    Line(
+        4,
+        "A causes input delay and poor INP.",
+        "INP is worse where the server's handler computes than where the page is left alone.",
+        "trusted clicks; the same computing time in the server's handler, and in the page's",
+        (SILENT,),
+        (Bearing("page-decides-inp", AGAINST, _INP_A),),
     ),
-    Claim(
-        slug="waiting-flips-it",
-        lines=(1, 2, 3),
-        quote="Heavy work inside the event handler (A) blocks the main thread.",
-        sentence="When handlers wait instead of computing, one at a time answers its own callers later, "
-        "and neighbours notice neither.",
-        reading="connection",
-        condition="burst of waiting work, inline with and without async_handlers=False",
-        margin="own median later by half of what theory says (half the burst against once); "
-        "bystander's medians under half a service time",
-        judge=judges.waiting_flips,
+    Line(
+        5,
+        "B keeps the main thread free for the UI and other events.",
+        "With B the handler returns sooner, and others are answered sooner.",
+        "ten events at once with A and with B, default settings and async_handlers=False, computing and waiting",
+        (BROADCAST, SEPARATE, CPU_APART, GEVENT_APART),
+        (
+            Bearing("thread-returns-sooner", FOR, "the handler, which returns sooner"),
+            Bearing("thread-spares-no-neighbour", AGAINST, _NEIGHBOUR.replace("handlers", "threads")),
+            Bearing(
+                "thread-harms-a-serial-server", AGAINST, "a neighbour, while threads compute with async_handlers=False"
+            ),
+            Bearing("thread-is-right-for-waiting", FOR, "callers, while threads wait with async_handlers=False"),
+            Bearing("gevent-task-spares-nobody", AGAINST, "a neighbour under gevent", "gevent"),
+            Bearing("to-thread-frees-the-loop", FOR, "an event loop, while threads wait", "asgi"),
+            Bearing("to-thread-shares-the-gil", AGAINST, "an event loop, while threads compute", "asgi"),
+            *_STRANGERS,
+            _LEDGER,
+        ),
     ),
-    Claim(
-        slug="thread-returns-sooner",
-        lines=(5,),
-        quote="B keeps the main thread free for the UI and other events.",
-        sentence="A handler that starts a thread returns much sooner than one that computes.",
-        reading="server thread",
-        condition="burst, inline and thread, default settings",
-        margin="handler-blocking at least 3 times less; theory: starting a thread against the whole work",
-        judge=judges.thread_returns,
+    Line(
+        6,
+        "B improves responsiveness and reduces input delay.",
+        "With B answers come sooner, neighbours wait less, and INP is better.",
+        "as for 5, and trusted clicks in a browser with A and with B",
+        (DEFAULT, BROADCAST, SEPARATE, CPU_APART),
+        (
+            Bearing("thread-answers-nobody-sooner", AGAINST, "callers, while threads compute"),
+            Bearing("thread-spares-no-neighbour", AGAINST, _NEIGHBOUR.replace("handlers", "threads")),
+            Bearing(
+                "thread-harms-a-serial-server", AGAINST, "a neighbour, while threads compute with async_handlers=False"
+            ),
+            Bearing("thread-is-right-for-waiting", FOR, "callers, while threads wait with async_handlers=False"),
+            Bearing("thread-shows-nobody-sooner", AGAINST, "the result of a click"),
+            Bearing("page-decides-inp", AGAINST, "INP, which no handler of the server touches"),
+            *_STRANGERS,
+            _LEDGER,
+        ),
     ),
-    Claim(
-        slug="thread-answers-nobody-sooner",
-        lines=(6,),
-        quote="B improves responsiveness and reduces input delay.",
-        sentence="With default settings the thread answers nobody sooner.",
-        reading="connection",
-        condition="burst, inline and thread, default settings",
-        margin="own median at least 0.6 of inline's, both in CPU time of the work, so that a core that is slowed for a "
-        "while does not count; theory: equal, since each event has a thread either way; a second core would bring half",
-        judge=judges.thread_no_sooner,
+    Line(
+        7,
+        "Pattern table, A: several DOM updates an event; several reflows where the DOM is updated repeatedly; high "
+        "paint cost from frequent layout changes; verdict bad.",
+        "Updates that are written as they come cost more DOM operations than batched ones, and more layouts than there "
+        "are frames. Paint cost is told by a trace, which inflates it, so it is shown (labkit render) and not judged.",
+        "twenty events in each of ten frames, frame by frame; counts are exact",
+        (LAYOUT,),
+        (
+            Bearing("batching-cuts-dom-operations", FOR, "DOM operations"),
+            Bearing("one-layout-a-frame", AGAINST, "reflows, where the page only writes"),
+            Bearing("reading-geometry-forces-layout", FOR, "reflows, where the page reads geometry between writes"),
+        ),
     ),
-    Claim(
-        slug="thread-spares-no-neighbour",
-        lines=(5, 6, 12),
-        quote="B keeps the main thread free for the UI and other events.",
-        sentence="Behind the thread, somebody who sent nothing still waits longer than half a calculation takes.",
-        reading="server thread",
-        condition="burst of computing work, thread, default settings",
-        margin="bystander's median at least half the work's CPU time in the same runs; theory: the GIL is the same",
-        judge=judges.thread_neighbours,
+    Line(
+        8,
+        "Pattern table, B with batched DOM updates: DOM operations batched; a single reflow a batch; lower paint cost "
+        "from fewer layout changes; verdict good.",
+        "Batching saves DOM operations, and saves layouts.",
+        "as for 7; and steady events in real time, batched in the page and on the server",
+        (PACKETS,),
+        (
+            Bearing("batching-cuts-dom-operations", FOR, "DOM operations"),
+            Bearing("one-layout-a-frame", AGAINST, "layouts, batched in the page"),
+            Bearing("server-batching-saves-layouts", FOR, "layouts, batched on the server"),
+            Bearing("server-batching-costs-staleness", BESIDE, "what batching on the server costs"),
+        ),
     ),
-    Claim(
-        slug="thread-harms-a-serial-server",
-        lines=(5, 6),
-        quote="B keeps the main thread free for the UI and other events.",
-        sentence="On a server that handles one event at a time, the thread makes computing work a worse neighbour.",
-        reading="server thread",
-        condition="burst of computing work, inline and thread, both with async_handlers=False",
-        margin="bystander's median worse by a fifth of the burst; theory: all threads compete instead of one",
-        judge=judges.thread_worse_on_serial,
+    Line(
+        9,
+        "Pipeline: events trigger JavaScript that updates the DOM; slow or blocking event processing delays style "
+        "calculation, layout and paint.",
+        "Script that takes long for each update delays what is painted.",
+        "steady events, from the server's send to the paint, with and without such script",
+        (SILENT,),
+        (Bearing("script-holds-the-pipeline", FOR, "updates, while the page's script computes for each"),),
     ),
-    Claim(
-        slug="thread-is-right-for-waiting",
-        lines=(5, 6, 12),
-        quote="B improves responsiveness and reduces input delay.",
-        sentence="For work that waits, on a server that handles one event at a time, the thread is right: "
-        "its callers are answered several times sooner.",
-        reading="connection",
-        condition="burst of waiting work, inline and thread, both with async_handlers=False",
-        margin="own median sooner by half of what theory says: half the burst against once",
-        judge=judges.thread_right,
+    Line(
+        10,
+        "The bottleneck is JavaScript execution blocking the main thread.",
+        "What people wait for is the page's script, and not the server's handler that the advice speaks of.",
+        "the same weight in the page's script and in the server's handler",
+        (SILENT,),
+        (
+            Bearing("script-holds-the-pipeline", FOR, "updates, while the page's script computes for each"),
+            Bearing("script-in-page-ruins-inp", FOR, "a click whose handler computes in the page"),
+            Bearing("result-waits-for-server", AGAINST, "a click that a heavy handler on the server answers"),
+        ),
     ),
-    Claim(
-        slug="broadcast-reaches-strangers",
-        lines=(5, 6),
-        quote="the thread calculates, then socketio.emit('response', result)",
-        sentence="As written, every answer lands in every stranger's inbox.",
-        reading="connection",
-        condition="thread-broadcast, a listener and a bystander connected",
-        margin="exactly one stray an event and stranger",
-        judge=judges.broadcast,
-        exact=True,
+    Line(
+        11,
+        "The Core Web Vital affected is INP.",
+        "INP is worse for it. Whether LCP or CLS is, is not tested: the lab's page loads before its run, and what it "
+        "inserts is its content.",
+        "INP by trusted clicks, from the browser's own event timing",
+        (SILENT,),
+        (
+            Bearing("page-decides-inp", AGAINST, _INP_A),
+            Bearing("script-in-page-ruins-inp", FOR, "INP, with a heavy handler in the page"),
+        ),
     ),
-    Claim(
-        slug="to-sid-repairs-it",
-        lines=(5, 6),
-        quote="the thread calculates, then socketio.emit('response', result)",
-        sentence="With to=sid every caller gets its answer, and nobody else does.",
-        reading="connection",
-        condition="thread, a listener and a bystander connected",
-        margin="exactly no stray, and every event answered",
-        judge=judges.to_sid,
-        exact=True,
+    Line(
+        12,
+        "Tips: avoid heavy synchronous work in handlers; use background threads or async tasks for expensive "
+        "computation; batch DOM updates triggered by events to minimise reflows.",
+        "Each tip, followed, makes something better that is measured here.",
+        "each tip against the handler without it, in each mode",
+        (SEPARATE, CPU_APART, GEVENT_APART, LAYOUT),
+        (
+            Bearing("processes-spare-neighbours", FOR, "work that computes in another process"),
+            Bearing("processes-spare-everywhere", FOR, "work that computes in another process, in every mode", "all"),
+            Bearing("thread-spares-no-neighbour", AGAINST, "work that computes in a background thread"),
+            Bearing("thread-is-right-for-waiting", FOR, "work that waits in a thread, with async_handlers=False"),
+            Bearing("gevent-task-spares-nobody", AGAINST, "work that computes in a task of gevent", "gevent"),
+            Bearing(
+                "gevent-waits-well",
+                AGAINST,
+                "avoiding work that waits in gevent's handlers",
+                "gevent",
+            ),
+            Bearing(
+                "unpatched-gevent-waits-in-line",
+                FOR,
+                "avoiding work that waits, unpatched",
+                "gevent-unpatched",
+            ),
+            Bearing("loop-waits-for-its-handler", FOR, "avoiding synchronous work on an event loop", "asgi"),
+            Bearing("to-thread-frees-the-loop", FOR, "work that waits in a thread beside an event loop", "asgi"),
+            Bearing("to-thread-shares-the-gil", AGAINST, "work that computes in a thread beside an event loop", "asgi"),
+            Bearing("batching-cuts-dom-operations", FOR, "DOM operations, batched in the page"),
+            Bearing("one-layout-a-frame", AGAINST, "reflows, batched in the page"),
+            Bearing("server-batching-saves-layouts", FOR, "reflows, batched on the server"),
+            Bearing("server-batching-costs-staleness", BESIDE, "what batching on the server costs"),
+            _LEDGER,
+        ),
     ),
-    Claim(
-        slug="processes-spare-neighbours",
-        lines=(1, 12),
-        quote="Use background threads or async tasks for expensive computation.",
-        sentence="Computing in another process spares the neighbours; a thread of this one does not.",
-        reading="server thread",
-        condition="burst of computing work, inline and process-pool, two cores",
-        margin="bystander's median at least 10 times better; theory: no turn of the GIL to wait for",
-        judge=judges.processes_spare,
+    Line(
+        13,
+        "Quiz: the main performance issue of heavy processing in the handler is that it blocks the main thread, "
+        "causing input delay (of four answers).",
+        "A question is no proposition; what is tested is that this answer is right, and that the one about fewer "
+        "connections is wrong. Network latency and memory leaks are not tested.",
+        "as for 2 and 4; and which connections are closed when a handler outlasts the heartbeat",
+        (DEFAULT, SEPARATE, DROPPED),
+        (
+            Bearing("neighbours-wait", FOR, "blocking, read as a neighbour's wait while handlers compute"),
+            Bearing("connection-reads-on", AGAINST, "blocking, read as the connection with default settings"),
+            Bearing("page-decides-inp", AGAINST, "input delay"),
+            Bearing(
+                "serial-drops-its-own-client", AGAINST, "handlers that outlast a heartbeat, which lose connections"
+            ),
+            Bearing("gevent-drops-innocents", AGAINST, "gevent's handlers that outlast it", "gevent"),
+            _LEDGER,
+        ),
     ),
-    Claim(
-        slug="ledger-is-closed",
-        lines=(1, 2, 3, 5, 6, 12, 13),
-        quote="(the measure itself: nothing may be lost, wrong or unexplained)",
-        sentence="Every strategy answered every event once, rightly, and to its own caller alone "
-        "(all but the broadcast, which is known for it).",
-        reading="connection",
-        condition="any",
-        margin="exact counts",
-        judge=judges.closed_ledger,
-        exact=True,
+    Line(
+        14,
+        "DevTools, Performance panel: record a session while WebSocket events occur, then look for long tasks and long "
+        "JavaScript blocks during event handling that delay input.",
+        "A recipe is no proposition; what is tested is that a recording shows a long task for the heavy handler.",
+        "a recording of trusted clicks, as DevTools makes it, for a heavy handler in the page and one on the server",
+        (SILENT,),
+        (
+            Bearing("trace-shows-long-tasks", FOR, "a heavy handler in the page"),
+            Bearing("trace-shows-no-server-handler", AGAINST, "a heavy handler on the server"),
+        ),
     ),
 )

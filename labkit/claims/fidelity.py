@@ -1,25 +1,29 @@
 """Claims on the instrument itself: whether its numbers can be believed, and what falsifies them."""
 
+from collections.abc import Callable
+
 import numpy as np
 
-from labkit.claims.record import Claim
-from labkit.clock import NS_PER_MS
-from labkit.closedloop import Stall
-from labkit.comparison import Comparison
-from labkit.judges import Untestable, pings_meanwhile
-from labkit.records import Run
-from labkit.selftest import Reading
-from labkit.stamps import NEVER
+from labkit.base.clock import NS_PER_MS
+from labkit.claims.claim import Claim
+from labkit.claims.evidence import Untestable, pings_meanwhile
+from labkit.experiments.selftest import Reading
+from labkit.experiments.stall import Stall
+from labkit.runs.comparison import Comparison
+from labkit.runs.conditions import INSIDE, Conditions
+from labkit.runs.run import Run
+from labkit.runs.stages import NEVER
 
 #: Percentiles that a stall of a tenth of a plan decides.
 TAIL = 99.0
 
 
-def _pair(result: Comparison, first: str, second: str) -> tuple[str, str]:
-    for name in (first, second):
-        if name not in result.strategies:
-            raise Untestable(f"needs runs named {first!r} and {second!r}")
-    return first, second
+def _sides(result: Comparison, what: str, of: Callable[[Conditions], bool]) -> tuple[str, str]:
+    """The names of the two things that were compared: of which this condition is true, and of which it is not."""
+    found = {of(result.of(name)[0].conditions): name for name in result.strategies}
+    if len(result.strategies) != 2 or len(found) != 2:
+        raise Untestable(f"needs runs of two kinds: {what}, and without that")
+    return found[True], found[False]
 
 
 def _right(readings: tuple[Reading, ...]) -> float:
@@ -43,8 +47,8 @@ def _stall_seen(stall: Stall) -> float:
 
 def _late_in_process(result: Comparison) -> float:
     """The client's own lateness, in the server's process over outside of it; of runs, one does not decide."""
-    names = _pair(result, "client outside", "client inside")
-    outside, inside = (float(np.median([_late_ms(run) for run in result.of(name)])) for name in names)
+    inside_outside = _sides(result, "with a client inside the server's process", lambda c: c.client == INSIDE)
+    inside, outside = (float(np.median([_late_ms(run) for run in result.of(name)])) for name in inside_outside)
     return inside / outside / 10
 
 
@@ -58,18 +62,18 @@ def _late_ms(run: Run) -> float:
 
 def _collector(result: Comparison) -> float:
     """How long a collection holds a handler, over the same with the heap frozen."""
-    free, frozen = _pair(result, "not frozen", "frozen")
+    frozen, free = _sides(result, "with the garbage collector frozen", lambda c: c.gc_frozen)
     return result[free].handler_blocking.p50_ms / result[frozen].handler_blocking.p50_ms / 3
 
 
 def _nagle(result: Comparison) -> float:
-    stock, tuned = _pair(result, "stock", "tuned")
+    stock, tuned = _sides(result, "on a stock server", lambda c: c.stock)
     return result[stock].own.p50_ms / result[tuned].own.p50_ms / 3
 
 
 def _stamps(result: Comparison) -> float:
     """How little the stamps change: a third, in either direction, is the bound."""
-    with_, without = _pair(result, "stamped", "not stamped")
+    with_, without = _sides(result, "with stamps", lambda c: c.instrumented)
     ratio = result[with_].own.p50_ms / result[without].own.p50_ms
     return 4 / 3 / ratio
 

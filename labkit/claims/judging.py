@@ -3,16 +3,16 @@
 import math
 from typing import Any
 
-from labkit import judges
-from labkit.claims import advice, fidelity, load, modes, page
-from labkit.claims.record import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, Claim, Verdict
-from labkit.comparison import Comparison
-from labkit.errors import UsageError
-from labkit.records import Run
+from labkit.base.errors import UsageError
+from labkit.claims import fidelity, handlers, load, modes, page
+from labkit.claims.claim import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, Claim, Verdict
+from labkit.claims.evidence import Untestable
+from labkit.runs.comparison import Comparison
+from labkit.runs.run import Run
 
 #: All claims by slug.
 CLAIMS: dict[str, Claim] = {
-    c.slug: c for c in (*advice.CLAIMS, *load.CLAIMS, *modes.CLAIMS, *fidelity.CLAIMS, *page.CLAIMS)
+    c.slug: c for c in (*handlers.CLAIMS, *load.CLAIMS, *modes.CLAIMS, *fidelity.CLAIMS, *page.CLAIMS)
 }
 
 
@@ -32,11 +32,11 @@ def claim(which: str | Claim, result: Any) -> Verdict:
     try:
         evidence = Comparison((result,)) if isinstance(result, Run) else result
         if not isinstance(evidence, chosen.takes):
-            raise judges.Untestable(f"needs a {chosen.takes.__name__}, not a {type(evidence).__name__}")
+            raise Untestable(f"needs a {chosen.takes.__name__}, not a {type(evidence).__name__}")
         if isinstance(evidence, Comparison) and not evidence.runs:
-            raise judges.Untestable("needs at least one run")
+            raise Untestable("needs at least one run")
         headroom = chosen.judge(evidence)
-    except (judges.Untestable, UsageError) as reason:
+    except (Untestable, UsageError) as reason:
         return Verdict(chosen, NOT_TESTABLE, why=str(reason))
     if math.isnan(headroom):
         return Verdict(chosen, NOT_TESTABLE, why="a latency that the claim is about was not measured")

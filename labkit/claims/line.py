@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from labkit.claims.record import DEPENDS, DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, Verdict
-from labkit.text import Plain
+from labkit.base.text import Plain
+from labkit.claims.claim import DEPENDS, DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, Verdict
 
 #: How a claim bears on a line, where it holds: it speaks for the line, or against it; it tells a side effect that
 #: decides nothing; or it says whether the measure itself is right, without which nothing is decided.

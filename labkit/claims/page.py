@@ -10,9 +10,9 @@ import numpy as np
 
 from labkit.browser.passes import Exact
 from labkit.browser.rendering import Measured, Rendering
-from labkit.claims.record import Claim
-from labkit.judges import Untestable
-from labkit.metrics import Distribution
+from labkit.claims.claim import Claim
+from labkit.claims.evidence import Untestable
+from labkit.runs.summary import Distribution
 
 #: How tests and notebooks name the two heavy handlers that are compared, and the way that both are measured beside.
 SERVER_HEAVY, PAGE_HEAVY, NEITHER = "heavy server handler", "heavy page handler", "neither"

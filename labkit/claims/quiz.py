@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from labkit.base.errors import MissingExtra
+from labkit.base.text import about
+from labkit.claims.claim import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, Verdict
 from labkit.claims.judging import CLAIMS
-from labkit.claims.record import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, Verdict
 from labkit.claims.table import ClaimsTable, claims_table
-from labkit.errors import MissingExtra
-from labkit.findings import about
 
 #: When an answer is right: the claim holds, it does not, or never.
 IF_HOLDS, IF_NOT, NEVER_RIGHT = "holds", "does not", "never"

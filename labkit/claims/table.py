@@ -7,15 +7,15 @@ from typing import Any
 
 from tabulate import tabulate
 
-from labkit import environment
+from labkit.base.errors import UsageError
+from labkit.base.text import Plain
+from labkit.claims.advice import ADVICE, LINES
+from labkit.claims.claim import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, Verdict
 from labkit.claims.judging import CLAIMS, claim
 from labkit.claims.line import LineVerdict, judge
-from labkit.claims.lines import ADVICE, LINES
-from labkit.claims.measuring import STEPS, Missing
-from labkit.claims.record import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, Verdict
-from labkit.claims.recording import Recorded, recorded
-from labkit.errors import UsageError
-from labkit.text import Plain
+from labkit.claims.published import Recorded, recorded
+from labkit.claims.steps import STEPS, Missing
+from labkit.runs import environment
 
 #: The layout of ``claims.json``.
 SCHEMA_VERSION = 1

@@ -2,7 +2,7 @@
 
 An exhibit is ordinary Flask-SocketIO code without a labkit import. It has
 
-``MODES``      the async modes in which it may run (:mod:`labkit.modes`)
+``MODES``      the async modes in which it may run (:mod:`labkit.plan.modes`)
 ``OPTIONS``    arguments of ``SocketIO(...)`` that belong to it
 ``register(socketio, complex_calculation, **parameters)``
                registers a handler for the event ``message``; may return a function that releases what it acquired
@@ -24,11 +24,11 @@ from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
-from labkit import modes
-from labkit.errors import ModeError, StrategyError
-from labkit.modes import FLASK_MODES
-from labkit.strategies._apps import around
-from labkit.text import Plain
+from labkit.base.errors import ModeError, StrategyError
+from labkit.base.text import Plain
+from labkit.plan import modes
+from labkit.plan.modes import FLASK_MODES
+from labkit.strategies._runnable_app import around
 
 #: What `labkit compare` measures where nobody names others: where an event is worked on, the lab's first question.
 DEFAULT = (

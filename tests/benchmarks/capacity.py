@@ -6,7 +6,7 @@
 import sys
 
 import labkit as lab
-from labkit.capacity_search import capacity
+from labkit.experiments.capacity_search import capacity
 from labkit.strategies import strategy
 
 #: Workers, ms of waiting, random arrivals.

@@ -4,7 +4,7 @@ import sys
 from collections import defaultdict
 
 import labkit as lab
-from labkit.claims import HOLDS, Verdict, advice
+from labkit.claims import HOLDS, Verdict, handlers
 
 REPEATS = 20
 SERIAL = {"async_handlers": False}
@@ -22,7 +22,7 @@ def main(repeats: int = REPEATS, runs: int = 1) -> None:
             lab.compare(computing, lab.cpu(100), plan, repeats=runs, seed=seed),
             lab.compare(waiting, lab.io_wait(100), plan, repeats=runs, seed=seed),
         )
-        for slug in (c.slug for c in advice.CLAIMS):
+        for slug in (c.slug for c in handlers.CLAIMS):
             verdicts = [lab.claim(slug, result) for result in results]
             found[slug] += [v for v in verdicts if v.headroom == v.headroom]
         print(f"{seed + 1} of {repeats}", file=sys.stderr, flush=True)

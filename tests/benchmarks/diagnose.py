@@ -16,7 +16,7 @@ import zlib
 import numpy as np
 
 import labkit as lab
-from labkit.diagnosis import HOLDS, MIXED, RELEASES, WAITS, diagnose
+from labkit.experiments.diagnose import HOLDS, MIXED, RELEASES, WAITS, diagnose
 
 BYTES = np.random.default_rng(0).bytes(20_000_000)
 MATRIX = np.random.default_rng(0).random((900, 900))

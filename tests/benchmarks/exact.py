@@ -10,8 +10,8 @@ from dataclasses import asdict
 from tabulate import tabulate
 
 from labkit.browser.bench import Setting
-from labkit.browser.driver import one_browser
-from labkit.browser.measuring import renderings
+from labkit.browser.driver.process import one_browser
+from labkit.browser.measure import renderings
 
 REPEATS = 20
 PATTERNS = ("naive", "dom-batch", "forced")

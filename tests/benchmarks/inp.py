@@ -12,8 +12,8 @@ import sys
 from tabulate import tabulate
 
 from labkit.browser.bench import Setting
-from labkit.browser.driver import one_browser
-from labkit.browser.measuring import renderings
+from labkit.browser.driver.process import one_browser
+from labkit.browser.measure import renderings
 
 REPEATS = 20
 CLICKS = 20

@@ -7,8 +7,8 @@ import numpy as np
 import socketio
 
 import labkit as lab
-from labkit.errors import UsageError
-from labkit.server import Server
+from labkit.base.errors import UsageError
+from labkit.server.in_process import Server
 from labkit.strategies import strategy
 
 RATE_HZ, SOCKETS, SECONDS, RUNS = 1000, 8, 4, 10
@@ -47,7 +47,7 @@ def stock_client_cpu_us(events: int) -> float:
 def server_cpu_us(events: int) -> float:
     """The share of the server in the figure above: the same traffic from labkit's client, in its own process."""
     run = lab.measure(sink, NULL, lab.constant(STOCK_HZ, events=events), ping_hz=0)
-    return run.environment["server_cpu_s"] / events * 1e6
+    return run.conditions.server_cpu_s / events * 1e6
 
 
 NULL = lab.call(lambda: 0, payloads=[0])
@@ -59,7 +59,7 @@ def main() -> None:
     for _ in range(RUNS):
         run = lab.measure(sink, NULL, plan, ping_hz=0)
         late = np.percentile(run.lateness_ms, [50, 99])
-        rows.append((*late, run.environment["client_cpu_s"] / len(plan) * 1e6, run.lost))
+        rows.append((*late, run.conditions.client_cpu_s / len(plan) * 1e6, run.lost))
         print(f"p50 {late[0]:.3f} ms, p99 {late[1]:.3f} ms, client CPU {rows[-1][2]:.0f} us an event, lost {run.lost}")
     p50, p99, cpu, _lost = np.median(np.array(rows), axis=0)
     print(f"lateness at {RATE_HZ}/s over {SOCKETS} sockets, {RUNS} runs: p50 {p50:.3f} ms (asked 0.25), ")

@@ -27,7 +27,7 @@ def computing() -> None:
     result = lab.compare(pools, lab.cpu(20), lab.burst(40), repeats=RUNS, ping_hz=0)
     for name in result.strategies:
         runs = result.of(name)
-        workers = runs[0].environment["parameters"]["workers"]
+        workers = runs[0].conditions.parameters["workers"]
         told = [run.makespan_ms / (run.service_ms.sum() / workers) for run in runs]
         _print(f"{name}, 40 x cpu:20ms, over measured work / workers", told, 1.10)
     for note in result.notes:

@@ -4,9 +4,13 @@ import resource
 
 import numpy as np
 
-from labkit import Comparison, clock, ledger, schedules
-from labkit.firing import Fired
-from labkit.stamps import SERVER_COLUMNS, Stamps
+from labkit import Comparison
+from labkit.base import clock
+from labkit.plan import schedules
+from labkit.runs import close as ledger
+from labkit.runs.fired import Fired
+from labkit.runs.stages import SERVER_COLUMNS
+from labkit.server.stamps import Stamps
 
 EVENTS, CONNECTIONS = 1_000_000, 8
 

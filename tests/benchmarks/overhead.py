@@ -18,7 +18,7 @@ def main() -> None:
     for name in result.strategies:
         start_us = 1000 * _median(result, name, lambda run: np.nanmedian(run.between_ms("handler_start", "work_start")))
         own_ms = _median(result, name, lambda run: np.median(run.own_ms))
-        cpu_us = _median(result, name, lambda run: run.environment["server_cpu_s"] / len(run) * 1e6)
+        cpu_us = _median(result, name, lambda run: run.conditions.server_cpu_s / len(run) * 1e6)
         print(f"{name:18}{start_us:14.0f}{own_ms:13.2f}{(own_ms - base) * 1000:19.0f}{cpu_us:25.0f}")
     for note in result.notes:
         print(note)

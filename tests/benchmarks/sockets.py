@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from labkit import schedules, selftest
-from labkit.client import ClientProcess
-from labkit.generator import MAX_SOCKETS
-from labkit.selftest import Case
+from labkit.client.generator import MAX_SOCKETS
+from labkit.client.process import ClientProcess
+from labkit.experiments import selftest
+from labkit.experiments.selftest import Case
+from labkit.plan import schedules
 
 RATE_HZ, SECONDS = 900, 10
 

@@ -9,9 +9,10 @@ import time
 import numpy as np
 
 import labkit as lab
-from labkit import connection, instrument
-from labkit.client import ClientThread
-from labkit.stamps import NEVER, STAGES
+from labkit.client import connection
+from labkit.client.process import ClientThread
+from labkit.runs.stages import NEVER, STAGES
+from labkit.server import hooks as instrument
 
 NULL = lab.call(lambda: 0, payloads=[0])
 INJECTED_MS = 20
@@ -94,8 +95,8 @@ def injections() -> None:
     names = [f"{a} to {b}" for a, b in itertools.pairwise(STAGES)]
     cases = {
         names[0]: (patched(connection.Loop, "call_at", slow_timer), {}),
-        names[1]: (patched(instrument._Inbox, "append", slow_read), {}),
-        names[2]: (patched(instrument._Inbox, "pop", slow), {}),
+        names[1]: (patched(instrument._StampedBuffer, "append", slow_read), {}),
+        names[2]: (patched(instrument._StampedBuffer, "pop", slow), {}),
         names[3]: (contextlib.nullcontext(), {"exhibit": before_work}),
         names[4]: (contextlib.nullcontext(), {"work": lab.io_wait(INJECTED_MS)}),
         names[5]: (contextlib.nullcontext(), {"exhibit": after_work}),
@@ -117,7 +118,7 @@ def cost() -> None:
     for _ in range(12):
         for instrumented in (True, False):
             run = lab.measure("inline", NULL, plan, ping_hz=0, instrumented=instrumented)
-            spent[instrumented].append(run.environment["server_cpu_s"] / len(plan) * 1e6)
+            spent[instrumented].append(run.conditions.server_cpu_s / len(plan) * 1e6)
     differences = np.array(spent[True]) - np.array(spent[False])
     with_, without = np.median(spent[True]), np.median(spent[False])
     noise = np.std(differences) / len(differences) ** 0.5
@@ -130,18 +131,18 @@ def hooks_alone() -> None:
     from flask import Flask
     from flask_socketio import SocketIO
 
-    from labkit.instrument import Instrument, _Inbox
-    from labkit.stamps import Stamps
+    from labkit.server.hooks import Hooks, _StampedBuffer
+    from labkit.server.stamps import Stamps
 
     events = 20_000
     socketio = SocketIO(Flask("bench"), async_mode="threading")
-    hooks = Instrument(socketio)
+    hooks = Hooks(socketio)
     hooks._originals = dict.fromkeys(hooks._originals, lambda *args: None)
     hooks.record(Stamps(events))
     messages = [["message", {"id": i, "payload": i}] for i in range(events)]
     costs = []
     for _ in range(5):
-        for inbox, around in ((_Inbox(hooks._now), True), ([], False)):
+        for inbox, around in ((_StampedBuffer(hooks._now), True), ([], False)):
             hooks._loop.inbox = inbox
             start = time.process_time()
             for message in messages:

@@ -6,11 +6,11 @@ import time
 import numpy as np
 import psutil
 
-from labkit.client import ClientProcess
-from labkit.server import Server
+from labkit.client.process import ClientProcess
+from labkit.plan.work import Calculation, io_wait
+from labkit.server.in_process import Server
 from labkit.strategies import strategy
-from labkit.workloads import Calculation, io_wait
-from tests.helpers import RawClient
+from tests.support.helpers import RawClient
 
 CYCLES = 100
 

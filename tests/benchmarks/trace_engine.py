@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from labkit.browser import trace
+from labkit.browser.trace import reader
 
 #: The one that was compared last.
 ENGINE = "@paulirish/trace_engine@0.0.65"
@@ -64,7 +64,7 @@ def main():
         judge = Path(folder, "judge.mjs")
         judge.write_text(JUDGE, encoding="utf-8")
         for path in sys.argv[1:]:
-            ours = trace.read(path)
+            ours = reader.read(path)
             done = subprocess.run(
                 ["node", judge, Path(path).resolve(), str(ours.pid)],
                 cwd=folder,

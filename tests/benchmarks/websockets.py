@@ -18,10 +18,12 @@ import click
 import numpy as np
 from tabulate import tabulate
 
-from labkit import clock, environment, packets
-from labkit.clock import NS_PER_MS, NS_PER_S, now_ns, process_cpu_ns
-from labkit.connection import Connection, Loop, connect_all, hang_up
-from labkit.schedules import constant
+from labkit.base import clock
+from labkit.base.clock import NS_PER_MS, NS_PER_S, now_ns, process_cpu_ns
+from labkit.client import packets
+from labkit.client.connection import Connection, Loop, connect_all, hang_up
+from labkit.plan.schedules import constant
+from labkit.runs import environment
 from tests.benchmarks.peers import install
 from tests.benchmarks.peers.clients.labkit_client import Asking, event_with_ack
 from tests.benchmarks.peers.processes import Failed, Started

@@ -9,7 +9,8 @@ from typing import TypeVar
 
 import click
 
-from labkit import clock, environment
+from labkit.base import clock
+from labkit.runs import environment
 from tests.benchmarks.peers import cost, install, stall, tables
 from tests.benchmarks.peers.contenders import PEERS, Peer
 from tests.benchmarks.peers.install import Packages

@@ -112,7 +112,7 @@ def _artillery(packages: Packages, task: Task, folder: Path) -> tuple[list[str],
 
 
 def _own(folder: Path) -> Packages:
-    from labkit.environment import describe
+    from labkit.runs.environment import describe
 
     versions = describe()["versions"]
     return Packages(folder, {name: versions[name] for name in ("labkit", "picows", "python-socketio")})

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from labkit.clock import NS_PER_S, now_ns
+from labkit.base.clock import NS_PER_S, now_ns
 from tests.benchmarks.peers.contenders import Peer, Task, begin
 from tests.benchmarks.peers.install import Packages
 from tests.benchmarks.peers.processes import Failed

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from labkit.metrics import Distribution
+from labkit.runs.summary import Distribution
 
 PERCENTILES = (95.0, 99.0, 99.9)
 

@@ -1,6 +1,6 @@
 """The server of all peers: it acknowledges at once, or when Lindley's recursion says so; on a thread, on loopback.
 
-`labkit.truth` answers events and acknowledges at once; peers wait for acknowledgements, so here both are held.
+`labkit.experiments.known_queue` answers events and acknowledges at once; peers wait for acknowledgements, so here both are held.
 """
 
 import json
@@ -9,9 +9,9 @@ import time
 import numpy as np
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
-from labkit import packets
-from labkit.clock import NS_PER_S, now_ns
-from labkit.truth import LoopServer, Queue
+from labkit.base.clock import NS_PER_S, now_ns
+from labkit.client import packets
+from labkit.experiments.known_queue import LoopServer, Queue
 
 _OPEN = b'0{"sid":"%d","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}'
 

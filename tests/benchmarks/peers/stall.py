@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from labkit.clock import NS_PER_MS, NS_PER_S
-from labkit.metrics import Distribution
-from labkit.schedules import constant
-from labkit.truth import Queue
+from labkit.base.clock import NS_PER_MS, NS_PER_S
+from labkit.experiments.known_queue import Queue
+from labkit.plan.schedules import constant
+from labkit.runs.summary import Distribution
 from tests.benchmarks.peers.contenders import Peer, Task, begin
 from tests.benchmarks.peers.install import Packages
 from tests.benchmarks.peers.reports import PERCENTILES, Report

@@ -6,13 +6,13 @@ import sys
 
 import numpy as np
 
-from labkit import packets
-from labkit.clock import NS_PER_MS, NS_PER_S, now_ns
-from labkit.connection import Connection, Loop, connect_all, hang_up
-from labkit.firing import Job
-from labkit.generator import Generator
-from labkit.metrics import Distribution
-from labkit.schedules import constant
+from labkit.base.clock import NS_PER_MS, NS_PER_S, now_ns
+from labkit.client import packets
+from labkit.client.connection import Connection, Loop, connect_all, hang_up
+from labkit.client.firing import Job
+from labkit.client.generator import Generator
+from labkit.plan.schedules import constant
+from labkit.runs.summary import Distribution
 
 
 class Asking(list):

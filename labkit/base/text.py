@@ -1,0 +1,38 @@
+"""Numbers as people read them, and text that a notebook shows as itself."""
+
+import math
+
+
+class Plain(str):
+    """A string whose repr is the text: no quotes, no ``\\n``."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def ratio(larger: float, smaller: float) -> float:
+    """How many times larger the first is than the second; inf where the first is; NaN where it cannot be told."""
+    return larger / smaller if smaller > 0 else math.nan
+
+
+def times(factor: float) -> str:
+    """A factor as people say it: ``12x``, ``3.4x``."""
+    return f"{factor:.0f}x" if factor >= 10 else f"{factor:.1f}x"
+
+
+def milliseconds(value_ms: float) -> str:
+    """Milliseconds for a table's cell: as many digits as two noisy cores deserve; ``never`` for an infinite wait."""
+    if math.isnan(value_ms):
+        return "-"
+    if math.isinf(value_ms):
+        return "never"
+    return f"{value_ms:.0f}" if value_ms >= 10 else f"{value_ms:.1f}"
+
+
+def about(value_ms: float) -> str:
+    """The same within a sentence, with its unit: ``12 ms``, ``for ever``, ``an unknown time``."""
+    if not math.isfinite(value_ms):
+        return "for ever" if math.isinf(value_ms) else "an unknown time"
+    return f"{milliseconds(value_ms)} ms"

@@ -1,0 +1,159 @@
+"""Several ways of updating a page, or of answering its clicks, measured in turn in one browser.
+
+What slows a machine for a while slows all of them alike.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from labkit.base.errors import UsageError
+from labkit.browser import measure
+from labkit.browser.bench import Setting
+from labkit.browser.driver.process import one_browser
+from labkit.browser.frontier import under
+from labkit.browser.measure import Progress
+from labkit.browser.page.patterns import Pattern, pattern
+from labkit.browser.rendering import Rendering
+from labkit.plan.interleaving import interleaved
+from labkit.plan.work import Work, cpu
+
+
+def interact_each(
+    variants: Mapping[str, Mapping[str, Any]],
+    *,
+    repeats: int = 1,
+    seed: int = 0,
+    required: bool = True,
+    **settings: Any,
+) -> Rendering:
+    """Click under several settings of :func:`interact`, interleaved in random order, `repeats` times each.
+
+    One browser is started for all of them.
+
+    Args:
+        variants: of each the name under which it is shown, and its settings, as ``{"A": {"exhibit": "inline"}}``.
+        repeats: runs of each.
+        seed: of the order.
+        required: as in `render`.
+        settings: what all share.
+
+    Raises:
+        As :func:`interact`.
+    """
+    if repeats < 1 or not variants:
+        raise UsageError("give at least one variant, and 1 or more repeats")
+
+    names = list(variants)
+
+    def steps() -> Iterator[Rendering]:
+        found = Rendering(())
+        with one_browser():
+            for name in interleaved(names, repeats, seed):
+                found += measure.interact(**{**settings, **variants[name]}, name=name)
+                yield replace(found, measured=tuple(sorted(found.measured, key=lambda each: names.index(each.name))))
+
+    return measure.measured(required, steps)
+
+
+def vary(
+    patterns: Sequence[str | Path | Pattern] = ("naive", "forced"),
+    *,
+    rates_hz: Sequence[float] = (100.0, 1000.0),
+    windows_ms: Sequence[float] = (50.0, 200.0),
+    rows: Sequence[int] = (200, 2000),
+    span_s: float = 0.3,
+    clicks: int = 2,
+    throttle: float = 4.0,
+    repeats: int = 1,
+    seed: int = 0,
+    browser: str | None = None,
+    progress: Progress | None = None,
+    required: bool = True,
+) -> Rendering:
+    """Time every way under every load: each pattern, and the server's windows, at each rate and number of rows.
+
+    One browser is started for all of them. What is measured is called ``naive, 500/s, 2000 rows``;
+    `figures.frontier` draws it.
+
+    Args:
+        patterns: which, by name, by a file of the reader's, or as `pattern(...)`.
+        rates_hz: updates a second.
+        windows_ms: of ``server-batch``, beside the patterns.
+        rows: in the list before a run.
+        span_s: how long updates come in a run; so many of them as the rate says.
+        clicks: trusted ones in a run.
+        throttle: how many times slower the page's processor is made. Where there is time for everything, all ways
+            are alike: 4 makes a phone of a desktop.
+        repeats, seed, browser, progress, required: as in `render`.
+
+    Raises:
+        As `render`.
+    """
+    ways = [each if isinstance(each, Pattern) else pattern(each) for each in patterns]
+    ways += [pattern("dom-batch", window_ms=each, called=f"server-batch-{each:g}") for each in windows_ms]
+    if not (span_s > 0 and rates_hz and rows and all(rate > 0 for rate in rates_hz)):
+        raise UsageError("give rates above 0 updates a second, numbers of rows, and a span above 0 s")
+    settings = [
+        Setting(rate_hz=rate, events=max(1, round(rate * span_s)), rows=each, throttle=throttle, clicks=clicks)
+        for each in rows
+        for rate in rates_hz
+    ]
+
+    def steps() -> Iterator[Rendering]:
+        known: tuple[Rendering, ...] = ()
+        with one_browser():
+            for setting in settings:
+                for step in measure.renderings(
+                    [replace(way, name=under(way.name, setting.rate_hz, setting.rows)) for way in ways],
+                    setting,
+                    repeats=repeats,
+                    passes=("timed",),
+                    seed=seed,
+                    browser=browser,
+                    progress=progress,
+                ):
+                    so_far = known[0] + step if known else step
+                    yield so_far
+                known = (so_far,)
+
+    return measure.measured(required, steps)
+
+
+#: The three ways, as the claims on the page know them.
+A, B, PAGE = "A", "B", "heavy page handler"
+
+
+def tour(
+    work: Work | None = None,
+    *,
+    clicks: int = 10,
+    browser: str | None = None,
+    progress: Progress | None = None,
+    required: bool = True,
+) -> Rendering:
+    """Press a page's button so many times at once: each event is heavy on the server, by A and by B, or in the page.
+
+    `figures.seen` draws it: from the click to its result, and INP.
+
+    Args:
+        work: what an event costs, on the server or in the page's own click handler; 100 ms of computing where None.
+        clicks: trusted ones, at once.
+        browser, progress, required: as in `render`.
+
+    Raises:
+        As `render`.
+    """
+    work = work or cpu(100)
+    if not work.ms or clicks < 1:
+        raise UsageError("the page is to work as long as the server: give work whose ms are known, and a click or more")
+
+    heavy = {"work": work}
+    ways: dict[str, dict[str, Any]] = {
+        A: {"exhibit": "inline", **heavy},
+        B: {"exhibit": "thread-broadcast", **heavy},
+        PAGE: {"click_block_ms": work.ms},
+    }
+    shared: dict[str, Any] = {"clicks": clicks, "every_s": 0.0, "browser": browser, "progress": progress}
+    return interact_each(ways, required=required, **shared)

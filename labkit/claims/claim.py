@@ -1,0 +1,76 @@
+"""What a claim is, and what a verdict on it is."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from labkit.runs.comparison import Comparison
+
+HOLDS, DOES_NOT_HOLD, NOT_TESTABLE = "HOLDS", "DOES NOT HOLD HERE", "NOT TESTABLE HERE"
+
+#: Of a line of the advice only: it holds under one condition, or in one reading, and not under another.
+DEPENDS = "DEPENDS"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One proposition that a measurement can refute.
+
+    Attributes:
+        slug: its name in a notebook.
+        lines: of the advice that it is about.
+        quote: what the advice says, in our words.
+        sentence: what is claimed here.
+        reading: whom it is about: server thread, connection, or page.
+        condition: what has to be measured for it.
+        margin: what is compared with which bound, and where the bound comes from.
+        judge: from what was measured (most often a comparison) to the measured value over its bound; 1 or more holds.
+        takes: of which type that is.
+        exact: a count is compared; there is no headroom to speak of, only right and wrong.
+    """
+
+    slug: str
+    lines: tuple[int, ...]
+    quote: str
+    sentence: str
+    reading: str
+    condition: str
+    margin: str
+    judge: Callable[[Any], float]
+    takes: type = Comparison
+    exact: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim, judged.
+
+    Attributes:
+        claim: which.
+        status: HOLDS, DOES NOT HOLD HERE or NOT TESTABLE HERE.
+        headroom: measured over bound; NaN where it is not testable.
+        why: the reason, where it is not testable.
+    """
+
+    claim: Claim
+    status: str
+    headroom: float = math.nan
+    why: str = ""
+
+    def __repr__(self) -> str:
+        refuted = f" (measured {self.headroom:.3g} of the bound: {self.claim.margin})"
+        why_not = refuted if self.status == DOES_NOT_HOLD else ""
+        return f"{self.status}: {self.why or self.claim.sentence}{why_not}"
+
+    @property
+    def margin(self) -> float | None:
+        """The headroom, where there is one: None for exact counts and where it was not tested."""
+        return None if self.claim.exact or math.isnan(self.headroom) else self.headroom
+
+    @property
+    def measured(self) -> str:
+        """The measured value over its bound, in words; ``-`` where there is none."""
+        if math.isnan(self.headroom):
+            return "-"
+        return "exact count" if self.claim.exact else f"{self.headroom:.2f} times its bound"

@@ -1,0 +1,272 @@
+"""The lines of the advice, as far as a server and its clients can tell."""
+
+import numpy as np
+
+from labkit.base.text import ratio
+from labkit.claims.claim import Claim
+from labkit.claims.evidence import (
+    EXTRA_CONNECTIONS,
+    Untestable,
+    burst,
+    computes,
+    in_calculations,
+    later,
+    one,
+    service_ms,
+    waits,
+)
+from labkit.runs import environment
+from labkit.runs.comparison import Comparison
+
+
+def alone(result: Comparison) -> float:
+    if len(result.runs[0].plan) != 1:
+        raise Untestable("needs a plan of one event")
+    run = result.runs[0]
+    own_ms, work_ms = float(run.own_ms[0]), float(run.service_ms[0])
+    return ratio(0.25 * work_ms, max(own_ms - work_ms, 1e-6))
+
+
+def reads_on(result: Comparison) -> float:
+    burst(result)
+    a = one(result, "inline", serial=False)
+    return ratio(a.handler_blocking.p50_ms, a.connection_blocked.p50_ms) / 3
+
+
+def neighbours_wait(result: Comparison) -> float:
+    burst(result)
+    computes(result)
+    return in_calculations(result, one(result, "inline", serial=False)) / 0.5
+
+
+def serial_spares(result: Comparison) -> float:
+    computes(result)
+    bound = burst(result) / 4
+    a, serial = one(result, "inline", serial=False), one(result, "inline", serial=True)
+    return ratio(a.bystander.p50_ms, serial.bystander.p50_ms) / bound
+
+
+def waiting_flips(result: Comparison) -> float:
+    waits(result)
+    bound = (burst(result) + 1) / 4
+    a, serial = one(result, "inline", serial=False), one(result, "inline", serial=True)
+    longer = ratio(serial.own.p50_ms, a.own.p50_ms) / bound
+    # numpy's, since they keep NaN: what was not measured must not pass.
+    neighbours_ms = float(np.maximum(a.bystander.p50_ms, serial.bystander.p50_ms))
+    unnoticed = ratio(service_ms(result) / 2, neighbours_ms)
+    return float(np.minimum(longer, unnoticed))
+
+
+def thread_returns(result: Comparison) -> float:
+    burst(result)
+    a, b = one(result, "inline", serial=False), one(result, "thread", serial=False)
+    return ratio(a.handler_blocking.p50_ms, b.handler_blocking.p50_ms) / 3
+
+
+def thread_no_sooner(result: Comparison) -> float:
+    burst(result)
+    a, b = one(result, "inline", serial=False), one(result, "thread", serial=False)
+    return later(result, b, a) / 0.6
+
+
+def thread_neighbours(result: Comparison) -> float:
+    burst(result)
+    computes(result)
+    return in_calculations(result, one(result, "thread", serial=False)) / 0.5
+
+
+def thread_worse_on_serial(result: Comparison) -> float:
+    computes(result)
+    bound = burst(result) / 5
+    a, b = one(result, "inline", serial=True), one(result, "thread", serial=True)
+    return ratio(b.bystander.p50_ms, a.bystander.p50_ms) / bound
+
+
+def thread_right(result: Comparison) -> float:
+    waits(result)
+    bound = (burst(result) + 1) / 4
+    a, b = one(result, "inline", serial=True), one(result, "thread", serial=True)
+    return ratio(a.own.p50_ms, b.own.p50_ms) / bound
+
+
+def broadcast(result: Comparison) -> float:
+    b = one(result, "thread-broadcast", serial=False)
+    others = sum(len(run) * (run.plan.connections - 1 + EXTRA_CONNECTIONS) for run in result.of(b.strategy))
+    return 1.0 if b.strays == others else 0.0
+
+
+def to_sid(result: Comparison) -> float:
+    b = one(result, "thread", serial=False)
+    return 1.0 if b.strays == 0 and b.outcomes["answered"] == b.events else 0.0
+
+
+def processes_spare(result: Comparison) -> float:
+    burst(result)
+    computes(result)
+    if environment.cores() < 2:
+        raise Untestable("needs two cores: one to compute, one for the server")
+    a, pool = one(result, "inline", serial=False), one(result, "process-pool", serial=False)
+    return ratio(a.bystander.p50_ms, pool.bystander.p50_ms) / 10
+
+
+def closed_ledger(result: Comparison) -> float:
+    clean = all(
+        s.outcomes["answered"] == s.events
+        and s.duplicates == s.late == s.unaccounted == 0
+        and (s.strays == 0 or s.strategy.startswith("thread-broadcast"))
+        for s in result.summaries
+    )
+    return 1.0 if clean else 0.0
+
+
+CLAIMS = (
+    Claim(
+        slug="one-alone",
+        lines=(2,),
+        quote="(the measure itself: a single event must show its work and little else)",
+        sentence="One event alone is answered after little more than its own work.",
+        reading="connection",
+        condition="one event, inline",
+        margin="all but the work takes at most a quarter of the work's time; theory: the transport alone",
+        judge=alone,
+    ),
+    Claim(
+        slug="connection-reads-on",
+        lines=(2, 13),
+        quote="Heavy work inside the event handler (A) blocks the main thread.",
+        sentence="With default settings slow handlers do not keep their connection from reading on.",
+        reading="connection",
+        condition="burst, inline, default settings",
+        margin="handler-blocking at least 3 times connection-blocked; theory: the loop only starts a thread",
+        judge=reads_on,
+    ),
+    Claim(
+        slug="neighbours-wait",
+        lines=(2, 3, 13),
+        quote="A therefore causes UI lag and delayed responses.",
+        sentence="While handlers compute, somebody who sent nothing waits longer than half a calculation takes.",
+        reading="server thread",
+        condition="burst of computing work, inline, default settings",
+        margin="bystander's median at least half the work's CPU time in the same runs; "
+        "theory: each of its steps waits a turn of the GIL",
+        judge=neighbours_wait,
+    ),
+    Claim(
+        slug="serial-spares-neighbours",
+        lines=(2, 3),
+        quote="Heavy work inside the event handler (A) blocks the main thread.",
+        sentence="Handled one at a time, the same computing work is the far better neighbour.",
+        reading="connection",
+        condition="burst of computing work, inline with and without async_handlers=False",
+        margin="bystander's median better by a quarter of the burst; theory: one thread competes instead of all",
+        judge=serial_spares,
+    ),
+    Claim(
+        slug="waiting-flips-it",
+        lines=(1, 2, 3),
+        quote="Heavy work inside the event handler (A) blocks the main thread.",
+        sentence="When handlers wait instead of computing, one at a time answers its own callers later, "
+        "and neighbours notice neither.",
+        reading="connection",
+        condition="burst of waiting work, inline with and without async_handlers=False",
+        margin="own median later by half of what theory says (half the burst against once); "
+        "bystander's medians under half a service time",
+        judge=waiting_flips,
+    ),
+    Claim(
+        slug="thread-returns-sooner",
+        lines=(5,),
+        quote="B keeps the main thread free for the UI and other events.",
+        sentence="A handler that starts a thread returns much sooner than one that computes.",
+        reading="server thread",
+        condition="burst, inline and thread, default settings",
+        margin="handler-blocking at least 3 times less; theory: starting a thread against the whole work",
+        judge=thread_returns,
+    ),
+    Claim(
+        slug="thread-answers-nobody-sooner",
+        lines=(6,),
+        quote="B improves responsiveness and reduces input delay.",
+        sentence="With default settings the thread answers nobody sooner.",
+        reading="connection",
+        condition="burst, inline and thread, default settings",
+        margin="own median at least 0.6 of inline's, both in CPU time of the work, so that a core that is slowed for a "
+        "while does not count; theory: equal, since each event has a thread either way; a second core would bring half",
+        judge=thread_no_sooner,
+    ),
+    Claim(
+        slug="thread-spares-no-neighbour",
+        lines=(5, 6, 12),
+        quote="B keeps the main thread free for the UI and other events.",
+        sentence="Behind the thread, somebody who sent nothing still waits longer than half a calculation takes.",
+        reading="server thread",
+        condition="burst of computing work, thread, default settings",
+        margin="bystander's median at least half the work's CPU time in the same runs; theory: the GIL is the same",
+        judge=thread_neighbours,
+    ),
+    Claim(
+        slug="thread-harms-a-serial-server",
+        lines=(5, 6),
+        quote="B keeps the main thread free for the UI and other events.",
+        sentence="On a server that handles one event at a time, the thread makes computing work a worse neighbour.",
+        reading="server thread",
+        condition="burst of computing work, inline and thread, both with async_handlers=False",
+        margin="bystander's median worse by a fifth of the burst; theory: all threads compete instead of one",
+        judge=thread_worse_on_serial,
+    ),
+    Claim(
+        slug="thread-is-right-for-waiting",
+        lines=(5, 6, 12),
+        quote="B improves responsiveness and reduces input delay.",
+        sentence="For work that waits, on a server that handles one event at a time, the thread is right: "
+        "its callers are answered several times sooner.",
+        reading="connection",
+        condition="burst of waiting work, inline and thread, both with async_handlers=False",
+        margin="own median sooner by half of what theory says: half the burst against once",
+        judge=thread_right,
+    ),
+    Claim(
+        slug="broadcast-reaches-strangers",
+        lines=(5, 6),
+        quote="the thread calculates, then socketio.emit('response', result)",
+        sentence="As written, every answer lands in every stranger's inbox.",
+        reading="connection",
+        condition="thread-broadcast, a listener and a bystander connected",
+        margin="exactly one stray an event and stranger",
+        judge=broadcast,
+        exact=True,
+    ),
+    Claim(
+        slug="to-sid-repairs-it",
+        lines=(5, 6),
+        quote="the thread calculates, then socketio.emit('response', result)",
+        sentence="With to=sid every caller gets its answer, and nobody else does.",
+        reading="connection",
+        condition="thread, a listener and a bystander connected",
+        margin="exactly no stray, and every event answered",
+        judge=to_sid,
+        exact=True,
+    ),
+    Claim(
+        slug="processes-spare-neighbours",
+        lines=(1, 12),
+        quote="Use background threads or async tasks for expensive computation.",
+        sentence="Computing in another process spares the neighbours; a thread of this one does not.",
+        reading="server thread",
+        condition="burst of computing work, inline and process-pool, two cores",
+        margin="bystander's median at least 10 times better; theory: no turn of the GIL to wait for",
+        judge=processes_spare,
+    ),
+    Claim(
+        slug="ledger-is-closed",
+        lines=(1, 2, 3, 5, 6, 12, 13),
+        quote="(the measure itself: nothing may be lost, wrong or unexplained)",
+        sentence="Every strategy answered every event once, rightly, and to its own caller alone "
+        "(all but the broadcast, which is known for it).",
+        reading="connection",
+        condition="any",
+        margin="exact counts",
+        judge=closed_ledger,
+        exact=True,
+    ),
+)

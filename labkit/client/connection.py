@@ -1,0 +1,165 @@
+"""One client on one websocket: it answers heartbeats, acknowledges what asks for it, stamps what comes and keeps it."""
+
+import asyncio
+import select
+import selectors
+from socket import SO_RCVBUF, SOL_SOCKET
+
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+from labkit.base.clock import NS_PER_S, now_ns
+from labkit.base.errors import ConnectFailed
+from labkit.client import packets
+
+#: What the socket of a client that does not read may hold; by itself it would grow to some MB.
+SLOW_BUFFER_BYTES, USUAL_BUFFER_BYTES = 8192, 131_072
+
+# Looked up once: a member of an enumeration costs as much as reading a frame.
+_TEXT, _CLOSE = WSMsgType.TEXT, WSMsgType.CLOSE
+
+
+def fine_selector() -> selectors.BaseSelector:
+    """The cheapest selector of the platform whose timers are finer than a millisecond.
+
+    kqueue's are by themselves. epoll's are not, but the descriptor of an epoll is one that ``select`` can wait for.
+    """
+    if hasattr(selectors, "EpollSelector"):
+
+        class FineEpoll(selectors.EpollSelector):
+            def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+                if timeout is not None and timeout > 0:
+                    select.select([self.fileno()], [], [], timeout)
+                    timeout = 0
+                return super().select(timeout)
+
+        return FineEpoll()
+    return getattr(selectors, "KqueueSelector", selectors.SelectSelector)()
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """asyncio's, with fine timers and on the clock of the stamps (Windows' monotonic clock ticks in 15 ms)."""
+
+    def __init__(self) -> None:
+        super().__init__(fine_selector())
+        self._clock_resolution = 1e-6
+
+    def time(self) -> float:
+        return now_ns() / NS_PER_S
+
+
+class Connection(WSListener):
+    """One client on one websocket: answers heartbeats, acknowledges, keeps everything else; may stop reading."""
+
+    def __init__(self) -> None:
+        self.frames: list[tuple[int, bytes]] = []
+        self.closed_ns = 0
+        self.beats_ns: list[int] = []  # the handshake, and every PING since
+        self.told_ns = (0, 0)  # the server's ping interval and timeout
+        self.transport: WSTransport | None = None
+        self.greeted = False
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self.transport = transport
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        at_ns = now_ns()
+        text = frame.get_payload_as_bytes()
+        if self.greeted and text.startswith(packets.USUAL):  # asked first, since it is asked of every frame of a burst
+            self.frames.append((at_ns, text))
+        elif frame.msg_type == _CLOSE:
+            transport.disconnect()
+        elif text == packets.HEARTBEAT:
+            self.beats_ns.append(at_ns)
+            transport.send(_TEXT, packets.HEARTBEAT_ANSWER)
+        elif self.greeted and text.startswith(packets.GOODBYE):
+            transport.disconnect()  # as a Socket.IO client does when the server disconnects it
+        elif self.greeted:
+            self.frames.append((at_ns, text))
+            if (owed := packets.acknowledgement(text)) is not None:
+                transport.send(_TEXT, owed)
+        elif self.ready.done():
+            pass  # the server has refused: whatever else it says
+        elif text.startswith(b"0"):
+            self.told_ns = packets.heartbeat_told_ns(text)
+            self.beats_ns.append(at_ns)
+            transport.send(_TEXT, packets.CONNECT)
+        elif text.startswith(packets.CONNECT):
+            self.greeted = True
+            self.ready.set_result(None)
+        else:
+            self.ready.set_exception(ConnectFailed(f"the server refused the connection: {text[:80]!r}"))
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self.closed_ns = self.closed_ns or now_ns()
+        if not self.ready.done():
+            self.ready.set_exception(ConnectFailed("the server closed the connection during the handshake"))
+
+    def send(self, frame: bytes) -> bool:
+        if self.closed_ns or self.transport is None:
+            return False
+        self.transport.send(_TEXT, frame)
+        return True
+
+    def stop_reading(self) -> None:
+        """Leave what comes in the socket, as a client that cannot keep up; its small buffer is soon full."""
+        if self.transport is not None and not self.closed_ns:
+            socket = self.transport.underlying_transport.get_extra_info("socket")
+            socket.setsockopt(SOL_SOCKET, SO_RCVBUF, SLOW_BUFFER_BYTES)
+            self.transport.underlying_transport.pause_reading()
+
+    def read_on(self) -> None:
+        """Read again, first what has piled up."""
+        if self.transport is not None and not self.closed_ns:
+            socket = self.transport.underlying_transport.get_extra_info("socket")
+            socket.setsockopt(SOL_SOCKET, SO_RCVBUF, USUAL_BUFFER_BYTES)  # or what piled up would trickle
+            self.transport.underlying_transport.resume_reading()
+
+
+async def connect_all(url: str, count: int, timeout_s: float) -> list[Connection]:
+    """`count` clients, each on a websocket of its own, all greeted by the server.
+
+    Raises:
+        ConnectFailed: nothing answers there, it is no Socket.IO server, or it refuses.
+    """
+    address = url.replace("http", "ws", 1).rstrip("/") + "/socket.io/?EIO=4&transport=websocket"
+    # A handshake ends by picows' own timer: it closes the socket, which a cancellation would not.
+    openings = [
+        asyncio.ensure_future(ws_connect(Connection, address, websocket_handshake_timeout=0.9 * timeout_s))
+        for _ in range(count)
+    ]
+    try:
+        async with asyncio.timeout(timeout_s):
+            await asyncio.gather(*openings, return_exceptions=True)
+            connections = [_opened(opening.result()[1]) for opening in openings]
+            await asyncio.gather(*(c.ready for c in connections))
+    except BaseException as error:
+        ended = [o for o in openings if o.done() and not o.cancelled() and o.exception() is None]
+        hang_up([c for o in ended if isinstance(c := o.result()[1], Connection)])
+        await asyncio.sleep(0)  # the loop stops with this order; the sockets are closed by then
+        if isinstance(error, ConnectFailed) or not isinstance(error, Exception):
+            raise
+        if isinstance(error, TimeoutError):
+            raise ConnectFailed(
+                f"no Socket.IO server answered at {url} within {timeout_s:g} s: check the address"
+            ) from None
+        raise ConnectFailed(
+            f"cannot connect to {url} ({type(error).__name__}: {error}): check that a Socket.IO server with the "
+            "websocket transport listens there"
+        ) from None
+    return connections
+
+
+def _opened(listener: WSListener | None) -> Connection:
+    if not isinstance(listener, Connection):  # picows' None: closed in the middle, without an error
+        raise ConnectionError("the server closed the connection during the handshake")
+    return listener
+
+
+def hang_up(connections: list[Connection]) -> None:
+    """Say goodbye on all that are open."""
+    for connection in connections:
+        if connection.transport is not None and not connection.closed_ns:
+            connection.send(packets.GOODBYE)
+            connection.transport.send_close()
+            connection.transport.disconnect()

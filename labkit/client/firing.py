@@ -1,0 +1,245 @@
+"""One plan being fired, open loop: during the burst it only sends, stamps and keeps.
+
+Open loop: an event is sent when its intended start comes, whether or not earlier ones were answered (Schroeder,
+Wierman and Harchol-Balter, "Open versus closed: a cautionary tale", NSDI 2006). Packets are encoded before and decoded
+after. Timers are finer than the whole milliseconds of asyncio's epoll (:mod:`labkit.client.connection`); nothing spins,
+since on two cores a client that spins slows the server down.
+"""
+
+import asyncio
+import gc
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from labkit.base.clock import NS_PER_MS, NS_PER_S, now_ns, process_cpu_ns
+from labkit.client import packets
+from labkit.client.connection import Connection, Loop
+from labkit.client.inbox import Inbox
+from labkit.runs import heartbeats
+from labkit.runs.fired import Fired
+
+Int64 = NDArray[np.int64]
+
+#: After the last answer: time in which duplicates and strays may still come.
+GRACE_MS = 60
+
+#: How long nothing must have come before there is time to decode.
+QUIET_S = 0.02
+
+#: The same where several processes share a plan: answers to the others' events may still stray to this one's.
+QUIET_SHARED_S = 0.3
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to fire, all of it decided beforehand.
+
+    Attributes:
+        intended_ns: offsets from the start, sorted.
+        connection: which sender each event goes out on.
+        payloads: what each carries.
+        expected: what each must be answered; None where that is not known.
+        ping_ns: offsets of the bystander's pings.
+        ping_event: the event that the bystander sends.
+        timeout_ns: an answer later than this after its intended start is late.
+        watch_pid: the process whose threads and memory are sampled; None for none.
+        watch_ns: the time between two samples.
+        lead_ns: from the order to the start.
+        acknowledge: ask for an acknowledgement of every event.
+        reads_from_ns: the senders read nothing before this offset from the start; 0 where they always read.
+        share: (k, n): this process is the k-th of n, and sends what the senders k, k + n, k + 2n, ... send.
+    """
+
+    intended_ns: Int64
+    connection: Int64
+    payloads: list[Any]
+    expected: list[Any] | None
+    ping_ns: Int64
+    ping_event: str
+    timeout_ns: int
+    watch_pid: int | None = None
+    watch_ns: int = 20 * NS_PER_MS
+    lead_ns: int = 50 * NS_PER_MS
+    acknowledge: bool = False
+    reads_from_ns: int = 0
+    share: tuple[int, int] = (0, 1)
+
+
+class Firing:
+    """One plan being fired: everything is encoded when it is made, so that :meth:`run` only has to send."""
+
+    def __init__(self, loop: Loop, connections: list[Connection], bystander: int, job: Job) -> None:
+        self.loop = loop
+        self.connections = connections
+        self.bystander = bystander
+        self.job = job
+        part, parts = job.share
+        #: The events that are sent from here, and the connection of this process on which each goes out; -1 elsewhere.
+        self.mine = np.flatnonzero(job.connection % parts == part)
+        self.local = np.where(job.connection % parts == part, job.connection // parts, -1)
+        self.frames = [packets.event(i, job.payloads[i], acknowledge=job.acknowledge) for i in self.mine.tolist()]
+        self.pings = [packets.ping(i, job.ping_event) for i in range(len(job.ping_ns))]
+        self.sent_ns = np.zeros(len(job.intended_ns), np.int64)
+        self.ping_sent_ns = np.zeros(len(job.ping_ns), np.int64)
+        self.samples: list[tuple[int, int, int, int]] = []
+        self.inbox = Inbox(self.local, job.expected, bystander, len(job.ping_ns))
+
+    async def run(self, start_ns: int | None = None) -> Fired:
+        """Fire; `start_ns` is given where several processes start at one instant."""
+        job = self.job
+        senders = [self.connections[c] for c in self.local[self.mine].tolist()]
+        sent_ns = np.zeros(len(self.frames), np.int64)
+        for connection in self.connections:
+            connection.frames.clear()
+        collections = _collections()
+        gc.collect()
+        gc.freeze()
+        try:
+            start_ns = start_ns or now_ns() + job.lead_ns
+            cpu_ns = process_cpu_ns()
+            self._stop_reading(set(senders), start_ns)
+            sending = self._send_all(start_ns, job.intended_ns[self.mine], senders, self.frames, sent_ns)
+            if self.pings:
+                bystander = [self.connections[self.bystander]] * len(self.pings)
+                pinging = self._send_all(start_ns, job.ping_ns, bystander, self.pings, self.ping_sent_ns)
+            watching = asyncio.ensure_future(self._watch())
+            if self.frames:
+                await sending
+            if self.pings:
+                await pinging
+            self.sent_ns[self.mine] = sent_ns
+            await self._answers(start_ns)
+            watching.cancel()
+            end_ns = now_ns()
+            cpu_ns = process_cpu_ns() - cpu_ns
+        finally:
+            gc.unfreeze()
+        self._decode()
+        return self._fired(start_ns, end_ns, cpu_ns, _collections() - collections)
+
+    def _stop_reading(self, senders: set[Connection], start_ns: int) -> None:
+        """Until the offset that the job names, if it names one."""
+        if self.job.reads_from_ns > 0:
+            for connection in senders:
+                connection.stop_reading()
+                self.loop.call_at((start_ns + self.job.reads_from_ns) / NS_PER_S, connection.read_on)
+
+    def _send_all(
+        self, start_ns: int, offsets_ns: Int64, connections: list[Connection], frames: list[bytes], sent_ns: Int64
+    ) -> "asyncio.Future[None]":
+        """Send each frame at its instant; the future is done when the last was sent."""
+        loop = self.loop
+        done: asyncio.Future[None] = loop.create_future()
+        due_ns = (offsets_ns + start_ns).tolist()
+        count = len(due_ns)
+        place = 0
+
+        def send_due() -> None:
+            nonlocal place
+            try:
+                while place < count and due_ns[place] <= now_ns():
+                    at_ns = now_ns()  # before the write: what the write takes is part of the way
+                    if connections[place].send(frames[place]):
+                        sent_ns[place] = at_ns
+                    place += 1
+            except Exception as error:  # noqa: BLE001 (raised where the future is awaited)
+                done.set_exception(error)
+                return
+            if place < count:
+                loop.call_at(due_ns[place] / NS_PER_S, send_due)
+            elif not done.done():
+                done.set_result(None)
+
+        if count:
+            loop.call_at(due_ns[0] / NS_PER_S, send_due)
+        return done
+
+    async def _answers(self, start_ns: int) -> None:
+        """Wait until all is answered, and a little longer for strays; no longer than the time limit."""
+        job = self.job
+        last_ns = max([0, *job.intended_ns[-1:].tolist(), *job.ping_ns[-1:].tolist()])
+        limit_ns = start_ns + last_ns + job.timeout_ns
+        seen = -1
+        while now_ns() < limit_ns:
+            count = len(self.inbox) + sum(len(c.frames) for c in self.connections)
+            if count == seen:
+                # Nothing came for a while: only now is there time to decode.
+                self._decode()
+                if self._complete():
+                    break
+                count = len(self.inbox)
+            seen = count
+            await asyncio.sleep(QUIET_S if job.share[1] == 1 else QUIET_SHARED_S)
+        await asyncio.sleep(GRACE_MS / 1000)
+
+    def _complete(self) -> bool:
+        closed = np.array([c.closed_ns > 0 for c in self.connections])
+        waiting = (self.sent_ns > 0) & ~self.inbox.answered
+        if closed.any():
+            waiting[self.mine] &= ~closed[self.local[self.mine]]
+        pings_wait = bool(np.any((self.ping_sent_ns > 0) & (self.inbox.acked_ns == 0)))
+        if self.bystander >= 0 and closed[self.bystander]:
+            pings_wait = False
+        return not (bool(waiting.any()) or pings_wait)
+
+    def _decode(self) -> None:
+        for number, connection in enumerate(self.connections):
+            frames, connection.frames = connection.frames, []
+            self.inbox.take(number, frames)
+
+    async def _watch(self) -> None:
+        """Sample threads and memory of the server's process from here, where sampling does not take its GIL."""
+        if self.job.watch_pid is None:
+            return
+        try:
+            process = psutil.Process(self.job.watch_pid)
+            while True:
+                with process.oneshot():
+                    cpu = process.cpu_times()
+                    self.samples.append(
+                        (
+                            now_ns(),
+                            process.num_threads(),
+                            process.memory_info().rss,
+                            round((cpu.user + cpu.system) * NS_PER_S),
+                        )
+                    )
+                await asyncio.sleep(self.job.watch_ns / NS_PER_S)
+        except psutil.Error:
+            return  # gone, or not ours to look at: then there are no samples
+
+    def _fired(self, start_ns: int, end_ns: int, cpu_ns: int, collections: int) -> Fired:
+        columns, messages = self.inbox.ordered()
+        return Fired(
+            start_ns=start_ns,
+            end_ns=end_ns,
+            sent_ns=self.sent_ns,
+            delivery_event=columns["event"],
+            delivery_connection=columns["connection"],
+            delivery_ns=columns["at"],
+            delivery_status=columns["status"],
+            work_start_ns=columns["work_start"],
+            work_end_ns=columns["work_end"],
+            work_cpu_ns=columns["work_cpu"],
+            messages=messages,
+            ping_sent_ns=self.ping_sent_ns,
+            ping_acked_ns=self.inbox.acked_ns,
+            closed_ns=np.array([c.closed_ns for c in self.connections], np.int64),
+            samples=np.array(self.samples, np.int64).reshape(-1, 4),
+            cpu_ns=cpu_ns,
+            collections=collections,
+            heartbeats=heartbeats.observed(
+                self.connections[0].told_ns if self.connections else (0, 0),
+                [c.beats_ns for c in self.connections],
+                [c.closed_ns or end_ns for c in self.connections],
+            ),
+            acked_ns=self.inbox.event_acked_ns if self.job.acknowledge else np.zeros(0, np.int64),
+        )
+
+
+def _collections() -> int:
+    return sum(generation["collections"] for generation in gc.get_stats())

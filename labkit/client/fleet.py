@@ -1,0 +1,161 @@
+"""Several client processes that fire one plan: each sends for its share of the connections, and their records merge.
+
+One process drives some hundred sockets and some thousand events a second; what a plan needs beyond that is spread.
+All stamps come from the machine's one clock (:mod:`labkit.base.clock`), so that merging them is sorting them.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labkit.base.clock import now_ns
+from labkit.base.errors import UsageError
+from labkit.client import inbox
+from labkit.client.firing import Job
+from labkit.client.process import ClientProcess
+from labkit.runs import heartbeats
+from labkit.runs.conditions import OUTSIDE
+from labkit.runs.fired import Fired
+
+Int64 = NDArray[np.int64]
+
+
+class ClientFleet:
+    """`processes` generators, to be given to ``measure(client=...)``; ends with the ``with`` block.
+
+    Sender k belongs to process k modulo `processes`; the bystander and the listener to the first.
+    """
+
+    place = OUTSIDE
+
+    def __init__(self, processes: int = 2) -> None:
+        if processes < 1:
+            raise UsageError(f"a fleet has 1 process or more, not {processes}")
+        self.processes = [ClientProcess() for _ in range(processes)]
+        self._senders = 0
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Of the processes that run."""
+        return tuple(pid for process in self.processes for pid in process.pids)
+
+    def open(
+        self, url: str, senders: int, bystander: bool = True, listener: bool = True, timeout_s: float = 10
+    ) -> None:
+        """Connect everybody."""
+        self._senders = senders
+        count = len(self.processes)
+        self._each(
+            "open",
+            [
+                (url, len(range(k, senders, count)), bystander and k == 0, listener and k == 0, timeout_s)
+                for k in range(count)
+            ],
+        )
+
+    def warm(self, payloads: list[Any], timeout_s: float) -> int:
+        """Warm up; how many events were answered."""
+        return sum(self._each("warm", [(payloads, timeout_s)] * len(self.processes)))
+
+    def fire(self, job: Job) -> Fired:
+        """Fire the plan: all encode their part, then all start at one instant."""
+        count = len(self.processes)
+        parts = [dataclasses.replace(job, share=(k, count)) for k in range(count)]
+        parts[1:] = [dataclasses.replace(part, ping_ns=job.ping_ns[:0], watch_pid=None) for part in parts[1:]]
+        self._each("prepare", [(part,) for part in parts])
+        fired = self._each("start", [(now_ns() + job.lead_ns,)] * count)
+        return merge(fired, job.connection, self._senders)
+
+    def spin_beside(self, turns: int) -> float | None:
+        """Compute for `turns` turns in the first process and here at once; how many ms the slower took."""
+        return self.processes[0].spin_beside(turns)
+
+    def close(self) -> None:
+        """Disconnect everybody; the processes go on."""
+        for process in self.processes:
+            process.close()
+
+    def _each(self, name: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Give every process the order with its own arguments, and hear all of them, also where one failed."""
+        answers: list[Any] = []
+        errors: list[Exception] = []
+        try:
+            for process, own in zip(self.processes, arguments, strict=True):
+                process.send(name, *own)
+            for process in self.processes:
+                try:
+                    answers.append(process.receive())
+                except Exception as error:  # noqa: BLE001 (raised below)
+                    errors.append(error)
+        except BaseException:
+            # An answer left behind would be taken for the next order's.
+            for process in self.processes:
+                process.kill()
+            raise
+        if errors:
+            raise errors[0]
+        return answers
+
+    def __enter__(self) -> Self:
+        for process in self.processes:
+            process.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for process in self.processes:
+            process.kill()
+
+
+def merge(parts: list[Fired], connection: Int64, senders: int) -> Fired:
+    """One record of what several processes fired together.
+
+    Args:
+        parts: in the order of the processes.
+        connection: of the plan: which sender each event went out on.
+        senders: how many there are in all.
+    """
+    count = len(parts)
+    first = parts[0]
+    rows: dict[str, list[Int64]] = {name: [] for name in inbox.COLUMNS}
+    messages: dict[int, str] = {}
+    closed_ns = np.zeros(senders + len(first.closed_ns) - len(range(0, senders, count)), np.int64)
+    begin = 0
+    for k, part in enumerate(parts):
+        own = len(range(k, senders, count))
+        # Numbers of this process' connections in the whole: its senders, and for the first the others behind them.
+        numbers = np.concatenate([np.arange(k, senders, count), np.arange(len(part.closed_ns) - own) + senders])
+        closed_ns[numbers] = part.closed_ns
+        messages |= {begin + place: message for place, message in part.messages.items()}
+        begin += len(part.delivery_ns)
+        for name, column in _deliveries(part).items():
+            rows[name].append(numbers[column] if name == "connection" else column)
+    columns, messages = inbox.in_order({name: np.concatenate(column) for name, column in rows.items()}, messages)
+    delivered: dict[str, Any] = {_FIELDS[name]: column for name, column in columns.items()}
+    return dataclasses.replace(
+        first,
+        end_ns=max(part.end_ns for part in parts),
+        sent_ns=np.choose(connection % count, [part.sent_ns for part in parts]),
+        acked_ns=np.choose(connection % count, [p.acked_ns for p in parts]) if len(first.acked_ns) else first.acked_ns,
+        closed_ns=closed_ns,
+        messages=messages,
+        cpu_ns=sum(part.cpu_ns for part in parts),
+        collections=sum(part.collections for part in parts),
+        heartbeats=heartbeats.merged([part.heartbeats for part in parts]),
+        **delivered,
+    )
+
+
+#: Of each column of :mod:`labkit.client.inbox` its name in a :class:`~labkit.runs.fired.Fired`.
+_FIELDS = {name: f"delivery_{name}" for name in ("event", "connection", "status")} | {
+    "at": "delivery_ns",
+    "work_start": "work_start_ns",
+    "work_end": "work_end_ns",
+    "work_cpu": "work_cpu_ns",
+}
+
+
+def _deliveries(part: Fired) -> dict[str, Int64]:
+    return {name: getattr(part, field) for name, field in _FIELDS.items()}

@@ -1,0 +1,105 @@
+"""The clients of one server, and the three things that they do: connect, warm up, fire."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labkit.base.clock import NS_PER_S, now_ns
+from labkit.base.errors import ClientError, UsageError
+from labkit.client import closed_loop as closed_firing
+from labkit.client import packets
+from labkit.client.connection import Connection, Loop, connect_all, hang_up
+from labkit.client.firing import GRACE_MS, QUIET_S, Firing, Job
+from labkit.runs.fired import Fired
+
+Int64 = NDArray[np.int64]
+
+#: The most sockets that one process waits for: common limits are 1,024 descriptors, and some are Python's own.
+MAX_SOCKETS = 900
+
+
+@dataclass
+class Generator:
+    """Clients of one server: `senders`, and where asked a bystander and a listener, each on its own connection."""
+
+    senders: int = 0
+    connections: list[Connection] = field(default_factory=list)
+    bystander: int = -1
+    loop: Loop = field(default_factory=Loop)
+    firing: Firing | None = None
+
+    def open(
+        self, url: str, senders: int, bystander: bool = True, listener: bool = True, timeout_s: float = 10
+    ) -> None:
+        """Connect everybody; raises `ConnectFailed`, and `UsageError` for more than :data:`MAX_SOCKETS`."""
+        self.close()
+        self.senders = senders
+        self.bystander = senders if bystander else -1
+        count = senders + bystander + listener
+        if count > MAX_SOCKETS:
+            raise UsageError(
+                f"one client process drives {MAX_SOCKETS} sockets and {count} are asked for: give "
+                f"client=labkit.client.fleet.ClientFleet({-(-count // MAX_SOCKETS)})"
+            )
+        self.connections = self.loop.run_until_complete(connect_all(url, count, timeout_s))
+
+    def warm(self, payloads: list[Any], timeout_s: float) -> int:
+        """Send events without a place in the plan, all at once, on all senders; how many were answered in time."""
+        return self.loop.run_until_complete(self._warm(payloads, timeout_s))
+
+    def fire(self, job: Job) -> Fired:
+        """Fire the plan, wait for its answers until the time limit, decode."""
+        self.prepare(job)
+        return self.start()
+
+    def prepare(self, job: Job) -> None:
+        """Encode the plan and be ready to fire it."""
+        self.firing = Firing(self.loop, self.connections, self.bystander, job)
+
+    def start(self, start_ns: int | None = None) -> Fired:
+        """Fire what was prepared; `start_ns` on the common clock where several processes start together."""
+        firing, self.firing = self.firing, None
+        if firing is None:
+            raise ClientError("nothing was prepared: give the plan first")
+        return self.loop.run_until_complete(firing.run(start_ns))
+
+    def closed_loop(self, job: Job) -> tuple[Int64, Int64, Int64]:
+        """Fire the plan as a client that waits for its answers does; due, sent and answered instants."""
+        return self.loop.run_until_complete(closed_firing.run(self.loop, self.connections[: self.senders], job))
+
+    def close(self) -> None:
+        """Say goodbye and disconnect everybody."""
+        if self.connections:
+            self.loop.run_until_complete(self._disconnect())
+        self.connections = []
+
+    async def _disconnect(self) -> None:
+        hang_up(self.connections)
+        await asyncio.sleep(0)
+
+    async def _warm(self, payloads: list[Any], timeout_s: float) -> int:
+        senders = self.connections[: self.senders]
+        for connection in self.connections:
+            connection.frames.clear()
+        sent = 0
+        for connection in senders:
+            for i, payload in enumerate(payloads):
+                # Ids below -1 (an answer without an id) have no place in the plan, so the server stamps nothing.
+                sent += connection.send(packets.event(-2 - i, payload))
+        deadline_ns = now_ns() + round(timeout_s * NS_PER_S)
+        answered = 0
+        while now_ns() < deadline_ns and any(not c.closed_ns for c in senders):
+            answered = sum(
+                len({a.event for _, frame in c.frames for a in packets.answers(frame) if a.event < -1}) for c in senders
+            )
+            if answered >= sent:
+                break
+            await asyncio.sleep(0.01)
+        # What is still under way when all is answered is a broadcast's; nobody takes it for an event of the plan.
+        await asyncio.sleep(QUIET_S if answered >= sent else GRACE_MS / 1000)
+        for connection in self.connections:
+            connection.frames.clear()
+        return answered

@@ -1,0 +1,91 @@
+"""What came back: frames decoded into columns, so that a million answers are numbers and not objects."""
+
+from array import array
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labkit.client import packets
+from labkit.runs.stages import Outcome
+
+Int64 = NDArray[np.int64]
+
+#: One value a delivery; ``at`` is the instant at which its frame was read.
+COLUMNS = ("event", "connection", "at", "status", "work_start", "work_end", "work_cpu")
+
+
+class Inbox:
+    """The deliveries and acknowledgements of one firing.
+
+    Args:
+        owner: of each event the connection of this process on which its answer must come; -1 where another process
+            sent it.
+        expected: what each event must be answered; None where that is not known.
+        bystander: the connection whose acknowledgements count; -1 for none.
+    """
+
+    def __init__(self, owner: Int64, expected: Sequence[Any] | None, bystander: int, pings: int) -> None:
+        self.owner = owner
+        self.expected = expected
+        self.bystander = bystander
+        self.columns = {name: array("q") for name in COLUMNS}
+        self.messages: dict[int, str] = {}
+        self.answered = np.zeros(len(owner), bool)
+        self.acked_ns = np.zeros(pings, np.int64)
+        self.event_acked_ns = np.zeros(len(owner), np.int64)
+
+    def __len__(self) -> int:
+        return len(self.columns["at"])
+
+    def take(self, connection: int, frames: Sequence[tuple[int, bytes]]) -> None:
+        """Decode what one connection received."""
+        for at_ns, frame in frames:
+            if (number := packets.acknowledged(frame)) >= 0:
+                self._acknowledge(number, connection, at_ns)
+                continue
+            for answer in packets.answers(frame):
+                if -1 <= answer.event < len(self.owner):  # else of the warm-up, or of somebody else's plan
+                    self._append(at_ns, connection, answer)
+
+    def _acknowledge(self, number: int, connection: int, at_ns: int) -> None:
+        """Of a ping where the bystander heard it, of an event on the connection that sent it."""
+        if connection == self.bystander:
+            if number < len(self.acked_ns) and not self.acked_ns[number]:
+                self.acked_ns[number] = at_ns
+        elif number < len(self.owner) and self.owner[number] == connection and not self.event_acked_ns[number]:
+            self.event_acked_ns[number] = at_ns
+
+    def _append(self, at_ns: int, connection: int, answer: packets.Answer) -> None:
+        status, message = self._judged(answer)
+        if message:
+            self.messages[len(self)] = message
+        if answer.event >= 0 and self.owner[answer.event] == connection:
+            self.answered[answer.event] = True
+        row = (answer.event, connection, at_ns, status, answer.start_ns, answer.end_ns, answer.cpu_ns)
+        for column, value in zip(self.columns.values(), row, strict=True):
+            column.append(value)
+
+    def _judged(self, answer: packets.Answer) -> tuple[int, str]:
+        if answer.status == Outcome.ANSWERED and self.expected is not None:
+            want = self.expected[answer.event]
+            if want is not None and not packets.same(answer.result, want):
+                return Outcome.WRONG, f"answered {str(answer.result)[:80]}, expected {str(want)[:80]}"
+        return answer.status, answer.message
+
+    def ordered(self) -> tuple[dict[str, Int64], dict[int, str]]:
+        """The columns in the order in which the deliveries came, and the messages by number of delivery."""
+        columns = {name: np.array(column, np.int64) for name, column in self.columns.items()}
+        return in_order(columns, self.messages)
+
+
+def in_order(columns: dict[str, Int64], messages: dict[int, str]) -> tuple[dict[str, Int64], dict[int, str]]:
+    """Deliveries sorted by their instant; those of one instant stay as they are."""
+    order = np.argsort(columns["at"], kind="stable")
+    number = np.empty(len(order), np.int64)
+    number[order] = np.arange(len(order))
+    return (
+        {name: column[order] for name, column in columns.items()},
+        {int(number[place]): message for place, message in messages.items()},
+    )

@@ -1,0 +1,201 @@
+"""The client helper: fires a plan from another process, so that it shares neither GIL nor garbage with the server.
+
+One process lives as long as the session: starting one costs half a second, and a client that has just started is
+slower than one that has run. It takes orders on its standard input and ends when that closes, so it never outlives
+the notebook, however the kernel ends.
+"""
+
+import atexit
+import functools
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol, Self
+
+from labkit.base.errors import ClientError, LabError
+from labkit.base.processes import OrderedProcess, Pipes
+from labkit.client.firing import Job
+from labkit.client.generator import Generator
+from labkit.plan.work import spin
+from labkit.runs.conditions import INSIDE, OUTSIDE
+from labkit.runs.fired import Fired
+
+
+class Client(Protocol):
+    """What fires: connect, warm up, fire, close."""
+
+    @property
+    def pids(self) -> tuple[int, ...]: ...
+
+    @property
+    def place(self) -> str: ...
+
+    def open(
+        self, url: str, senders: int, bystander: bool = True, listener: bool = True, timeout_s: float = 10
+    ) -> None: ...
+
+    def warm(self, payloads: list[Any], timeout_s: float) -> int: ...
+
+    def fire(self, job: Job) -> Fired: ...
+
+    def spin_beside(self, turns: int) -> float | None: ...
+
+    def close(self) -> None: ...
+
+
+class _ByOrder:
+    """What a generator somewhere else does, as orders that are carried out there."""
+
+    def order(self, name: str, *args: Any) -> Any:
+        """Give an order and wait for its answer."""
+        raise NotImplementedError
+
+    def open(
+        self, url: str, senders: int, bystander: bool = True, listener: bool = True, timeout_s: float = 10
+    ) -> None:
+        """Connect everybody."""
+        self.order("open", url, senders, bystander, listener, timeout_s)
+
+    def warm(self, payloads: list[Any], timeout_s: float) -> int:
+        """Warm up; how many events were answered."""
+        answered: int = self.order("warm", payloads, timeout_s)
+        return answered
+
+    def fire(self, job: Job) -> Fired:
+        """Fire the plan."""
+        fired: Fired = self.order("fire", job)
+        return fired
+
+
+class ClientProcess(OrderedProcess, _ByOrder):
+    """A generator in a process of its own.
+
+    Raises (all methods): `ClientError` where the process ended; whatever `LabError` the generator raised.
+    """
+
+    place = OUTSIDE
+
+    def __init__(self) -> None:
+        super().__init__("from labkit.client.process import _serve; _serve()")
+
+    def start(self) -> None:
+        """Start the process, unless it runs."""
+        self.launch()
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The process, while it runs."""
+        return () if self.pid is None else (self.pid,)
+
+    def spin_beside(self, turns: int) -> float | None:
+        """Compute for `turns` turns there and here at once; how many ms of wall time the slower took."""
+        self.send("spin", turns)
+        try:
+            here_ms = spin(turns)
+        except BaseException:
+            self.kill()  # its answer would be taken for the next order's
+            raise
+        there_ms: float = self.receive()
+        return max(here_ms, there_ms)
+
+    def ended(self, last_words: str) -> LabError:
+        """What to raise where it has ended."""
+        return ClientError(f"the client process ended ({last_words}): run it again")
+
+    def close(self) -> None:
+        """Disconnect everybody; the process goes on."""
+        if self.pid is not None:
+            self.order("close")
+
+
+class ClientThread(_ByOrder):
+    """The same generator on a thread of the server's own process, to show how much that falsifies. For nothing else.
+
+    One thread for all orders, which is not the caller's: a notebook's main thread has an event loop already.
+    """
+
+    #: No process of its own.
+    pids: tuple[int, ...] = ()
+    place = INSIDE
+
+    def __init__(self) -> None:
+        self._generator: Generator | None = None
+        self._thread = ThreadPoolExecutor(1, "labkit-client")
+
+    def order(self, name: str, *args: Any) -> Any:
+        """Give an order and wait for its answer."""
+
+        def work() -> Any:
+            if self._generator is None:
+                self._generator = Generator()
+            return _carry_out(self._generator, name, args)
+
+        return self._thread.submit(work).result()
+
+    def spin_beside(self, turns: int) -> None:
+        """None: two loops in one process would share a GIL."""
+
+    def close(self) -> None:
+        """Disconnect everybody."""
+        if self._generator is not None:
+            self.order("close")
+            self._generator.loop.close()
+            self._generator = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+        self._thread.shutdown()
+
+
+@functools.cache
+def shared() -> ClientProcess:
+    """The session's one client process."""
+    client = ClientProcess()
+    atexit.register(client.kill)
+    return client
+
+
+def _carry_out(generator: Generator, name: str, args: tuple[Any, ...]) -> Any:
+    try:
+        work: Any = spin if name == "spin" else getattr(generator, name)
+        return work(*args)
+    except LabError:
+        raise
+    except Exception as error:
+        raise ClientError(f"the client failed ({type(error).__name__}: {error})") from error
+
+
+def _serve() -> None:
+    """The process: one order after the other, until its standard input closes."""
+    import os
+    import queue
+    import signal
+    import traceback
+
+    # Ctrl-C goes to the whole group of processes; what to do about it is the parent's to decide.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    pipes = Pipes()
+    orders: queue.SimpleQueue[tuple[str, tuple[Any, ...]]] = queue.SimpleQueue()
+
+    def read() -> None:
+        # Beside the work, so that the parent's end is seen in the middle of a firing too.
+        try:
+            while True:
+                orders.put(pipes.take())
+        except EOFError:
+            os._exit(0)
+        except Exception:  # noqa: BLE001 (its last words, which the parent reads)
+            traceback.print_exc()
+            os._exit(1)
+
+    generator = Generator()
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        name, args = orders.get()
+        try:
+            answer = _carry_out(generator, name, args)
+        except LabError as error:
+            answer = error
+        pipes.answer(answer)

@@ -1,0 +1,133 @@
+"""Fire a plan at a server that runs, and keep what became of every event."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labkit.base import clock, interrupts
+from labkit.client import process as clients
+from labkit.client.firing import Job
+from labkit.client.process import Client
+from labkit.experiments.confounders import ServerCost
+from labkit.experiments.settings import require_known, require_memory
+from labkit.plan.calibration import Expected, expected_answers
+from labkit.plan.schedules import Schedule
+from labkit.runs import close, environment
+from labkit.runs.conditions import Conditions
+from labkit.runs.fired import Fired
+from labkit.runs.run import Run
+from labkit.server.contract import PING_EVENT
+from labkit.server.serving import Serving
+
+
+@interrupts.kept()
+def fire(
+    server: Serving,
+    plan: Schedule,
+    *,
+    ping_hz: float = 50.0,
+    window_s: float | None = None,
+    timeout_s: float | None = None,
+    warm_up: int = 2,
+    acknowledge: bool = False,
+    reads_from_s: float = 0.0,
+    client: Client | None = None,
+    expected: Expected | None = None,
+) -> Run:
+    """Fire a plan at a server, from another process, and return what became of every event.
+
+    The plan is open loop: an event is sent when it is due, whether or not earlier ones were answered.
+
+    Args:
+        server: of :func:`labkit.serve`.
+        plan: what is sent when, and by how many clients.
+        ping_hz, window_s, timeout_s, warm_up, acknowledge, reads_from_s, client, expected: see
+            :class:`labkit.experiments.settings.FireSettings`.
+
+    Raises:
+        UsageError: the request makes no sense; nothing was fired.
+        ServerError: the server does not run.
+        ClientError: the client could not connect, or its process ended.
+    """
+    require_known({"ping_hz": ping_hz, "window_s": window_s, "timeout_s": timeout_s, "warm_up": warm_up})
+    require_memory(plan)
+    expected = expected or expected_answers(server.work, plan)
+    client = client or clients.shared()
+    need_s = expected.mean_service_ms * len(plan) / 1000
+    window_s = plan.span_s + need_s if window_s is None else window_s
+    timeout_s = 5 + 3 * need_s if timeout_s is None else timeout_s
+    job = Job(
+        intended_ns=plan.intended_ns,
+        connection=plan.connection,
+        payloads=list(expected.payloads),
+        expected=list(expected.answers) if expected.checked else None,
+        ping_ns=ping_instants_ns(ping_hz, window_s),
+        ping_event=PING_EVENT,
+        timeout_ns=round(timeout_s * clock.NS_PER_S),
+        acknowledge=acknowledge,
+        reads_from_ns=round(reads_from_s * clock.NS_PER_S),
+    )
+    about = {"ping_hz": ping_hz, "window_s": window_s, "answers_checked": expected.checked, "client": client.place}
+    served = server.server
+    try:
+        client.open(server.url, plan.connections, ping_hz > 0)
+        asked = warm_up * plan.connections
+        about["warm_up_asked"] = asked
+        about["warm_up_answered"] = client.warm([expected.payloads[0]] * warm_up, timeout_s) if asked else 0
+        served.record(len(plan))
+        cost, parted = ServerCost(served.serving_pid, client), clock.parting()
+        fired = client.fire(replace(job, watch_pid=served.serving_pid))
+        about |= {"server_cpu_s": cost.cpu_s, "server_switches": cost.switches, "clocks_parted_s": parted()}
+        stamps = served.collect()
+    finally:
+        client.close()
+    return close.close(
+        fired,
+        stamps.columns(),
+        strategy=server.strategy.name,
+        work=server.work.name,
+        mode=server.mode,
+        plan=plan,
+        ping_ns=job.ping_ns,
+        timeout_s=timeout_s,
+        service_ms=expected.service_ms,
+        machine=environment.describe(),
+        conditions=_conditions(server, fired, plan, about),
+    )
+
+
+def ping_instants_ns(ping_hz: float, window_s: float) -> NDArray[np.int64]:
+    """When the bystander pings, in ns from the start of the run."""
+    if ping_hz == 0:
+        return np.zeros(0, np.int64)
+    # Half an interval late: a ping that is due with the burst would measure the client's own sending.
+    return np.round((np.arange(max(1, round(window_s * ping_hz))) + 0.5) / ping_hz * clock.NS_PER_S).astype(np.int64)
+
+
+def _conditions(server: Serving, fired: Fired, plan: Schedule, about: dict[str, Any]) -> Conditions:
+    served = server.server
+    return Conditions(
+        measured=clock.utc_stamp(),
+        start_ns=fired.start_ns,
+        options={name: _json(value) for name, value in served.options.items()},
+        tuned=served.tuned,
+        stock=served.stock,
+        instrumented=served.instrumented,
+        parameters={name: _json(value) for name, value in server.strategy.settled.items()},
+        client_collections=fired.collections,
+        client_cpu_s=fired.cpu_ns / clock.NS_PER_S,
+        duration_s=(fired.end_ns - fired.start_ns) / clock.NS_PER_S,
+        clock_resolution_s=clock.resolution_s(),
+        heartbeats=fired.heartbeats,
+        closed_senders=int(np.count_nonzero(fired.closed_ns[: plan.connections])),
+        closed_others=int(np.count_nonzero(fired.closed_ns[plan.connections :])),
+        handler_errors=tuple(error.strip().splitlines()[-1] for error in served.errors),
+        server_log=tuple(served.log[:20]),
+        **about,
+    )
+
+
+def _json(value: Any) -> Any:
+    return value if value is None or isinstance(value, bool | int | float | str) else repr(value)

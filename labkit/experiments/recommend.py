@@ -1,0 +1,281 @@
+"""What to write: which strategies held the bound in the measured runs, and which of those is the simplest.
+
+The rules, in this order; each is a sentence of the paragraph:
+
+1. Runs that are invalid recommend nothing.
+2. A mode that was not measured gets no recommendation; the one that was is named.
+3. A strategy *holds* if the tails of its callers and of its neighbours (p98 where the sample supports it, else the
+   maximum) are within the first bound, every event was answered rightly, and no stranger got an answer.
+4. Of those that hold, the simplest is recommended, by :data:`SIMPLICITY`; being faster within the bound is no reason.
+5. If a simpler one failed by its tail only, and the runs cannot tell the two apart, that is said and nothing is
+   recommended: with four runs of each and more by :mod:`labkit.runs.difference`, with fewer only if their ranges do not overlap.
+6. If nothing holds, that is said, with the work that was offered beside what the machine can do, and with the
+   strategy that at least holds for the neighbours, if there is one.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from labkit.base.errors import UsageError
+from labkit.base.text import about
+from labkit.experiments.diagnose import Diagnosis
+from labkit.plan import queueing
+from labkit.runs import difference as stats
+from labkit.runs.comparison import Comparison
+from labkit.runs.run import Run
+from labkit.runs.summary import Distribution, Summary
+from labkit.strategies import NAMES
+
+#: From simple to less so, each with what it costs the one who writes and runs it. `thread-broadcast` is not here: its
+#: answers go to everybody.
+SIMPLICITY = {
+    "inline": "nothing to add",
+    "asgi-inline": "nothing to add to an async handler",
+    "inline-serial": "one setting, and a client's events stay in order",
+    "background-task": "one call; the answer needs to=sid",
+    "asgi-to-thread": "one await in an async handler",
+    "thread": "a thread an event; the answer needs to=sid",
+    "gevent-hub-pool": "a call of the hub's pool, whose threads gevent does not patch",
+    "thread-pool": "a pool to size and to close, and a busy answer to handle",
+    "ordered-pool": "a pool and a queue for each client",
+    "load-shedding": "a bounded queue, and a refusal that the page must handle",
+    "ack-first": "two answers an event, which the page must join",
+    "server-batch": "answers come in lists, which the page must unpack",
+    "conflate": "only the newest event of a key is answered, which must be right for the app",
+    "drop-for-slow": "a bounded queue for each client, and answers that are dropped",
+    "process-pool": "other processes: memory for each, work and data that can be pickled, a start that takes a while",
+    "asgi-process-pool": "other processes, awaited: memory for each, and work and data that can be pickled",
+}
+
+#: Why `thread-broadcast` and the like are never recommended.
+_TO_STRANGERS = "its answers reach strangers"
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What follows from a diagnosis and a comparison.
+
+    Attributes:
+        strategy: what to write; None where the runs do not say.
+        holding: the strategies that held the bound, simplest first.
+        rejected: of every other one, why not.
+        offered_cores: CPU seconds of work a second that the plan asked for; NaN for a burst.
+        sentences: the paragraph, a sentence each.
+    """
+
+    strategy: str | None
+    holding: tuple[str, ...]
+    rejected: dict[str, str]
+    offered_cores: float
+    sentences: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return " ".join(self.sentences)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<p>{escape(repr(self))}</p>"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as JSON."""
+        return {
+            "strategy": self.strategy,
+            "holding": list(self.holding),
+            "rejected": self.rejected,
+            "offered_cores": None if math.isnan(self.offered_cores) else round(self.offered_cores, 3),
+            "text": repr(self),
+        }
+
+
+def recommend(diagnosis: Diagnosis, comparison: Comparison, *, mode: str | None = None) -> Recommendation:
+    """What to write for this work at this load, by the rules above, from the measured runs only.
+
+    Args:
+        diagnosis: of the work.
+        comparison: of the strategies, with that work.
+        mode: for which; the one that was measured where None.
+
+    Raises:
+        UsageError: the mode was not measured, several were and none is named, or the work is another.
+    """
+    modes = tuple(dict.fromkeys(run.mode for run in comparison.runs))
+    if mode is not None and mode not in modes:
+        raise UsageError(f"mode {mode!r} was not measured, so nothing can be said of it: measure it first")
+    if mode is None and len(modes) != 1:
+        raise UsageError(f"name the mode to recommend for, one of those measured: {_listed(modes) or 'none was'}")
+    result = Comparison(tuple(r for r in comparison.runs if mode in (None, r.mode)), comparison.bounds_ms)
+    works = {run.work for run in result.runs}
+    if works != {diagnosis.work}:
+        raise UsageError(
+            f"the diagnosis is of {diagnosis.work} and the runs of {_listed(sorted(works))}: give one work"
+        )
+    return _Weighing(diagnosis, result, mode or modes[0]).recommendation()
+
+
+class _Weighing:
+    def __init__(self, diagnosis: Diagnosis, result: Comparison, mode: str) -> None:
+        self.diagnosis, self.result, self.mode = diagnosis, result, mode
+        self.bound_ms = result.bounds_ms[0]
+        plan = result.runs[0].plan
+        self.rate_hz = plan.rate_hz
+        self.cpu_s = diagnosis.cpu_ms / 1000
+        self.offered = math.nan if self.rate_hz is None else queueing.utilisation(self.rate_hz, self.cpu_s)
+        self.at_once_s = len(plan) * self.cpu_s if self.rate_hz is None else math.nan
+        self.rejected = {s.strategy: why for s in result.summaries if (why := self._why_not(s))}
+        self.holding = tuple(sorted((n for n in result.strategies if n not in self.rejected), key=_rank))
+
+    def recommendation(self) -> Recommendation:
+        chosen, verdict = self._verdict()
+        others = {name: why for name, why in self.rejected.items() if name != chosen}
+        sentences = [self._kind(), self._offer(), *verdict]
+        if others and chosen is not None:
+            sentences.append("Not " + "; ".join(f"{name}: {why}" for name, why in others.items()) + ".")
+        if chosen is not None:
+            sentences.append(_code(chosen))
+        return Recommendation(chosen, self.holding, self.rejected, self.offered, tuple(s for s in sentences if s))
+
+    def _kind(self) -> str:
+        return self.diagnosis.sentence
+
+    def _offer(self) -> str:
+        cores = self.diagnosis.cores
+        if self.rate_hz is None:
+            return (
+                f"Offered: {len(self.result.runs[0].plan)} events at once, {_seconds(self.at_once_s)} of CPU; "
+                f"the machine has {_cores(cores)}."
+            )
+        gil = self.rate_hz * self.diagnosis.gil_held * self.diagnosis.service.mean_ms / 1000
+        one_gil = f", and one process has one GIL, of which {gil:.1f} are asked for" if gil > 1 else ""
+        return (
+            f"Offered {self.offered:.1f} cores of work ({self.rate_hz:.3g}/s of {self.cpu_s * 1000:.3g} ms of CPU); "
+            f"the machine has {cores}{one_gil}."
+        )
+
+    def _verdict(self) -> tuple[str | None, list[str]]:
+        invalid = sum(not run.is_valid for run in self.result.runs)
+        if invalid:
+            total = len(self.result.runs)
+            return None, [f"No recommendation: {invalid} of {total} runs are invalid, see the notes."]
+        if not self.holding:
+            return None, [self._nothing_holds(), *self._least_harm()]
+        chosen = self.holding[0]
+        held = f"Within {self.bound_ms:g} ms for callers and neighbours, in mode {self.mode}: {_listed(self.holding)}."
+        for simpler in sorted(self.rejected, key=_rank):
+            if _rank(simpler) < _rank(chosen) and (doubt := self._doubt(chosen, simpler)):
+                return None, [held, doubt]
+        simplest = "the only one that holds" if len(self.holding) == 1 else "the simplest of them"
+        cost = SIMPLICITY.get(_base(chosen), "yours")
+        return chosen, [held, f"Write {chosen}, {simplest} ({cost})."]
+
+    def _nothing_holds(self) -> str:
+        bound = f"Nothing holds {self.bound_ms:g} ms in mode {self.mode}"
+        cores = self.diagnosis.cores
+        if self.offered > cores:
+            return f"{bound}: offered {self.offered:.1f} cores of work, the machine has {cores}."
+        if self.at_once_s / cores > self.bound_ms / 1000:
+            return (
+                f"{bound}: {_seconds(self.at_once_s)} of CPU at once takes {_cores(cores)} at least "
+                f"{_seconds(self.at_once_s / cores)}."
+            )
+        reasons = "; ".join(f"{name}: {why}" for name, why in self.rejected.items())
+        return f"{bound} ({reasons})."
+
+    def _least_harm(self) -> list[str]:
+        """Who cannot help the callers may still spare everybody else."""
+        sparing = [
+            s
+            for s in self.result.summaries
+            if self._broken(s) is None and len(s.bystander) and s.bystander.tail[1] <= self.bound_ms
+        ]
+        if not sparing:
+            return []
+        best = min(sparing, key=lambda s: _rank(s.strategy))
+        tail = _tail(best.bystander)
+        spares = f"If callers can wait: {best.strategy} is the simplest that spares the neighbours ({tail})."
+        return [spares, _code(best.strategy)]
+
+    def _why_not(self, summary: Summary) -> str | None:
+        if (broken := self._broken(summary)) is not None:
+            return broken
+        late = [
+            f"{who} {_tail(values)}"
+            for who, values in (("callers", summary.own), ("neighbours", summary.bystander))
+            if len(values) and not values.tail[1] <= self.bound_ms
+        ]
+        return ", ".join(late) or None
+
+    def _broken(self, summary: Summary) -> str | None:
+        """What disqualifies, however fast it is."""
+        if summary.strays or _base(summary.strategy) == "thread-broadcast":
+            return _TO_STRANGERS
+        fine = ("answered", "shed", "superseded")  # the latter two count as never answered, in the tail
+        bad = {name: count for name, count in summary.outcomes.items() if count and name not in fine}
+        return ", ".join(f"{count} of {summary.events} {name}" for name, count in bad.items()) or None
+
+    def _doubt(self, chosen: str, simpler: str) -> str | None:
+        """A sentence where the runs cannot tell the chosen one from a simpler one that failed by its tail."""
+        if self._broken(self.result[simpler]) is not None:
+            return None
+        for which in ("own", "bystander"):
+            values: Distribution = getattr(self.result[simpler], which)
+            if len(values) and not values.tail[1] <= self.bound_ms:
+                mine, other = (_tails(self.result.of(name), which) for name in (chosen, simpler))
+                if told_apart(mine, other):
+                    return None  # worse in one respect is enough
+        fewest = min(len(self.result.of(name)) for name in (chosen, simpler))
+        more = f"; repeat it {stats.ENOUGH} times or more" if fewest < stats.ENOUGH else "; repeat it more often"
+        return (
+            f"{chosen} holds and the simpler {simpler} does not ({self.rejected[simpler]}), but the runs cannot tell "
+            f"the two apart{more}."
+        )
+
+
+def told_apart(first: Sequence[float], second: Sequence[float]) -> bool:
+    """Whether the first is lower than the second, by one figure of each run.
+
+    By the exact test of :mod:`labkit.runs.difference` where there are runs enough for it, else only if their ranges are apart.
+    """
+    if min(len(first), len(second)) < stats.ENOUGH:
+        return max(first) < min(second)
+    difference = stats.compare(first, second)
+    return difference.is_distinguishable and difference.superiority > 0.5
+
+
+def _tails(runs: Sequence[Run], which: str) -> list[float]:
+    return [max(Distribution.of(getattr(run, f"{which}_ms")).tail[1], 1e-6) for run in runs]
+
+
+def _rank(name: str) -> tuple[int, int, str]:
+    order = list(SIMPLICITY)
+    base = _base(name)
+    # One with parameters is a little less simple than the same without; a reader's own cannot be ranked, so comes last.
+    return (order.index(base) if base in order else len(order), int(name != base), name)
+
+
+def _base(name: str) -> str:
+    base, _, rest = name.partition(",")
+    return "inline-serial" if base == "inline" and rest.strip() == "async_handlers=False" else base
+
+
+def _tail(values: Distribution) -> str:
+    name, tail_ms = values.tail
+    return "not all answered" if math.isinf(tail_ms) else f"{about(tail_ms)} ({name})"
+
+
+def _code(name: str) -> str:
+    return f"Its code: labkit show {_base(name)}." if _base(name) in NAMES else ""
+
+
+def _seconds(value_s: float) -> str:
+    return f"{value_s:.1f} s" if value_s >= 1 else f"{value_s * 1000:.0f} ms"
+
+
+def _cores(count: int) -> str:
+    return "1 core" if count == 1 else f"{count} cores"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,108 @@
+"""The settings of a measurement, by name and type: what an editor completes, and what is refused before anything starts."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+import psutil
+
+from labkit.base.errors import TooMuchMemory, UsageError
+from labkit.client.process import Client
+from labkit.plan.calibration import Expected
+from labkit.plan.schedules import Schedule
+
+#: Bytes that an event takes in server, client and record together, at most (measured: about 900).
+BYTES_PER_EVENT = 2_000
+
+#: Names of an earlier version, with those of this one.
+RENAMED = {"exhibit": "strategy", "exhibits": "strategies"}
+
+
+class ServeSettings(TypedDict, total=False):
+    """How a server is started (:func:`labkit.serve`).
+
+    Attributes:
+        mode: how it runs: one of :data:`labkit.plan.modes.MODES`; ``threading`` where it is not named.
+        options: further arguments of ``SocketIO(...)``.
+        stock: leave the server's defaults as they are.
+        instrumented: stamp the server's stages; True where it is not named.
+        ping_interval_s, ping_timeout_s: of the server's heartbeat; the library's own (25 s and 20 s) where None.
+            Clients are told the first in whole seconds, rounded down.
+    """
+
+    mode: str
+    options: Mapping[str, Any] | None
+    stock: bool
+    instrumented: bool
+    ping_interval_s: float | None
+    ping_timeout_s: float | None
+
+
+class FireSettings(TypedDict, total=False):
+    """How a plan is fired (:func:`labkit.fire`).
+
+    Attributes:
+        ping_hz: the bystander's rate, 50 where it is not named; 0 for no bystander.
+        window_s: how long the bystander pings. Where None, the plan's span and the time that one server would need for
+            all of it: the same for every strategy.
+        timeout_s: an event without an answer so long after its intended start has timed out. Where None, 5 s and three
+            times that need.
+        warm_up: events a connection before the run, which are not counted; 2 where it is not named.
+        acknowledge: the client asks for an acknowledgement of every event (``run.acked_ms``).
+        reads_from_s: the senders read nothing until then: slow readers. Their window of receiving is small, too.
+        client: who fires; the session's client process where None.
+        expected: of an earlier :func:`labkit.plan.calibration.expected_answers`, which costs a call of the work for each
+            payload.
+    """
+
+    ping_hz: float
+    window_s: float | None
+    timeout_s: float | None
+    warm_up: int
+    acknowledge: bool
+    reads_from_s: float
+    client: Client | None
+    expected: Expected | None
+
+
+class Settings(ServeSettings, FireSettings, total=False):
+    """Everything that :func:`labkit.measure` can be told besides strategy, work and plan.
+
+    Attributes:
+        switch_interval_s: of ``sys.setswitchinterval`` in the server's process during the run; Python's own where None.
+        freeze_gc: keep the garbage collector off what is there already, during the run; True where it is not named.
+    """
+
+    switch_interval_s: float | None
+    freeze_gc: bool
+
+
+#: What must be a number of 0 or more, where it is given.
+_NOT_NEGATIVE = ("ping_hz", "window_s", "timeout_s", "reads_from_s", "warm_up", "ping_interval_s", "ping_timeout_s")
+
+
+def require_known(settings: Mapping[str, Any]) -> None:
+    """Raise `UsageError` where a setting is not one, with the name that was probably meant, or makes no sense."""
+    known = list(Settings.__annotations__)
+    for name in settings:
+        if name in RENAMED:
+            raise UsageError(f"{name} is called {RENAMED[name]} now: write that")
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            raise UsageError(f"there is no setting {name!r}: " + (f"{near[0]}?" if near else ", ".join(known)))
+    for name in _NOT_NEGATIVE:
+        value = settings.get(name)
+        if value is not None and not 0 <= value < 1e6:
+            raise UsageError(f"{name} must be 0 or more, not {value}")
+    interval_s = settings.get("switch_interval_s")
+    if interval_s is not None and not interval_s > 0:
+        raise UsageError(f"switch_interval_s must be above 0, not {interval_s}")
+
+
+def require_memory(plan: Schedule) -> None:
+    """Raise `TooMuchMemory` where this machine cannot keep so many events."""
+    needed, available = len(plan) * BYTES_PER_EVENT, psutil.virtual_memory().available
+    if needed > available:
+        raise TooMuchMemory(
+            f"{len(plan):,} events need about {needed / 1e9:.1f} GB and {available / 1e9:.1f} GB are free: fire fewer"
+        )

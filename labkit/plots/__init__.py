@@ -1,0 +1,76 @@
+"""Every figure of the lab: each takes what was measured and returns a matplotlib Figure whose title says what it shows.
+
+::
+
+    from labkit import plots
+
+    plots.overview(result)                          # the lead figure of a comparison
+    plots.page.overview(rendering)                  # of what a browser measured; plots.trace of one recording
+
+Names are imported when they are used, and matplotlib with the first of them.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from labkit.plots import page as page
+    from labkit.plots import trace as trace
+    from labkit.plots.capacity import capacity_curve
+    from labkit.plots.claims import advice_lines
+    from labkit.plots.diagnosis import kinds, shares
+    from labkit.plots.load import batching_windows, resources, slow_readers, told
+    from labkit.plots.modes import matrix
+    from labkit.plots.runs import bystander_strip, distribution, overview, residual, two_by_two, waterfall
+
+_HOMES = {
+    "advice_lines": "claims",
+    "batching_windows": "load",
+    "bystander_strip": "runs",
+    "capacity_curve": "capacity",
+    "distribution": "runs",
+    "kinds": "diagnosis",
+    "matrix": "modes",
+    "overview": "runs",
+    "residual": "runs",
+    "resources": "load",
+    "shares": "diagnosis",
+    "slow_readers": "load",
+    "told": "load",
+    "two_by_two": "runs",
+    "waterfall": "runs",
+}
+
+__all__ = [
+    "advice_lines",
+    "batching_windows",
+    "bystander_strip",
+    "capacity_curve",
+    "distribution",
+    "kinds",
+    "matrix",
+    "overview",
+    "page",
+    "residual",
+    "resources",
+    "shares",
+    "slow_readers",
+    "told",
+    "trace",
+    "two_by_two",
+    "waterfall",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("page", "trace"):
+        return importlib.import_module(f"labkit.plots.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'labkit.plots' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"labkit.plots.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

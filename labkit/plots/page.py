@@ -1,0 +1,366 @@
+"""Figures of a rendering: the advice's table at a glance, INP against staleness, and one run event by event."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter
+
+from labkit.base.clock import NS_PER_MS
+from labkit.base.errors import UsageError
+from labkit.browser.frontier import SHORTEST_MS, Point, best, felt, points
+from labkit.browser.passes import Timed
+from labkit.browser.rendering import Measured, Rendering
+from labkit.browser.table import inp_verdict
+from labkit.browser.trace.reader import read
+from labkit.plots.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    RED,
+    SKY,
+    WIDTH_IN,
+    YELLOW,
+    log_ms,
+    message,
+    short,
+    stage_bars,
+    styled,
+    wrapped,
+)
+from labkit.plots.trace import pipeline
+from labkit.runs.stages import NEVER
+from labkit.runs.summary import BOUNDS_MS
+
+__all__ = ["by_rate", "frontier", "headline", "nothing", "overview", "pipeline_of", "seen", "waterfall", "waterfall_of"]
+
+GREY = "#999999"
+
+#: The stages of a waterfall: label, from, to, colour, hatch (so that it can be read without colours).
+UPDATE_BARS = (
+    ("late on the server", "intended", "sent", BLACK, ""),
+    ("held back by the server", "sent", "emitted", ORANGE, "...."),
+    ("server to page", "emitted", "received", GREEN, ""),
+    ("waits in the page", "received", "written", YELLOW, "////"),
+    ("written, not yet seen", "written", "painted", PURPLE, "xxxx"),
+)
+CLICK_BARS = (
+    ("waits for the page", "intended", "handled", RED, ""),
+    ("the page's own handler", "handled", "sent", BLACK, ""),
+    ("page to inbox", "sent", "read", SKY, ""),
+    ("waits in the inbox", "read", "dispatched", YELLOW, "////"),
+    ("waits for its turn", "dispatched", "work_start", ORANGE, "...."),
+    ("work", "work_start", "work_end", BLUE, ""),
+    ("work done, not yet sent", "work_end", "emitted", GREY, "\\\\\\\\"),
+    ("server to page", "emitted", "delivered", GREEN, ""),
+    ("answered, not yet seen", "delivered", "painted", PURPLE, "xxxx"),
+)
+
+
+@styled
+def overview(result: Rendering, *, title: str | None = None) -> Figure:
+    """The advice's table: DOM operations and reflows as counted, task time, INP and staleness as timed.
+
+    A ring is a run, the thick bar the median; of staleness the bar is the median, the line reaches from there to p95.
+    An INP that is too short to be told, or below 16 ms, stands at 16.
+    """
+    if not result.measured:
+        return nothing(result)
+    rows = range(len(result.measured))
+    figure, panels = plt.subplots(1, 4, sharey=True, figsize=(WIDTH_IN, 2.2 + 0.36 * len(result.measured)))
+    headings = (
+        "DOM operations\nan event, exact",
+        "Reflows\na frame, exact",
+        "Main thread\nbusy, ms",
+        "INP and staleness\nms",
+    )
+    for axes, heading in zip(panels, headings, strict=True):
+        axes.set_title(heading, linespacing=1.4)
+        axes.grid(axis="y", visible=False)
+    for row, each in zip(rows, result.measured, strict=True):
+        if each.exact is not None:
+            events = each.exact.frames * each.exact.events_per_frame
+            _count(panels[0], row, each.exact.dom_ops / events, BLUE)
+            forced = each.exact.forced_layouts > 0
+            _count(panels[1], row, each.exact.layouts / each.exact.frames, RED if forced else BLUE, "forced" * forced)
+        _rings(panels[2], row, each.values("task_ms"), ORANGE)
+        _felt(panels[3], row, each)
+    for axes in panels[:2]:
+        _log_counts(axes)
+    panels[2].set_xlim(left=0)
+    log_ms(panels[3], "x", minimum_decades=1, ticks=5)
+    panels[3].axvline(BOUNDS_MS[0], color=GREY, linewidth=1, linestyle=":")
+    panels[3].plot([], [], "o", color=BLUE, markerfacecolor="white", label="INP")
+    panels[3].plot([], [], "-", color=RED, linewidth=2, label="staleness")
+    figure.legend(loc="outside lower right", ncols=2)
+    panels[0].set_yticks(rows, [short(each.name) for each in result.measured])
+    panels[0].set_ylim(max(1, len(result.measured)) - 0.5, -0.5)
+    message(figure, title or headline(result))
+    return figure
+
+
+@styled
+def waterfall(run: Timed, *, of: str = "updates", begin: int = 0, first: int = 30, title: str | None = None) -> Figure:
+    """From when it was due to when it was seen: a line an update or a click, a colour a stage.
+
+    Args:
+        run: one run.
+        of: ``updates`` or ``clicks``.
+        begin: the first that is drawn.
+        first: so many at most.
+        title: instead of the finding.
+    """
+    if of not in ("updates", "clicks"):
+        raise UsageError(f"a waterfall is of updates or of clicks, not of {of!r}")
+    bars, columns = (UPDATE_BARS, run.updates) if of == "updates" else (CLICK_BARS, run.clicks)
+    part = slice(begin, begin + first)
+    count = len(columns["intended"][part])
+    figure, axes = plt.subplots(figsize=(WIDTH_IN, 2.1 + 0.2 * count))
+    lines = np.arange(begin, begin + count)
+    # Updates share an axis, on which a batch ends together; clicks are far apart, so each begins at 0.
+    known = columns["intended"][part]
+    zero_ms = (known if of == "clicks" else np.full(count, known.min() if count else 0)) / NS_PER_MS
+    stage_bars(axes, lines, {name: column[part] for name, column in columns.items()}, bars, zero_ms)
+    axes.set_ylim(begin + count - 0.4, begin - 0.6)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("ms since the click" if of == "clicks" else "ms since the first of these updates was due")
+    axes.set_ylabel(of[:-1])
+    axes.grid(axis="y", visible=False)
+    if axes.get_legend_handles_labels()[0]:
+        figure.legend(loc="outside lower center", ncols=3)
+    message(figure, title or _waterfall_finding(run, of))
+    return figure
+
+
+def waterfall_of(result: Rendering, name: str, *, of: str = "updates", first: int = 30) -> Figure:
+    """The :func:`waterfall` of a way's first run."""
+    runs = result[name].runs if result.measured else ()
+    return waterfall(runs[0], of=of, first=first) if runs else nothing(result)
+
+
+def pipeline_of(result: Rendering, name: str, folder: Path) -> Figure:
+    """Where a way's traced run spent the main thread's time; `folder` is where its trace was kept."""
+    explained = result[name].explained if result.measured else None
+    return pipeline(read(folder / explained.trace)) if explained and explained.trace else nothing(result)
+
+
+@styled
+def by_rate(rates_hz: Sequence[float], results: Sequence[Rendering], *, title: str | None = None) -> Figure:
+    """How long one update keeps the page's main thread busy, by the rate at which they come: a line a way.
+
+    Args:
+        rates_hz: of the results.
+        results: of each rate, the same ways.
+        title: instead of the finding.
+    """
+    names = [each.name for each in results[0].measured] if results else []
+    if not names:
+        return nothing(results[0] if results else Rendering(()))
+    figure, axes = plt.subplots(figsize=(WIDTH_IN, 3.6))
+    for name, colour, mark in zip(names, (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK), "osD^vP*", strict=False):
+        busy = [np.median(r[name].values("task_ms")) / r[name].settings["events"] for r in results]
+        axes.plot(rates_hz, busy, color=colour, marker=mark, label=name)
+    axes.set_xscale("log")
+    axes.set_xticks(list(rates_hz), [f"{rate:g}" for rate in rates_hz])
+    axes.minorticks_off()
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("updates a second (log scale)")
+    axes.set_ylabel("main thread busy, ms an update")
+    axes.legend(loc="upper right")
+    message(figure, title or "An update costs less the more of them share a frame, batched or not")
+    return figure
+
+
+def headline(result: Rendering) -> str:
+    """What the table says, in a sentence."""
+    exact = {each.name: each.exact for each in result.measured if each.exact is not None}
+    plain = [e for e in exact.values() if e.forced_layouts == 0]
+    forced = [e for e in exact.values() if e.forced_layouts > 0]
+    if plain and forced and all(e.layouts == e.frames for e in plain):
+        worst = max(e.layouts / e.frames for e in forced)
+        return (
+            f"{plain[0].events_per_frame} updates in a frame are one layout, batched or not; geometry reads: {worst:g}"
+        )
+    busy = {each.name: float(np.median(v)) for each in result.measured if len(v := each.values("task_ms"))}
+    if len(busy) > 1:
+        least, most = min(busy, key=lambda n: busy[n]), max(busy, key=lambda n: busy[n])
+        return f"{least} keeps the page busy for {busy[least] / busy[most]:.0%} of {most}'s time"
+    return "What updates do to a page"
+
+
+def _count(axes: Axes, row: int, value: float, colour: str, note: str = "") -> None:
+    axes.plot([value], [row], "s", color=colour, markersize=6)
+    axes.annotate(f"{value:g} {note}".strip(), (value, row), (6, 0), textcoords="offset points", va="center", size=8.5)
+
+
+def _log_counts(axes: Axes) -> None:
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    # Room for the last number, which stands right of its mark.
+    axes.set_xlim(low / 1.5, high * 8)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    axes.minorticks_off()
+
+
+def _rings(axes: Axes, row: int, values: "np.ndarray[tuple[int], np.dtype[np.float64]]", colour: str) -> None:
+    known = values[~np.isnan(values)]
+    if len(known):
+        axes.plot([np.median(known)] * 2, [row - 0.28, row + 0.28], color=colour, linewidth=2.6)
+        axes.plot(known, [row] * len(known), "o", color=colour, markersize=6, markerfacecolor="white")
+
+
+def _felt(axes: Axes, row: int, each: Measured) -> None:
+    stale = each.pooled("staleness_ms")
+    if len(stale):
+        axes.plot([stale.p50_ms, stale.percentile(95)], [row + 0.12] * 2, color=RED, linewidth=2)
+        axes.plot([stale.p50_ms] * 2, [row - 0.02, row + 0.26], color=RED, linewidth=2.6)
+    inp = [ms for _, ms in map(felt, each.sound) if not math.isnan(ms)]
+    axes.plot(inp, [row - 0.16] * len(inp), "o", color=BLUE, markersize=5, markerfacecolor="white")
+
+
+def _waterfall_finding(run: Timed, of: str) -> str:
+    bars: Sequence[tuple[str, str, str, str, str]] = UPDATE_BARS if of == "updates" else CLICK_BARS
+    columns = run.updates if of == "updates" else run.clicks
+    spent = {}
+    for label, start, end, *_ in bars:
+        seen = (columns[start] != NEVER) & (columns[end] != NEVER)
+        spent[label] = float((columns[end] - columns[start])[seen].sum())
+    total = sum(spent.values())
+    if total <= 0:
+        return f"No {of} were seen"
+    most = max(spent, key=lambda label: spent[label])
+    return f"Where the time of {of} goes: {most}, {spent[most] / total:.0%}"
+
+
+GREY = "#999999"
+_MARKS = "osD^vPX*<>hd"
+_COLOURS = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK, "#8C8C00")
+
+
+@styled
+def frontier(result: Rendering, *, title: str | None = None) -> Figure:
+    """INP against staleness, a panel a number of rows: low and left is good, and either alone can mislead.
+
+    A colour and a shape a way, a size a rate. Filled marks are on the frontier: nothing under the same load is as good
+    in both and better in one. Where there are several runs, small rings show each.
+    """
+    found = points(result)
+    if not result.measured:
+        return nothing(result)
+    ways = list(dict.fromkeys(point.way for point in found))
+    rates = sorted({point.rate_hz for point in found})
+    many = sorted({point.rows for point in found}) or [0]
+    figure, panels = plt.subplots(1, len(many), sharex=True, sharey=True, squeeze=False, figsize=(WIDTH_IN, 4.6))
+    first_best = best(found)
+    size = {rate: 6 + 5.0 * place / max(1, len(rates) - 1) for place, rate in enumerate(rates)}
+    for axes, rows in zip(panels[0], many, strict=True):
+        axes.set_title(f"{rows} rows" if len(many) > 1 else "")
+        for bound in BOUNDS_MS:
+            axes.axvline(bound, color=GREY, linewidth=1, linestyle=":")
+            axes.axhline(bound, color=GREY, linewidth=1, linestyle=":")
+        for point in reversed(found):  # the first way on top: a circle over a square shows both
+            if point.rows == rows:
+                _mark(axes, point, ways.index(point.way), size[point.rate_hz], filled=point in first_best)
+        axes.set_xlabel("staleness p95, ms")
+    log_ms(panels[0][0], "x", minimum_decades=2)
+    log_ms(panels[0][0], "y", minimum_decades=2)
+    panels[0][0].set_ylabel(f"INP, ms ({SHORTEST_MS} or less at {SHORTEST_MS})")
+    if found:
+        figure.legend(handles=_legend(ways, rates, size), loc="outside right center")
+    message(figure, title or _frontier_finding(result, found, first_best))
+    return figure
+
+
+def _mark(axes: Axes, point: Point, place: int, size: float, *, filled: bool) -> None:
+    colour, mark = _COLOURS[place % len(_COLOURS)], _MARKS[place % len(_MARKS)]
+    if len(point.repeats) > 1:
+        x, y = np.array(point.repeats).T
+        axes.plot(x, y, mark, color=colour, markerfacecolor="none", markersize=3.5, alpha=0.6)
+    face = colour if filled else "white"
+    axes.plot(point.staleness_ms, point.inp_ms, mark, color=colour, markerfacecolor=face, markersize=size, zorder=3)
+
+
+def _legend(ways: Sequence[str], rates: Sequence[float], size: dict[float, float]) -> list[Line2D]:
+    def entry(mark: str, colour: str, label: str, points: float = 7, face: str | None = None) -> Line2D:
+        return Line2D([], [], linestyle="", marker=mark, color=colour, markersize=points, label=label,
+                      markerfacecolor=face or colour)  # fmt: skip
+
+    shown = [entry(_MARKS[i % 12], _COLOURS[i % 8], short(way)) for i, way in enumerate(ways)]
+    shown += [entry("o", GREY, f"{rate:g} updates/s", size[rate]) for rate in rates] if len(rates) > 1 else []
+    shown.append(entry("o", BLACK, "on the frontier\nof its load"))
+    shown.append(entry("o", BLACK, "another way is\nbetter", face="white"))
+    return shown
+
+
+def _frontier_finding(result: Rendering, found: Sequence[Point], on_it: Sequence[Point]) -> str:
+    good, old = BOUNDS_MS
+    worst = max((p for p in found if p.inp_ms <= good), key=lambda p: p.staleness_ms, default=None)
+    if worst is not None and worst.staleness_ms > old:
+        return f"INP calls {worst.way} good; what it shows is {worst.staleness_ms / 1000:.1f} s old"
+    if found and all(p.inp_ms <= good for p in found):
+        return "Every way has a good INP here; staleness tells them apart"
+    return "INP and staleness, way by way"
+
+
+@styled
+def seen(result: Rendering, *, guess_ms: float | None = None, title: str | None = None) -> Figure:
+    """From the click to its result, a ring a click; and INP, a bar a run. Dotted: 200 and 500 ms.
+
+    Args:
+        result: ways that were clicked, as from `tour` or `interact`.
+        guess_ms: the reader's guess of INP.
+        title: instead of the finding.
+    """
+    if not result.measured:
+        return nothing(result)
+    figure, axes = plt.subplots(figsize=(WIDTH_IN, 1.9 + 0.5 * len(result.measured)))
+    for row, each in enumerate(result.measured):
+        results_ms = np.concatenate([run.click_to_result_ms for run in each.sound] or [np.zeros(0)])
+        inp_ms = [max(SHORTEST_MS, run.inp_ms or 0) for run in each.sound if len(run.clicks["intended"])]
+        known = results_ms[~np.isnan(results_ms)]
+        axes.plot(known, [row + 0.14] * len(known), "o", color=ORANGE, markerfacecolor="white", markersize=6)
+        axes.plot(inp_ms, [row - 0.14] * len(inp_ms), "D", color=BLUE, markersize=8)
+    axes.plot([], [], "D", color=BLUE, label=f"INP ({SHORTEST_MS} ms or less at {SHORTEST_MS})")
+    axes.plot([], [], "o", color=ORANGE, markerfacecolor="white", label="click to result, each click")
+    log_ms(axes, "x", minimum_decades=2)
+    for bound in BOUNDS_MS:
+        axes.axvline(bound, color=GREY, linewidth=1, linestyle=":")
+    if guess_ms is not None:
+        axes.axvline(guess_ms, color=RED, linestyle="--", linewidth=1.4, label="your guess")
+    axes.set_yticks(range(len(result.measured)), [short(each.name) for each in result.measured])
+    axes.set_ylim(len(result.measured) - 0.5, -0.5)
+    axes.grid(axis="y", visible=False)
+    axes.set_xlabel("ms (log scale; dotted: 200 and 500)")
+    figure.legend(loc="outside lower right", ncols=3)
+    message(figure, title or _seen_finding(result))
+    return figure
+
+
+def _seen_finding(result: Rendering) -> str:
+    by_verdict: dict[str, list[str]] = {}
+    for each in result.measured:
+        by_verdict.setdefault(inp_verdict(each), []).append(each.name)
+    told = ", ".join(f"{verdict} under {' and '.join(names)}" for verdict, names in by_verdict.items())
+    last_s = [each.pooled("click_to_result_ms").max_ms / 1000 for each in result.measured]
+    if not all(map(math.isfinite, last_s)):
+        return f"INP is {told}"
+    between = " to ".join(dict.fromkeys(f"{s:.1f}" for s in (min(last_s), max(last_s))))
+    return f"INP is {told}; the last result comes after {between} s"
+
+
+@styled
+def nothing(result: Rendering) -> Figure:
+    """A figure that says why there is none."""
+    figure, axes = plt.subplots(figsize=(WIDTH_IN, 1.4))
+    axes.axis("off")
+    why = " ".join(result.problems) or "Nothing was measured."
+    axes.text(0, 0.5, wrapped(why, 100), va="center", fontsize=10)
+    message(figure, "There is no figure")
+    return figure

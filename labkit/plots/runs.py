@@ -1,0 +1,323 @@
+"""Figures: each takes what was measured and returns a matplotlib Figure whose title says what it shows."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
+
+from labkit.base.clock import NS_PER_MS
+from labkit.base.errors import UsageError
+from labkit.base.text import about, ratio, times
+from labkit.plots.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    RED,
+    SKY,
+    WIDTH_IN,
+    YELLOW,
+    log_ms,
+    message,
+    short,
+    stage_bars,
+    styled,
+    wrapped,
+)
+from labkit.plots.titles import SAME, closest, fastest, headline, waterfall_title
+from labkit.runs.comparison import Comparison
+from labkit.runs.run import Run
+from labkit.runs.stages import NEVER
+from labkit.runs.summary import SAMPLES_BEYOND, Distribution
+
+if TYPE_CHECKING:
+    from labkit.experiments.predict import Prediction
+
+#: The stages of a waterfall: label, from, to, colour, hatch (so that it can be read without colours).
+BARS = (
+    ("client to inbox", "sent", "read", SKY, ""),
+    ("waits in the inbox", "read", "dispatched", YELLOW, "////"),
+    ("waits for its turn", "dispatched", "work_start", ORANGE, "...."),
+    ("work", "work_start", "work_end", BLUE, ""),
+    ("work done, not yet sent", "work_end", "emitted", PURPLE, "xxxx"),
+    ("server to client", "emitted", "delivered", GREEN, ""),
+)
+
+
+@styled
+def overview(result: Comparison, *, title: str | None = None) -> Figure:
+    """The lead figure: handler-blocking time, own latency and bystander latency, one row a strategy, on log axes.
+
+    A ring is a run's median, the bar the median of all, and the thin line reaches to the largest value of all.
+    """
+    names = result.strategies
+    figure, panels = plt.subplots(1, 3, sharey=True, figsize=(WIDTH_IN, 1.9 + 0.34 * len(names)))
+    parts: tuple[tuple[str, str, Callable[[Run], Any], str], ...] = (
+        ("handler-blocking", "Handler-blocking time", lambda run: run.handler_blocking_ms, ORANGE),
+        ("own", "Own answer", lambda run: run.own_ms, BLUE),
+        ("bystander", "Bystander", lambda run: run.bystander_ms, RED),
+    )
+    subtitles = ("how long the handler ran", "until its caller was answered", "who only pings, and sent none")
+    rows = np.arange(len(names))
+    for axes, (_, heading, values, colour), subtitle in zip(panels, parts, subtitles, strict=True):
+        for row, name in zip(rows, names, strict=True):
+            runs = [Distribution.of(values(run)) for run in result.of(name)]
+            _dots(axes, row, runs, colour)
+        axes.set_title(f"{heading}\n{subtitle}", linespacing=1.4)
+        log_ms(axes, "x", minimum_decades=2, ticks=5)
+        axes.set_xlabel("ms (log scale)")
+        axes.grid(axis="y", visible=False)
+    panels[0].set_yticks(rows, [short(name) for name in names])
+    panels[0].set_ylim(len(names) - 0.5, -0.5)
+    message(figure, title or headline(result))
+    figure.supxlabel(
+        f"{_what(result.runs[0])}. Ring: a run's median; bar: median of all; line: to the largest.",
+        fontsize=8.5,
+        color="#555555",
+        x=0.01,
+        ha="left",
+    )
+    return figure
+
+
+def _dots(axes: Axes, row: Any, runs: Sequence[Distribution], colour: str) -> None:
+    pooled = Distribution.of(np.concatenate([d.values_ms for d in runs]))
+    if len(pooled) == 0:
+        return
+    medians = [d.p50_ms for d in runs if len(d) and math.isfinite(d.p50_ms)]
+    finite = pooled.values_ms[np.isfinite(pooled.values_ms)]
+    if math.isfinite(pooled.p50_ms):
+        axes.plot([pooled.p50_ms, finite[-1]], [row, row], color=colour, alpha=0.45, linewidth=1.4)
+        axes.plot([pooled.p50_ms] * 2, [row - 0.28, row + 0.28], color=colour, linewidth=2.6)
+    axes.plot(medians, [row] * len(medians), "o", color=colour, markersize=6, markerfacecolor="white")
+    never = len(pooled) - len(finite)
+    if never:
+        at_the_edge = axes.get_yaxis_transform()
+        axes.text(0.99, row, f"{never} never", transform=at_the_edge, ha="right", va="center", fontsize=8)
+
+
+@styled
+def waterfall(
+    run: Run,
+    *,
+    prediction: "Prediction | None" = None,
+    guess_ms: float | None = None,
+    first: int = 30,
+    title: str | None = None,
+) -> Figure:
+    """A line an event, a colour a stage; theory's answers and the reader's guess drawn in.
+
+    Args:
+        run: what was measured.
+        prediction: marks when each event would be answered one after the other (bar) and sharing the processor (ring).
+        guess_ms: the reader's guess of when the last is answered.
+        first: so many events at most.
+        title: instead of the finding.
+    """
+    count = min(first, len(run))
+    figure, axes = plt.subplots(figsize=(WIDTH_IN, 1.7 + 0.2 * count))
+    rows = np.arange(count)
+    stage_bars(axes, rows, {name: column[:count] for name, column in run.events.items()}, BARS)
+    unanswered = run.events["delivered"][:count] == NEVER
+    if unanswered.any():
+        where = run.events["intended"][:count][unanswered] / NS_PER_MS
+        axes.plot(where, rows[unanswered], "x", color=BLACK, label="never answered")
+    if prediction is not None:
+        intended_ms = run.events["intended"][:count] / NS_PER_MS
+        fifo, sharing = prediction.fifo_ms[:count] + intended_ms, prediction.sharing_ms[:count] + intended_ms
+        axes.plot(fifo, rows, "|", color=BLACK, markersize=11, markeredgewidth=2, label="theory: one by one")
+        axes.plot(sharing, rows, "o", color=BLACK, markerfacecolor="white", markersize=5, label="theory: sharing")
+    if guess_ms is not None:
+        axes.axvline(guess_ms, color=RED, linestyle="--", linewidth=1.4, label="your guess")
+    axes.set_ylim(count - 0.4, -0.6)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("ms since the first event was due")
+    axes.set_ylabel("event")
+    axes.set_yticks(range(0, count, max(1, count // 10)))
+    axes.grid(axis="y", visible=False)
+    figure.legend(loc="outside lower center", ncols=4)
+    axes.set_title(wrapped(title or waterfall_title(run)), fontsize=12, fontweight="bold")
+    return figure
+
+
+@styled
+def residual(run: Run, prediction: "Prediction", *, title: str | None = None) -> Figure:
+    """Measured minus predicted, event by event: what each model leaves out, as dispatching and the GIL's hand-over.
+
+    Above the line the model was too kind to the server. A point an event, in the order of the plan.
+    """
+    missed = prediction.missed_ms(run)
+    figure, panels = plt.subplots(1, 2, sharey=True, figsize=(WIDTH_IN, 3.6))
+    for axes, (model, left_out), colour, mark in zip(panels, missed.items(), (BLUE, ORANGE), "os", strict=True):
+        seen = np.isfinite(left_out)
+        axes.axhline(0, color=BLACK, linewidth=1)
+        axes.plot(np.flatnonzero(seen), left_out[seen], mark, color=colour, markersize=4.5, alpha=0.8)
+        about_it = "no event was answered"
+        if seen.any():
+            typical = float(np.median(left_out[seen]))
+            axes.axhline(typical, color=colour, linestyle="--", linewidth=1.4)
+            about_it = f"median {typical:+.1f} ms, {typical / prediction.service_ms:+.0%} of the work"
+        axes.set_title(f"{model}\n{about_it}")
+        axes.set_xlabel("event, in the order of the plan")
+    panels[0].set_ylabel("measured minus predicted, ms")
+    message(figure, title or f"{run.strategy}: {closest(missed, prediction.service_ms)}")
+    return figure
+
+
+@styled
+def distribution(result: Comparison, *, of: str = "own", title: str | None = None) -> Figure:
+    """Latency by percentile, as far as the sample supports it.
+
+    `of` is ``own``, ``bystander``, ``handler_blocking``, or ``lateness``: the client's own.
+    """
+    values_of = {name: _distribution_of(result, name, of) for name in result.strategies}
+    figure, axes = plt.subplots(figsize=(WIDTH_IN, 3.9))
+    marks = "osD^vPX*"
+    palette = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK, "#8C8C00")
+    best = 2.0
+    for i, name in enumerate(result.strategies):
+        values = values_of[name]
+        supported = np.arange(1, len(values) - SAMPLES_BEYOND + 1)
+        if len(supported) == 0:
+            continue
+        beyond = len(values) / (len(values) - supported)  # 2 at the median, 10 at p90
+        best = max(best, float(beyond[-1]))
+        (line,) = axes.plot(beyond, values.values_ms[supported - 1], label=name, color=palette[i % len(palette)])
+        line.set_marker(marks[i % len(marks)])
+        line.set_markevery(max(1, len(beyond) // 6))
+    axes.set_xscale("log")
+    ticks = [t for t in (1, 2, 4, 10, 50, 100, 1000, 10_000) if t <= best * 1.05]
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"p{100 - 100 / x:.4g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    log_ms(axes, "y", minimum_decades=1)
+    axes.set_xlabel(f"percentile (the highest that has {SAMPLES_BEYOND} samples beyond it ends the line)")
+    axes.set_ylabel("ms (log scale)")
+    if axes.lines:
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    else:
+        axes.text(0.5, 0.5, f"too few samples: {SAMPLES_BEYOND} must lie beyond", ha="center", transform=axes.transAxes)
+    what = _WHAT[of]
+    finding = fastest(what, {name: values.p50_ms for name, values in values_of.items()})
+    axes.set_title(wrapped(title or finding), fontsize=12, fontweight="bold")
+    return figure
+
+
+def _distribution_of(result: Comparison, name: str, of: str) -> Distribution:
+    if of not in _WHAT:
+        raise UsageError(f"a distribution is of {', '.join(_WHAT)}, not of {of!r}")
+    return Distribution.of(np.concatenate([getattr(run, f"{of}_ms") for run in result.of(name)]))
+
+
+_WHAT = {
+    "own": "Own answers",
+    "bystander": "A bystander's pings",
+    "handler_blocking": "Handlers",
+    "lateness": "The client's own lateness",
+}
+
+
+@styled
+def bystander_strip(result: Comparison | Run, *, title: str | None = None) -> Figure:
+    """Everybody else's latency over time: a point a ping at its intended instant, one strip a strategy."""
+    result = Comparison((result,)) if isinstance(result, Run) else result
+    names = result.strategies
+    shape = (WIDTH_IN, 1.3 + 1.0 * len(names))
+    figure, strips = plt.subplots(len(names), 1, sharex=True, sharey=True, squeeze=False, figsize=shape)
+    for axes, name in zip(strips[:, 0], names, strict=True):
+        for run in result.of(name):
+            at_ms, latency = run.pings["intended"] / NS_PER_MS, run.bystander_ms
+            seen = np.isfinite(latency)
+            axes.plot(at_ms[seen], latency[seen], "o", color=RED, markersize=3.2, alpha=0.65, markeredgewidth=0)
+            for at in at_ms[~seen]:
+                axes.axvline(at, color=BLACK, linewidth=0.8)
+        first = result.of(name)[0]
+        work_end = first.events["delivered"][first.events["delivered"] != NEVER]
+        if len(work_end):
+            axes.axvspan(first.events["intended"][0] / NS_PER_MS, work_end.max() / NS_PER_MS, color=SKY, alpha=0.18)
+        axes.set_title(name, fontsize=9.5)
+        axes.set_ylabel("ping, ms")
+    log_ms(strips[0, 0], "y", minimum_decades=2)
+    strips[-1, 0].set_xlabel("when the ping was due, ms since the first event (shaded: until the last answer of a run)")
+    medians = {name: result[name].bystander.p50_ms for name in names if len(result[name].bystander)}
+    finding = "Nobody pinged"
+    if medians:
+        worst = max(medians, key=lambda name: medians[name])
+        finding = f"Somebody who sent nothing waits {about(medians[worst])} (median) under {worst}"
+    message(figure, title or finding)
+    return figure
+
+
+@styled
+def two_by_two(computes: Comparison, waits: Comparison, *, title: str | None = None) -> Figure:
+    """The first lesson: computing or waiting work, default or serial server; A beside B for its caller and the rest.
+
+    Args:
+        computes, waits: `inline` and `thread`, each with default settings and with ``async_handlers=False``, measured
+            with work that computes and with work that waits.
+        title: instead of the finding.
+    """
+    names = {
+        (kind, serial): tuple(_with_setting(result, exhibit, serial) for exhibit in ("inline", "thread"))
+        for kind, result in (("computes", computes), ("waits", waits))
+        for serial in (False, True)
+    }
+    figure, panels = plt.subplots(2, 2, sharex=True, sharey=True, figsize=(WIDTH_IN, 4.6))
+    kinds = (("Work computes", computes), ("Work waits", waits))
+    settings = (("default settings", False), ("async_handlers=False", True))
+    for line, (kind, result) in zip(panels, kinds, strict=True):
+        for axes, (setting, serial) in zip(line, settings, strict=True):
+            a, b = names[kind.removeprefix("Work "), serial]
+            rows = ((a, "own_ms", BLUE), (b, "own_ms", BLUE), (a, "bystander_ms", RED), (b, "bystander_ms", RED))
+            for row, (name, values, colour) in enumerate(rows):
+                _dots(axes, row, [Distribution.of(getattr(run, values)) for run in result.of(name)], colour)
+            axes.set_title(f"{kind}, {setting}\n{_does_b_help(result, a, b)}", linespacing=1.4)
+            axes.grid(axis="y", visible=False)
+    panels[0, 0].set_yticks(range(4), ("A: own answer", "B: own answer", "A: bystander", "B: bystander"))
+    panels[0, 0].set_ylim(3.5, -0.5)
+    log_ms(panels[0, 0], "x", minimum_decades=2)
+    for axes in panels[1]:
+        axes.set_xlabel("ms (log scale)")
+    helps = {key: _helps(waits if key[0] == "waits" else computes, *pair) for key, pair in names.items()}
+    finding = "Does B, the thread, help? See below."
+    if [key for key, yes in helps.items() if yes] == [("waits", True)]:
+        finding = "Does B, the thread, help? Only where work waits on a server that is serial."
+    message(figure, title or finding)
+    return figure
+
+
+def _with_setting(result: Comparison, exhibit: str, serial: bool) -> str:
+    """The strategy's name: an exhibit under default settings, or with async_handlers=False."""
+    names = {False: (exhibit,), True: (f"{exhibit}-serial", f"{exhibit}, async_handlers=False")}[serial]
+    for name in names:
+        if name in result.strategies:
+            return name
+    raise UsageError(f"this figure needs runs of {names[-1]}: there are {', '.join(result.strategies)}")
+
+
+def _helps(result: Comparison, a: str, b: str) -> bool:
+    a_ms, b_ms = result[a].own.p50_ms, result[b].own.p50_ms
+    return math.isfinite(b_ms) and (math.isinf(a_ms) or ratio(a_ms, b_ms) >= SAME)
+
+
+def _does_b_help(result: Comparison, a: str, b: str) -> str:
+    own = ratio(result[a].own.p50_ms, result[b].own.p50_ms)
+    harm = ratio(result[b].bystander.p50_ms, result[a].bystander.p50_ms)
+    caller = "B answers nobody sooner"
+    if _helps(result, a, b):
+        caller = "B answers, A does not" if math.isinf(own) else f"B answers {times(own)} sooner"
+    a_ms, b_ms = result[a].bystander.p50_ms, result[b].bystander.p50_ms
+    if math.isinf(b_ms) and math.isfinite(a_ms):
+        return f"{caller}, neighbours wait for ever"
+    # Below 10 ms nobody notices whether it is 2 or 4.
+    return f"{caller}, neighbours wait {times(harm)}" if harm >= 2 and b_ms > 10 else caller
+
+
+def _what(run: Run) -> str:
+    return f"{run.plan.name} of {run.work}, async_mode={run.mode}"

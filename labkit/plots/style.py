@@ -1,0 +1,165 @@
+"""How every figure of the lab looks: colours, sizes, axes, and the mark on what must not be used.
+
+The style is set inside of the lab's own figures only. Colours are Okabe and Ito's, which people with any kind of colour
+vision can tell apart (https://jfly.uni-koeln.de/color/); no figure depends on colour alone.
+"""
+
+import base64
+import functools
+import io
+import math
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape
+from typing import Any, ParamSpec
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from numpy.typing import NDArray
+
+from labkit.base.clock import NS_PER_MS
+from labkit.runs.comparison import Comparison
+from labkit.runs.run import Run
+from labkit.runs.stages import NEVER
+
+P = ParamSpec("P")
+
+BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PURPLE = (
+    "#000000",
+    "#E69F00",
+    "#56B4E9",
+    "#009E73",
+    "#F0E442",
+    "#0072B2",
+    "#D55E00",
+    "#CC79A7",
+)
+
+#: The width of a figure in a README on GitHub, at 100 dots an inch.
+WIDTH_IN = 8.3
+
+STYLE: dict[Any, Any] = {
+    "figure.dpi": 100,
+    "savefig.dpi": 100,
+    "figure.constrained_layout.use": True,
+    "font.size": 9.5,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#888888",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.7,
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+}
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Draw in the lab's style, and mark the figure where a run that it shows is invalid."""
+
+    @functools.wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with plt.rc_context(STYLE):
+            figure = draw(*args, **kwargs)
+        runs = list(_runs([*args, *kwargs.values()]))
+        if invalid := sum(not run.is_valid for run in runs):
+            # Across the data, which must not be used.
+            text = f"INVALID: {invalid} of {len(runs)} runs, see the notes below the table"
+            box = {"facecolor": "white", "edgecolor": RED, "alpha": 0.9}
+            figure.text(0.5, 0.5, text, color=RED, fontsize=11, fontweight="bold", ha="center", va="center", bbox=box)
+        return figure
+
+    return drawn
+
+
+def _runs(shown: Iterable[Any]) -> Iterable[Run]:
+    for thing in shown:
+        if isinstance(thing, Run):
+            yield thing
+        elif isinstance(thing, Comparison):
+            yield from thing.runs
+
+
+def stage_bars(
+    axes: Axes,
+    rows: NDArray[np.int64],
+    columns: Mapping[str, NDArray[np.int64]],
+    bars: Sequence[tuple[str, str, str, str, str]],
+    zero_ms: float | NDArray[np.float64] = 0.0,
+) -> None:
+    """A line a row, a colour and a hatch a stage, so that it can be read without colours.
+
+    Args:
+        axes: where to draw.
+        rows: the height of each line.
+        columns: of each stage its instants in ns, one a row; NEVER where it was not reached.
+        bars: label, from, to, colour, hatch.
+        zero_ms: from where each row counts.
+    """
+    for label, start, end, colour, hatch in bars:
+        left, right = columns[start], columns[end]
+        seen = (left != NEVER) & (right != NEVER) & (right > left)
+        if seen.any():
+            axes.barh(
+                rows[seen],
+                (right - left)[seen] / NS_PER_MS,
+                left=(left / NS_PER_MS - zero_ms)[seen],
+                height=0.72,
+                color=colour,
+                hatch=hatch,
+                edgecolor="white",
+                linewidth=0,
+                label=label,
+            )
+
+
+def message(figure: Figure, text: str) -> None:
+    """The message, above everything else."""
+    figure.suptitle(wrapped(text, 76), x=0.01, ha="left", fontsize=12, fontweight="bold")
+
+
+def embedded(figure: Figure, told: str) -> str:
+    """The figure as an HTML image that needs no file, closed: a notebook would show it once more under the next cell.
+
+    Args:
+        figure: which.
+        told: what it says, for those who don't see it.
+    """
+    png = io.BytesIO()
+    figure.savefig(png, format="png")
+    plt.close(figure)
+    source = base64.b64encode(png.getvalue()).decode("ascii")
+    return f'<img alt="{escape(told)}" style="max-width: 100%" src="data:image/png;base64,{source}">'
+
+
+def wrapped(text: str, width: int = 66) -> str:
+    """Lines that fit the figure's width in the size of a heading."""
+    return "\n".join(textwrap.fill(line, width) for line in text.splitlines())
+
+
+def log_ms(axes: Axes, which: str, minimum_decades: int, ticks: int = 12) -> None:
+    """A log axis of whole decades in plain numbers, never so narrow that noise fills it."""
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    getattr(axes, f"set_{which}scale")("log")
+    low, high = getattr(axes, f"get_{which}lim")()
+    low, high = max(low, 1e-3), max(high, 1e-2)  # without data, and for linear limits below 0
+    low_decade, high_decade = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    low_decade -= max(0, minimum_decades - (high_decade - low_decade))
+    getattr(axes, f"set_{which}lim")(10**low_decade, 10**high_decade)
+    axis.set_major_locator(LogLocator(numticks=ticks))
+    axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def short(name: str) -> str:
+    """A strategy's name in two lines at most."""
+    lines = textwrap.wrap(name, 26)
+    return "\n".join(lines if len(lines) <= 2 else [lines[0], lines[1][:25] + "…"])

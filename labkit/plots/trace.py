@@ -1,0 +1,139 @@
+"""The figure of a trace: the pipeline of a frame by self time, and what ran in the worst long task."""
+
+import textwrap
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from labkit.browser.trace.events import PART_OF, PARTS
+from labkit.browser.trace.main_thread import LONG_MS, LongTask
+from labkit.browser.trace.reader import Trace
+from labkit.plots.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, STYLE, WIDTH_IN, YELLOW
+
+#: Colour and hatch of each part, so that they can be told apart without colours.
+LOOKS = {
+    "js": (ORANGE, ""),
+    "style": (PURPLE, "xxxx"),
+    "layout": (RED, ""),
+    "pre-paint": (SKY, "...."),
+    "paint": (GREEN, ""),
+    "layerize": (YELLOW, "////"),
+    "commit": (BLUE, ""),
+    "raster": (SKY, ""),
+    "other": ("#BBBBBB", ""),
+}
+
+#: Of a task, so many levels are drawn, and nothing narrower than this share of it: both could not be seen.
+_LEVELS, _VISIBLE = 8, 0.001
+
+
+def pipeline(trace: Trace, *, title: str | None = None) -> Figure:
+    """Total self time by part, in the order in which a frame passes them; below it, the worst long task over time.
+
+    Args:
+        trace: what was recorded.
+        title: instead of the finding.
+    """
+    worst = trace.worst_task
+    levels = min(_LEVELS, 1 + max((span.depth for span in worst.spans), default=0)) if worst else 1
+    heights = (2.6, 0.7 + 0.26 * levels)
+    with plt.rc_context(STYLE):
+        figure, (parts, task) = plt.subplots(
+            2, 1, figsize=(WIDTH_IN, sum(heights) + 1.3), height_ratios=heights, squeeze=True
+        )
+        _parts(parts, trace)
+        _task(task, worst)
+        figure.suptitle(textwrap.fill(title or _finding(trace), 76), x=0.01, ha="left", fontsize=12, fontweight="bold")
+    return figure
+
+
+def _finding(trace: Trace) -> str:
+    part = max(PARTS[:-1], key=lambda name: trace.self_ms[name])
+    if trace.self_ms[part] == 0:
+        return "Nothing of the pipeline ran while this was recorded."
+    said = f"Of the pipeline's parts {'JavaScript' if part == 'js' else part} took longest"
+    if trace.forced_layouts:
+        said += f"; script forced {trace.forced_layouts} of {trace.counts['layout']} layouts"
+    return f"{said}."
+
+
+def _parts(axes: Axes, trace: Trace) -> None:
+    for row, part in enumerate(PARTS):
+        colour, hatch = LOOKS[part]
+        axes.barh(row, trace.self_ms[part], height=0.7, color=colour, hatch=hatch, edgecolor="white", linewidth=0)
+        times = f", {trace.counts[part]} times" if part in trace.counts else ""
+        axes.text(trace.self_ms[part], row, f" {trace.self_ms[part]:.1f} ms{times}", va="center", fontsize=8.5)
+    axes.set_yticks(range(len(PARTS)), ["JavaScript" if part == "js" else part for part in PARTS])
+    axes.set_ylim(len(PARTS) - 0.4, -0.6)
+    axes.set_xlim(0, max(*trace.self_ms.values(), 0.1) * 1.3)
+    axes.set_xlabel("self time while recording, ms in all")
+    axes.set_title("The pipeline of a frame (raster: on threads of its own)")
+    axes.grid(axis="y", visible=False)
+
+
+def _task(axes: Axes, task: LongTask | None) -> None:
+    axes.grid(axis="y", visible=False)
+    axes.set_yticks([])
+    axes.set_xlabel("ms since the task began")
+    if task is None:
+        axes.set_title("The worst long task")
+        axes.set_xlim(0, LONG_MS)
+        axes.text(0.5, 0.5, f"no task took more than {LONG_MS} ms", ha="center", transform=axes.transAxes)
+        return
+    began_us, seen = task.spans[0].start_us, set()
+    levels = min(_LEVELS, 1 + max(span.depth for span in task.spans))
+    for span in task.spans:
+        width_ms = span.duration_us / 1000
+        if span.depth >= levels or width_ms < _VISIBLE * task.duration_ms:
+            continue
+        part = PART_OF[span.name]
+        seen.add(part)
+        left_ms = (span.start_us - began_us) / 1000
+        axes.barh(
+            span.depth,
+            width_ms,
+            left=left_ms,
+            height=0.86,
+            color=LOOKS[part][0],
+            hatch=LOOKS[part][1],
+            edgecolor="white",
+            linewidth=0.3,
+        )
+        label = _label(span.name, span.args)
+        if width_ms > task.duration_ms * 0.013 * len(label):
+            axes.text(
+                left_ms + width_ms / 2,
+                span.depth,
+                label,
+                ha="center",
+                va="center",
+                fontsize=7.5,
+                clip_on=True,
+                bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8},
+            )
+    axes.axvline(LONG_MS, color=BLACK, linestyle="--", linewidth=1)
+    axes.set_ylim(levels - 0.4, -0.6)
+    axes.set_xlim(0, task.duration_ms)
+    cause = f", set off by {task.cause}" if task.cause else ""
+    forced = f", {task.forced_layouts} forced layouts" if task.forced_layouts else ""
+    axes.set_title(f"The worst long task: {task.duration_ms:.0f} ms{cause}{forced} (dashed: {LONG_MS} ms)")
+    handles = [
+        Patch(
+            facecolor=LOOKS[part][0],
+            hatch=LOOKS[part][1],
+            edgecolor="white",
+            label="task" if part == "other" else "JavaScript" if part == "js" else part,
+        )
+        for part in PARTS
+        if part in seen
+    ]
+    axes.figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+
+
+def _label(name: str, args: dict[str, object]) -> str:
+    data = args.get("data")
+    if isinstance(data, dict):
+        name = str(data.get("functionName") or (name == "EventDispatch" and data.get("type")) or name)
+    return name if len(name) <= 30 else f"{name[:29]}…"

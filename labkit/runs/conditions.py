@@ -1,0 +1,113 @@
+"""Under what a run was measured: settings, confounders, and what server and client said of themselves.
+
+What the machine is stands beside it, in :attr:`labkit.runs.run.Run.machine`. Judges and the checks of quality read
+these fields, and never a caption.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
+
+from labkit.runs.heartbeats import Heartbeats
+
+#: Where a client fires from: a process of its own, or a thread of the server's process.
+OUTSIDE, INSIDE = "outside", "inside"
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """The conditions of one run. Where a field was not measured it is None, or as it stands here.
+
+    Attributes:
+        measured: when; ISO 8601, UTC.
+        start_ns: the instant on the clock from which the plan's offsets count.
+        options: what ``SocketIO(...)`` was given, the strategy's own options among them.
+        tuned: what differs from a stock server, for people to read.
+        stock: the server's defaults were left as they are.
+        instrumented: hooks stamped the server's stages.
+        parameters: of the strategy, by name.
+        client: :data:`OUTSIDE` or :data:`INSIDE` the server's process.
+        switch_interval_s: of ``sys.setswitchinterval`` in the server's process.
+        gc_frozen: the garbage collector was kept off what was there before the run.
+        full_collections: of the garbage collector, in the server's process during the run.
+        client_collections: of any generation, in the client's process.
+        client_cpu_s: CPU seconds of the client's process.
+        server_cpu_s: CPU seconds of the server's process and of those below it.
+        server_switches: context switches of the server's process; None where they cannot be counted.
+        warm_up_asked, warm_up_answered: events before the run.
+        answers_checked: every answer was compared with the expected one.
+        ping_hz, window_s: of the bystander: its rate, and for how long it pinged.
+        duration_s: of the run.
+        clock_resolution_s: the step in which stamps are read.
+        clocks_parted_s: by how much the wall clock and the stamps' clock parted during the run.
+        heartbeats: how close the clients came to leaving; None where nobody looked.
+        closed_senders, closed_others: connections that closed before the end: of senders, and of bystander and listener.
+        handler_errors: the last line of each traceback.
+        spare_cpu: of the CPU that a loop found alone, the share that two loops find: before and after the run.
+        server_log: its first lines.
+    """
+
+    measured: str = ""
+    start_ns: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict)
+    tuned: Mapping[str, str] = field(default_factory=dict)
+    stock: bool = False
+    instrumented: bool = True
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    client: str = OUTSIDE
+    switch_interval_s: float | None = None
+    gc_frozen: bool = False
+    full_collections: int = 0
+    client_collections: int = 0
+    client_cpu_s: float | None = None
+    server_cpu_s: float | None = None
+    server_switches: int | None = None
+    warm_up_asked: int = 0
+    warm_up_answered: int = 0
+    answers_checked: bool = False
+    ping_hz: float = 0.0
+    window_s: float = 0.0
+    duration_s: float = 0.0
+    clock_resolution_s: float = 0.0
+    clocks_parted_s: float = 0.0
+    heartbeats: Heartbeats | None = None
+    closed_senders: int = 0
+    closed_others: int = 0
+    handler_errors: tuple[str, ...] = ()
+    spare_cpu: tuple[float, ...] = ()
+    server_log: tuple[str, ...] = ()
+
+    @property
+    def is_serial(self) -> bool:
+        """Whether the server handled the events of a connection one at a time (``async_handlers=False``)."""
+        return self.options.get("async_handlers") is False
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {**asdict(self), "heartbeats": self.heartbeats and self.heartbeats.to_dict()}
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Self:
+        """What :meth:`to_dict` wrote; a field of a newer labkit is left out."""
+        known = {each.name: told[each.name] for each in fields(cls) if each.name in told}
+        for name in ("handler_errors", "spare_cpu", "server_log"):
+            known[name] = tuple(known.get(name, ()))
+        beats = known.get("heartbeats")
+        return cls(**{**known, "heartbeats": None if beats is None else Heartbeats.from_dict(beats)})
+
+    @classmethod
+    def from_schema_1(cls, environment: Mapping[str, Any]) -> Self:
+        """The conditions of a run that was saved when one dictionary held them and the machine together."""
+        told = dict(environment)
+        captions = told.get("server_settings", {})
+        told["tuned"] = {name: value for name, value in captions.items() if not name.startswith("SocketIO(")}
+        told["options"] = {
+            name.removeprefix("SocketIO(").removesuffix("=...)"): {"True": True, "False": False}.get(value, value)
+            for name, value in captions.items()
+            if name.startswith("SocketIO(")
+        }
+        told["warm_up_asked"], told["warm_up_answered"] = told.get("warm_up", (0, 0))
+        told["spare_cpu"] = [share for share in told.get("spare_cpu", ()) if share is not None]
+        closed = told.get("closed", {})
+        told["closed_senders"], told["closed_others"] = closed.get("senders", 0), closed.get("others", 0)
+        return cls.from_dict(told)

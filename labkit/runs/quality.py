@@ -1,0 +1,220 @@
+"""Can this run be trusted, and if not: why, and what to do.
+
+After pyperf's ``format_checks`` (https://github.com/psf/pyperf), which says what makes a result unstable instead of
+leaving it to the reader. *invalid* means that the figures must not be used; *caution*, that they must be read with it.
+"""
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from labkit.base.clock import NS_PER_S
+from labkit.runs.stages import NEVER, STAGES
+
+if TYPE_CHECKING:
+    from labkit.runs.run import Run
+
+#: Lateness that is a tenth of the latencies is theirs, not the server's; below this floor nobody can tell.
+LATE_SHARE, LATE_FLOOR_MS = 0.10, 1.0
+
+#: Of the CPU that the calibration found alone, so much must have been there before and after the run.
+SPARE_CPU = 0.75
+
+#: Stages out of order by less than this are the work of two cores' clocks, not of a mistake.
+ORDER_SLACK_NS = 20_000
+
+#: A clock that reads in coarser steps than this cannot time what is measured here.
+RESOLUTION_S = 1e-4
+
+#: The stamps' clock and the wall clock may part by so much of a run's length, and by so much in all.
+PARTED_SHARE, PARTED_FLOOR_S = 0.01, 0.1
+
+#: Latencies of the first tenth over those of the rest: above this the run began before the server was warm.
+DRIFT, DRIFT_EVENTS = 2.0, 100
+
+#: The same of the last quarter over the second: above this a queue was still growing when the plan ended.
+GROWTH = 1.5
+
+
+@dataclass(frozen=True)
+class Note:
+    """One reason for doubt.
+
+    Attributes:
+        kind: what was checked; notes of one kind are told once.
+        badness: the larger, the worse, among notes of one kind.
+        invalid: the figures must not be used.
+        why: what was seen.
+        advice: what to do about it.
+    """
+
+    kind: str
+    badness: float
+    invalid: bool
+    why: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{'INVALID' if self.invalid else 'caution'}: {self.why}; {self.advice}"
+
+
+class Check(Protocol):
+    """One reason to look for."""
+
+    def __call__(self, run: "Run") -> Note | None: ...
+
+
+def check(run: "Run") -> list[Note]:
+    """Every reason to doubt a run; none is the good case."""
+    return [note for note in (check_one(run) for check_one in _CHECKS) if note]
+
+
+def digest(found: Iterable[tuple[str, Sequence[Note]]]) -> tuple[str, ...]:
+    """Every kind of doubt in a line: the worst of it, how many runs, of which strategies.
+
+    Args:
+        found: of each run the name of its strategy, and its notes.
+    """
+    runs = list(found)
+    concerns: dict[str, list[tuple[Note, str]]] = {}
+    for strategy, notes in runs:
+        for note in notes:
+            concerns.setdefault(note.kind, []).append((note, strategy))
+    lines = []
+    for doubts in concerns.values():
+        worst, _ = max(doubts, key=lambda item: (item[0].invalid, item[0].badness))
+        names = list(dict.fromkeys(name for _, name in doubts))
+        who = ", ".join(names) if len(names) < 4 else f"{len(names)} strategies"
+        lines.append(f"{worst} ({len(doubts)} of {len(runs)} runs: {who})")
+    return tuple(lines)
+
+
+def _unaccounted(run: "Run") -> Note | None:
+    if run.unaccounted == 0:
+        return None
+    why = f"{run.unaccounted} events have no outcome"
+    return Note("unaccounted", run.unaccounted, True, why, "run it again, and report it: this is a fault of labkit")
+
+
+def _not_answered_well(run: "Run") -> Note | None:
+    """Not the measurement's fault, but nobody must miss it: a strategy that is fast and wrong."""
+    bad = {name: count for name in ("failed", "wrong", "garbled") if (count := run.outcomes[name])}
+    if not bad:
+        return None
+    counts = ", ".join(f"{count} {name}" for name, count in bad.items())
+    first = next(iter(run.messages.values()), "without a message")
+    return Note("outcomes", sum(bad.values()), False, f"{counts} of {len(run)} events: {first}", "see run.messages")
+
+
+def _order(run: "Run") -> Note | None:
+    """Stages of one event that run backwards: two clocks, or stamps of the wrong event."""
+    backwards = 0
+    for before, after in itertools.pairwise(STAGES):
+        a, b = run.events[before], run.events[after]
+        backwards += int(np.count_nonzero((a != NEVER) & (b != NEVER) & (b < a - ORDER_SLACK_NS)))
+    if backwards <= 0.001 * len(run) * (len(STAGES) - 1):
+        return None
+    why = f"{backwards} stages end before they begin"
+    return Note("order", backwards, True, why, "run client and server on one machine and one clock")
+
+
+def _clock(run: "Run") -> Note | None:
+    """The stamps' clock stands still while a machine sleeps, and the wall clock jumps when it is set."""
+    resolution_s = run.conditions.clock_resolution_s
+    if resolution_s > RESOLUTION_S:
+        why = f"the clock reads in steps of {resolution_s * 1000:g} ms"
+        return Note("clock", resolution_s, True, why, "measure on another machine or system")
+    parted_s = abs(run.conditions.clocks_parted_s)
+    if parted_s <= PARTED_FLOOR_S + PARTED_SHARE * run.conditions.duration_s:
+        return None
+    why = f"the clock of the stamps and the wall clock parted by {parted_s:.1f} s"
+    return Note("clock", parted_s, True, why, "the machine slept or its clock was set: run it again")
+
+
+def _warm_up(run: "Run") -> Note | None:
+    asked, answered = run.conditions.warm_up_asked, run.conditions.warm_up_answered
+    if answered >= asked:
+        return None
+    why = f"{asked - answered} of {asked} warm-up events were not answered"
+    advice = "see run.conditions.server_log for what the strategy did"
+    return Note("warm-up", asked - answered, False, why, advice)
+
+
+def _drift(run: "Run") -> Note | None:
+    """The first events slower than the rest: the server was still warming up."""
+    latency = run.own_from_send_ms
+    tenth = len(run) // 10
+    if len(run) < DRIFT_EVENTS or not run.plan.rate_hz or not np.isfinite(latency).all():
+        return None
+    first, rest = float(np.median(latency[:tenth])), float(np.median(latency[tenth:]))
+    if first <= DRIFT * rest or first - rest <= LATE_FLOOR_MS:
+        return None
+    why = f"the first tenth of the events took {first / rest:.1f} times as long as the rest"
+    return Note("drift", first / rest, False, why, "raise warm_up=, or fire for longer")
+
+
+def _growth(run: "Run") -> Note | None:
+    """A queue that still grew when the plan ended: the figures say more of the plan's length than of the server."""
+    latency = run.own_from_send_ms
+    quarter = len(run) // 4
+    if len(run) < DRIFT_EVENTS or not run.plan.rate_hz or not np.isfinite(latency).all():
+        return None
+    early, late = float(np.median(latency[quarter : 2 * quarter])), float(np.median(latency[-quarter:]))
+    offered = _offered_cores(run)
+    if late <= GROWTH * early or late - early <= 10 * LATE_FLOOR_MS:
+        return None
+    busy = f" ({offered:.1f} cores of work offered)" if offered else ""
+    why = f"latencies were still growing when the plan ended, {late / early:.1f} times in its second half{busy}"
+    advice = "above utilisation 1 every figure depends on the plan's length: lower the rate"
+    return Note("utilisation", late / early, False, why, advice)
+
+
+def _offered_cores(run: "Run") -> float:
+    """CPU seconds of work that the plan asks for in a second; 0 where it cannot be told."""
+    work = run.events["work_cpu"]
+    span_s = float(run.plan.intended_ns[-1] - run.plan.intended_ns[0]) / NS_PER_S
+    return 0.0 if span_s == 0 or (work == NEVER).all() else float(work[work != NEVER].sum()) / NS_PER_S / span_s
+
+
+def _late(run: "Run") -> Note | None:
+    lateness, own = run.lateness_ms, run.own_ms[np.isfinite(run.own_ms)]
+    if len(lateness) == 0 or len(own) == 0:
+        return None
+    late_ms, own_ms = float(np.percentile(lateness, 99)), float(np.percentile(own, 99))
+    if late_ms <= max(LATE_SHARE * own_ms, LATE_FLOOR_MS):
+        return None
+    why = f"the client itself was {late_ms:.1f} ms late (p99) for latencies of {own_ms:.1f} ms"
+    return Note("lateness", late_ms, True, why, "lower the rate, or leave a core to the client")
+
+
+def _spare(run: "Run") -> Note | None:
+    spare = run.conditions.spare_cpu
+    if not spare or min(spare) >= SPARE_CPU:
+        return None
+    why = f"two cores at work at once got only {min(spare):.0%} of the speed of one alone"
+    return Note("spare CPU", -min(spare), False, why, "close what else computes, and compare within one run only")
+
+
+def _gc(run: "Run") -> Note | None:
+    collections = run.conditions.full_collections
+    if not collections:
+        return None
+    why = f"{collections} full garbage collections during the run"
+    return Note("garbage", collections, False, why, "keep fewer objects in the server's process, or repeat")
+
+
+_CHECKS: tuple[Check, ...] = (
+    _unaccounted,
+    _not_answered_well,
+    _order,
+    _clock,
+    _warm_up,
+    _drift,
+    _growth,
+    _late,
+    _spare,
+    _gc,
+)

@@ -1,0 +1,376 @@
+"""A run: what was planned, every stamp that was taken, and what became of every event.
+
+Times are int64 ns from the start of the run, the instant from which the plan's offsets count; :data:`NEVER` where a
+stage was not reached or cannot be shown. A run is frozen, is saved as ``NAME.npz`` and ``NAME.json``, and loading one
+executes nothing.
+"""
+
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labkit.base.clock import NS_PER_MS
+from labkit.base.errors import LabError, MissingExtra, RecordError
+from labkit.base.files import whole
+from labkit.plan.schedules import Schedule
+from labkit.runs import quality
+from labkit.runs.conditions import Conditions
+from labkit.runs.environment import MACHINE_KEYS
+from labkit.runs.quality import Note
+from labkit.runs.stages import DELIVERIES, NEVER, SIDE_MARKS, STAGES, Delivery, Outcome, outcome_label
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Int64 = NDArray[np.int64]
+Float64 = NDArray[np.float64]
+
+#: The layout of saved files. One that is newer than this is refused.
+SCHEMA_VERSION = 2
+
+_EVENT_COLUMNS = (*STAGES, *SIDE_MARKS, "work_cpu", "outcome", "service")
+#: A run has these only where its client asked for acknowledgements.
+_OPTIONAL_COLUMNS = {"acked"}
+_DELIVERY_COLUMNS = ("event", "connection", "at", "kind")
+#: What reading a file that is no run, or half of one, can raise in json, numpy and zipfile.
+_DAMAGED = (
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+_PING_COLUMNS = ("intended", "sent", "acked")
+_SAMPLE_COLUMNS = ("at", "threads", "resident_bytes", "cpu")
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One plan, fired once at one strategy.
+
+    Attributes:
+        strategy, work, mode: their names.
+        variant: under what name it is shown, where one strategy was measured under several settings; else empty.
+        plan: what was fired.
+        timeout_s: an event that has no answer this long after its intended start has timed out.
+        events: one array a column, one place an event: the stages and side marks in ns, ``work_cpu`` (ns of thread CPU
+            time), ``outcome`` (a :class:`~labkit.runs.stages.Outcome`) and ``service`` (ns that the event takes when nothing else
+            runs, from the calibration before the run); ``acked`` where the client asked for acknowledgements.
+        deliveries: ``event`` (-1 where it cannot be told), ``connection``, ``at``, ``kind`` (a
+            :class:`~labkit.runs.stages.Delivery`). Connections are numbered: senders, bystander, listener.
+        pings: the bystander's: ``intended``, ``sent``, ``acked``.
+        samples: the server's process over time: ``at``, ``threads``, ``resident_bytes``, ``cpu`` (ns).
+        messages: what went wrong, by event.
+        machine: what it was measured on: system, cores, versions; JSON.
+        conditions: settings and confounders.
+    """
+
+    strategy: str
+    work: str
+    mode: str
+    plan: Schedule
+    timeout_s: float
+    events: Mapping[str, Int64]
+    deliveries: Mapping[str, Int64]
+    pings: Mapping[str, Int64]
+    samples: Mapping[str, Int64]
+    messages: Mapping[int, str] = field(default_factory=dict)
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    conditions: Conditions = field(default_factory=Conditions)
+    variant: str = ""
+
+    def __post_init__(self) -> None:
+        for part, columns, length in (
+            ("events", _EVENT_COLUMNS, len(self.plan)),
+            ("deliveries", _DELIVERY_COLUMNS, None),
+            ("pings", _PING_COLUMNS, None),
+            ("samples", _SAMPLE_COLUMNS, None),
+        ):
+            arrays = getattr(self, part)
+            optional = _OPTIONAL_COLUMNS if part == "events" else set()
+            if set(arrays) - optional != set(columns):
+                raise RecordError(f"a run's {part} have the columns {', '.join(columns)}, not {', '.join(arrays)}")
+            lengths = {len(array) for array in arrays.values()}
+            if len(lengths) > 1 or (length is not None and lengths != {length}):
+                raise RecordError(f"the columns of a run's {part} differ in length: {sorted(lengths)}")
+            for array in arrays.values():
+                array.setflags(write=False)
+
+    def __len__(self) -> int:
+        return len(self.plan)
+
+    @property
+    def name(self) -> str:
+        """Under what name it is shown: that of its variant, or of its strategy."""
+        return self.variant or self.strategy
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in self.outcomes.items() if count)
+        mark = "" if self.is_valid else "INVALID, see run.quality: "
+        return f"<Run {mark}{self.name}: {self.plan.name} of {self.work}; {counts or 'no events'}>"
+
+    # --- whether it can be trusted ---
+
+    @cached_property
+    def quality(self) -> tuple[Note, ...]:
+        """Every reason to doubt it, each with what to do; empty is the good case."""
+        return tuple(quality.check(self))
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether its figures may be used."""
+        return not any(note.invalid for note in self.quality)
+
+    # --- what was measured, in ms, one value an event; NaN where it cannot be told ---
+
+    def between_ms(self, start: str, end: str) -> Float64:
+        """From one stage or side mark to another."""
+        return between_ms(self.events[start], self.events[end])
+
+    @property
+    def own_ms(self) -> Float64:
+        """End-to-end latency from the intended start (corrected for coordinated omission); inf where no answer came.
+
+        Only an event with the outcome *answered* has an answer here: a strategy must not win by refusing.
+        """
+        return self._answered(self.between_ms("intended", "delivered"))
+
+    @property
+    def own_from_send_ms(self) -> Float64:
+        """The same from the actual send: what a client that waits for its turn would report."""
+        return self._answered(self.between_ms("sent", "delivered"))
+
+    def _answered(self, latency_ms: Float64) -> Float64:
+        own: Float64 = np.where(self.events["outcome"] == Outcome.ANSWERED, latency_ms, np.inf)
+        return own
+
+    @property
+    def handler_blocking_ms(self) -> Float64:
+        """From the start to the end of the handler."""
+        return self.between_ms("handler_start", "handler_end")
+
+    @property
+    def connection_blocked_ms(self) -> Float64:
+        """How long the receive loop of its connection could not take the next packet (head-of-line blocking)."""
+        return self.between_ms("dispatched", "loop_free")
+
+    @property
+    def acked_ms(self) -> Float64:
+        """From the intended start to the acknowledgement, inf where none came; empty where none was asked for."""
+        if "acked" not in self.events:
+            return np.zeros(0)
+        waited = self.between_ms("intended", "acked")
+        return np.where(np.isnan(waited), np.inf, waited)
+
+    @property
+    def inbox_wait_ms(self) -> Float64:
+        """From the inbox to the receive loop."""
+        return self.between_ms("read", "dispatched")
+
+    @property
+    def service_ms(self) -> Float64:
+        """From the start to the end of the work itself."""
+        return self.between_ms("work_start", "work_end")
+
+    @property
+    def transit_ms(self) -> Float64:
+        """From the client's write to the server's inbox; the server's reader thread has to get the GIL for it."""
+        return self.between_ms("sent", "read")
+
+    @property
+    def lateness_ms(self) -> Float64:
+        """The generator's own: how much later than intended it sent, events and pings."""
+        own = self.between_ms("intended", "sent")
+        pings = between_ms(self.pings["intended"], self.pings["sent"])
+        lateness: Float64 = np.concatenate([own, pings])
+        return lateness[~np.isnan(lateness)]
+
+    @property
+    def bystander_ms(self) -> Float64:
+        """Of each ping, from its intended start to its acknowledgement; inf where none came."""
+        latency = between_ms(self.pings["intended"], self.pings["acked"])
+        return np.where(np.isnan(latency), np.inf, latency)
+
+    # --- what became of it ---
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """How many events had which outcome."""
+        return {o.label: int(np.count_nonzero(self.events["outcome"] == o)) for o in Outcome}
+
+    @property
+    def lost(self) -> int:
+        """Events whose caller never heard anything: timed out and disconnected."""
+        return self.outcomes["timed out"] + self.outcomes["disconnected"]
+
+    @property
+    def unaccounted(self) -> int:
+        """Events without an outcome; must be 0."""
+        return len(self) - sum(self.outcomes.values())
+
+    def delivered(self, kind: str) -> int:
+        """How many deliveries were of a kind, by its word: answer, duplicate, late, stray or garbled."""
+        return int(np.count_nonzero(self.deliveries["kind"] == DELIVERIES.index(kind)))
+
+    @property
+    def strays(self) -> int:
+        """Answers that came to somebody who did not ask."""
+        return self.delivered("stray")
+
+    @property
+    def threads_peak(self) -> int | None:
+        """Threads of the server's process at the peak, more than before the burst; None where nobody looked."""
+        threads = self.samples["threads"]
+        return None if len(threads) == 0 else int(threads.max() - threads[0])
+
+    @property
+    def makespan_ms(self) -> float:
+        """From the first intended start to the last answer; NaN where there was none."""
+        delivered = self.events["delivered"][self.events["delivered"] != NEVER]
+        if len(delivered) == 0:
+            return float("nan")
+        return float(delivered.max() - self.events["intended"].min()) / NS_PER_MS
+
+    # --- tables ---
+
+    def events_table(self) -> "pd.DataFrame":
+        """A DataFrame, one row an event: stages in ms from the start of the run, NaN where missing, and the outcome."""
+        table: pd.DataFrame = require_pandas().DataFrame({"connection": self.plan.connection})
+        for stage in (*STAGES, *SIDE_MARKS):
+            table[f"{stage}_ms"] = _as_ms(self.events[stage])
+        table["work_cpu_ms"] = _as_ms(self.events["work_cpu"])
+        table["outcome"] = [outcome_label(o) for o in self.events["outcome"].tolist()]
+        table["message"] = [self.messages.get(i, "") for i in range(len(self))]
+        table.index.name = "event"
+        return table
+
+    def deliveries_table(self) -> "pd.DataFrame":
+        """A DataFrame, one row a delivery."""
+        table: pd.DataFrame = require_pandas().DataFrame(
+            {column: self.deliveries[column] for column in ("event", "connection")}
+        )
+        table["at_ms"] = _as_ms(self.deliveries["at"])
+        table["kind"] = [Delivery(k).label for k in self.deliveries["kind"].tolist()]
+        return table
+
+    def pings_table(self) -> "pd.DataFrame":
+        """A DataFrame, one row a ping of the bystander."""
+        table: pd.DataFrame = require_pandas().DataFrame({f"{c}_ms": _as_ms(self.pings[c]) for c in _PING_COLUMNS})
+        return table
+
+    # --- files ---
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write ``path.npz`` and ``path.json``, whole or not at all; returns the path of the second."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        arrays = {
+            f"{part}.{column}": array
+            for part in ("events", "deliveries", "pings", "samples")
+            for column, array in getattr(self, part).items()
+        }
+        about = {
+            "schema_version": SCHEMA_VERSION,
+            "strategy": self.strategy,
+            "work": self.work,
+            "mode": self.mode,
+            "timeout_s": self.timeout_s,
+            "plan": self.plan.to_dict(),
+            "messages": {str(event): message for event, message in self.messages.items()},
+            "variant": self.variant,
+            "machine": dict(self.machine),
+            "conditions": self.conditions.to_dict(),
+        }
+        text = json.dumps(about, indent=1)
+        npz, json_ = path.with_name(path.name + ".npz"), path.with_name(path.name + ".json")
+        with whole(json_) as half_json, whole(npz) as half_npz:
+            half_json.write_text(text, encoding="utf-8")
+            with half_npz.open("wb") as file:
+                np.savez_compressed(file, **arrays)
+        return json_
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what :meth:`save` wrote; `path` with or without its ending.
+
+        Raises:
+            RecordError: it is not there, is no run, is damaged, or was written by a newer labkit.
+        """
+        path = Path(path)
+        if path.suffix in (".npz", ".json"):
+            path = path.with_suffix("")
+        npz, json_ = path.with_name(path.name + ".npz"), path.with_name(path.name + ".json")
+        try:
+            about = json.loads(json_.read_text(encoding="utf-8"))
+            version = about["schema_version"]
+            if version > SCHEMA_VERSION:
+                raise RecordError(f"{json_.name} has schema version {version}: read it with a newer labkit than this")
+            parts: dict[str, Any] = {"events": {}, "deliveries": {}, "pings": {}, "samples": {}}
+            with np.load(npz, allow_pickle=False) as arrays:
+                for name in arrays.files:
+                    part, _, column = name.partition(".")
+                    parts[part][column] = arrays[name].astype(np.int64, casting="safe")
+            return cls(
+                strategy=about["strategy"],
+                work=about["work"],
+                mode=about["mode"],
+                plan=Schedule.from_dict(about["plan"]),
+                timeout_s=about["timeout_s"],
+                messages={int(event): message for event, message in about["messages"].items()},
+                **_described(about),
+                **parts,
+            )
+        except RecordError:
+            raise
+        except FileNotFoundError as error:
+            raise RecordError(f"there is no run at {path}: give the name of its .json") from error
+        except (LabError, *_DAMAGED) as error:
+            raise RecordError(f"{path.name} is not a run of labkit, or is damaged ({type(error).__name__})") from error
+
+
+def _described(about: Mapping[str, Any]) -> dict[str, Any]:
+    """Machine, conditions and variant, as this schema or an earlier one has them."""
+    if about["schema_version"] == 1:
+        environment = about["environment"]
+        machine = {name: environment[name] for name in MACHINE_KEYS if name in environment}
+        return {"machine": machine, "conditions": Conditions.from_schema_1(environment)}
+    return {
+        "machine": about["machine"],
+        "conditions": Conditions.from_dict(about["conditions"]),
+        "variant": about["variant"],
+    }
+
+
+def between_ms(start: Int64, end: Int64) -> Float64:
+    """From one column of instants to another, in ms; NaN where either is missing."""
+    missing = (start == NEVER) | (end == NEVER)
+    difference = np.where(missing, 0, end) - np.where(missing, 0, start)
+    result: Float64 = np.where(missing, np.nan, difference / NS_PER_MS)
+    return result
+
+
+def _as_ms(ns: Int64) -> Float64:
+    return np.where(ns == NEVER, np.nan, ns / NS_PER_MS)
+
+
+def require_pandas() -> Any:
+    """pandas, or a `MissingExtra` that says how to get it."""
+    try:
+        import pandas
+    except ImportError:
+        raise MissingExtra("tables need pandas: pip install 'labkit[lab]'") from None
+    return pandas

@@ -1,0 +1,37 @@
+"""A Flask app with the handlers of one strategy, for a server that somebody else runs.
+
+Here in async_mode `threading`: for gunicorn's worker, for the lab's own server on a thread, or for one of the reader's.
+"""
+
+from typing import Any
+
+from flask import Flask
+from flask_socketio import SocketIO
+
+from labkit.server.contract import PING_EVENT, Setup, acknowledge, list_logger, refused_options
+from labkit.server.hooks import Hooks
+
+
+class ThreadingHost:
+    """What is served: `app` is the WSGI application."""
+
+    async_mode = "threading"
+
+    def __init__(self, setup: Setup, log: list[str]) -> None:
+        self.setup = setup
+        logger = list_logger(log)
+        self.app = Flask("labkit")
+        try:
+            self.socketio = SocketIO(
+                self.app, async_mode=self.async_mode, logger=logger, engineio_logger=logger, **setup.options
+            )
+        except Exception as error:
+            raise refused_options(error) from error
+        for_hooks = self.prepare()
+        self.hooks = Hooks(self.socketio, **for_hooks) if setup.instrumented else None
+        self.socketio.on_event(PING_EVENT, acknowledge)
+        self.close = setup.register(self.socketio)
+
+    def prepare(self) -> dict[str, Any]:
+        """Change what has to be before the hooks are placed; arguments for :class:`~labkit.server.hooks.Hooks`."""
+        return {}

@@ -1,0 +1,138 @@
+"""A strategy and a work behind a real server, from one call: what :func:`labkit.serve` starts and hands back."""
+
+import weakref
+from collections.abc import Mapping
+from html import escape
+from typing import Any, Self
+
+from labkit.base.errors import ServerError, UsageError
+from labkit.plan import modes
+from labkit.plan.work import Calculation, Work, require_picklable
+from labkit.server.child import ChildServer
+from labkit.server.contract import Served
+from labkit.server.in_process import Server
+from labkit.strategies import Register, Strategy
+from labkit.strategies import strategy as strategy_of
+
+
+class Serving:
+    """A server that runs, with what it serves: ``with lab.serve("inline", lab.cpu(ms=100)) as server: server.url``.
+
+    It ends with :meth:`stop`, with its ``with`` block, when nobody refers to it any more, and with the process.
+
+    Attributes:
+        strategy: how events are handled.
+        work: what an event costs.
+        mode: one of :data:`labkit.plan.modes.MODES`.
+        server: what stamps, logs and tells its address.
+    """
+
+    def __init__(self, strategy: Strategy, work: Work, mode: str, server: Served) -> None:
+        self.strategy = strategy
+        self.work = work
+        self.mode = mode
+        self.server = server
+        # Without this, a cell that is run again would leave the server of the first time running for ever.
+        self._end = weakref.finalize(self, server.stop)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it can be connected to."""
+        return self.server.is_running
+
+    @property
+    def url(self) -> str:
+        """Where clients connect, such as ``http://127.0.0.1:40123``."""
+        return self.server.url
+
+    def start(self) -> Self:
+        """Serve again after :meth:`stop`.
+
+        Raises:
+            ServerError: it runs.
+        """
+        if self.is_running:
+            raise ServerError(f"this server runs already, at {self.url}: fire at it, or stop it first")
+        self.server.start()
+        return self
+
+    def stop(self) -> None:
+        """Stop serving; every thread, process, socket and port of it ends. Twice does no harm."""
+        self.server.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        where = f"at {self.url}" if self.is_running else "stopped"
+        return f"<Server {where}: {self.strategy.name} serves {self.work.name}; {modes.MODES[self.mode].served_by}>"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self).strip('<>'))}</p>"
+
+
+def serve(
+    strategy: str | Register | Strategy,
+    work: Work,
+    *,
+    mode: str = "threading",
+    options: Mapping[str, Any] | None = None,
+    stock: bool = False,
+    instrumented: bool = True,
+    ping_interval_s: float | None = None,
+    ping_timeout_s: float | None = None,
+    port: int = 0,
+) -> Serving:
+    """Start a real Flask-SocketIO server that handles events by a strategy: on a thread of this process, most often.
+
+    Args:
+        strategy: a name (:func:`labkit.strategies.names_in` lists them), a `strategy(...)`, or a `register` function.
+        work: what an event costs.
+        mode: how it runs: one of :data:`labkit.plan.modes.MODES`. All but ``threading`` run in a child process.
+        options: further arguments of ``SocketIO(...)``.
+        stock: leave the server's defaults as they are.
+        instrumented: stamp the server's stages.
+        ping_interval_s, ping_timeout_s: of the heartbeat; the library's own where None.
+        port: of the loopback address 127.0.0.1; 0 for one that is free.
+
+    Raises:
+        UsageError: the request makes no sense; nothing was started.
+        PortInUse: something listens there.
+        ServerError: it did not start.
+    """
+    chosen = require_possible(strategy, work, mode)
+    beats = {"ping_interval": ping_interval_s, "ping_timeout": ping_timeout_s}
+    settings: dict[str, Any] = {
+        "stock": stock,
+        "options": {**(options or {}), **{name: value for name, value in beats.items() if value is not None}},
+        "instrumented": instrumented,
+        "port": port,
+    }
+    calculation = Calculation(work.function)
+    server: Served
+    if modes.MODES[mode].is_in_process:
+        server = Server(chosen, calculation, **settings)
+    else:
+        server = ChildServer(mode, chosen, calculation, **settings)
+    server.start()
+    return Serving(chosen, work, mode, server)
+
+
+def require_possible(strategy: str | Register | Strategy, work: Work, mode: str = "threading") -> Strategy:
+    """The strategy, if it can run in this mode with this work. Starts nothing.
+
+    Raises:
+        UsageError: it cannot: the sentence says why.
+        MissingExtra: a package that the mode needs is absent.
+    """
+    if not isinstance(work, Work):
+        raise UsageError(f"the work must be a lab.cpu(ms=...), a lab.call(function) or the like, not {work!r}")
+    chosen = strategy_of(strategy)
+    chosen.require_mode(mode)
+    modes.MODES[mode].require()
+    if chosen.needs_pickle or not modes.MODES[mode].is_in_process:
+        require_picklable(work)
+    return chosen

@@ -1,0 +1,168 @@
+"""A comparison in the terminal, while it is measured and afterwards: the only module besides `cli` that prints."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from labkit.base.errors import MissingExtra
+from labkit.base.text import milliseconds
+from labkit.experiments.diagnose import Diagnosis
+from labkit.experiments.recommend import recommend
+from labkit.plan import modes
+from labkit.runs import environment
+from labkit.runs import table as tables
+from labkit.runs.comparison import Comparison
+from labkit.runs.run import Run
+
+_COLOURS = {"good": "green", "needs work": "yellow", "poor": "red"}
+
+
+def scope(mode: str, plan: str, work: str, service_ms: float) -> str:
+    """The first line: on what was measured, and on what not."""
+    measured = modes.MODES[mode]
+    return (
+        f"{measured.served_by}; nothing here is said of another mode. {environment.one_line(measured.server)}.\n"
+        f"{plan} of {work}, {service_ms:.0f} ms each when nothing else runs."
+    )
+
+
+#: Where the terminal is narrower than the whole table, its columns come in two parts, each with the strategy before it.
+#: Columns of :data:`labkit.runs.table.HEADERS`; where the width is short, in two parts.
+_VERDICT, _LATENCIES, _COUNTS = 1, (2, 3, 4, 5, 6, 7), (1, 8, 9, 10, 11, 12)
+
+
+def table(result: Comparison, width: int) -> RenderableType:
+    """One row a strategy; what a cell means is in the legend below it."""
+    whole = _table(result, range(1, len(tables.HEADERS)))
+    if Console(width=10_000).measure(whole).maximum <= width:
+        return whole
+    return Group(_table(result, _LATENCIES), "", _table(result, _COUNTS))
+
+
+def _table(result: Comparison, columns: Sequence[int]) -> Table:
+    shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
+    for i in (0, *columns):
+        left = i in (0, _VERDICT)
+        shown.add_column(tables.HEADERS[i], justify="left" if left else "right", no_wrap=True)
+    for summary in result.summaries:
+        cells: list[RenderableType] = list(tables.row(summary))
+        cells[_VERDICT] = Text("/").join(
+            Text(word, style=_COLOURS.get(word, "")) for word in (summary.own_verdict, summary.bystander_verdict)
+        )
+        bad = summary.lost or summary.unaccounted
+        shown.add_row(*(cells[i] for i in (0, *columns)), style="bold red" if bad else "")
+    return shown
+
+
+def final(result: Comparison, width: int) -> RenderableType:
+    """The table, its legend, and every reason for doubt."""
+    notes = [Text(note, style="bold red" if "INVALID" in note else "yellow") for note in result.notes]
+    contrasts = [Text(line) for line in _contrasts(result)]
+    hidden = [Text(line, style="dim") for mode in result.modes for line in modes.hidden(mode)]
+    legend = Text(tables.legend(result.summaries), style="dim")
+    return Group(table(result, width), legend, *hidden, *notes, *contrasts)
+
+
+def _contrasts(result: Comparison) -> tuple[str, ...]:
+    try:
+        return result.contrasts()
+    except MissingExtra as missing:
+        return (str(missing),)
+
+
+class Progress:
+    """What is on screen while runs are measured; it changes between two runs only, never during a burst."""
+
+    def __init__(self, live: Live, console: Console, total: int) -> None:
+        self._live = live
+        self._console = console
+        self._total = total
+        self._done = 0
+
+    def update(self, result: Comparison, run: Run) -> None:
+        """Show the table so far."""
+        self._done += 1
+        line = f"{self._done} of {self._total} runs"
+        if self._console.is_terminal:
+            below = Text(f"{line}; Ctrl-C keeps what is there", style="dim")
+            self._live.update(Group(table(result, self._console.width), below), refresh=True)
+        else:
+            # Where nobody can redraw, a line a run: a log file and a pipe get the same news.
+            self._console.print(f"[{line}] {_line(run)}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _line(run: Run) -> str:
+    summary = Comparison((run,)).summaries[0]
+    return (
+        f"{run.strategy}: own p50 {milliseconds(summary.own.p50_ms)} ms, bystander p50 "
+        f"{milliseconds(summary.bystander.p50_ms)} ms, lost {summary.lost}"
+    )
+
+
+@contextmanager
+def progress(console: Console, total: int) -> Iterator[Progress]:
+    """Show runs as they come."""
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        live.update(Text(f"0 of {total} runs", style="dim"), refresh=console.is_terminal)
+        yield Progress(live, console, total)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What follows from a comparison: a paragraph, and the same as JSON with the diagnosis."""
+
+    text: str
+    json: dict[str, Any]
+
+
+def advice(found: Diagnosis | None, result: Comparison) -> Advice:
+    """The recommendation, where the work was diagnosed."""
+    if found is None:
+        return Advice("", {"diagnosis": None, "recommendation": None})
+    try:
+        chosen = recommend(found, result)
+    except MissingExtra as missing:
+        return Advice(str(missing), {"diagnosis": found.to_dict(), "recommendation": None})
+    return Advice(repr(chosen), {"diagnosis": found.to_dict(), "recommendation": chosen.to_dict()})
+
+
+def as_json(
+    result: Comparison,
+    *,
+    scope_line: str,
+    figure: Path | None,
+    folder: Path | None,
+    more: Mapping[str, Any] | None = None,
+) -> str:
+    """The documented object of ``labkit compare --json``; latencies that are infinite or unknown are null.
+
+    `more` is added to it: :attr:`Advice.json`.
+    """
+    first = result.runs[0]
+    about: dict[str, Any] = {
+        "schema_version": 1,
+        "scope": scope_line,
+        "mode": first.mode,
+        "work": first.work,
+        "plan": first.plan.name,
+        "events": len(first.plan),
+        "service_ms": round(float(first.events["service"].mean()) / 1e6, 3),
+        "bounds_ms": list(result.bounds_ms),
+        "strategies": [summary.to_dict() for summary in result.summaries],
+        "valid": result.is_valid,
+        "notes": list(result.notes),
+        "contrasts": list(_contrasts(result)),
+        **(more or {}),
+        "environment": environment.describe(),
+        "folder": None if folder is None else str(folder),
+        "figure": None if figure is None else str(figure),
+    }
+    return json.dumps(about, indent=2, allow_nan=False)

@@ -1,0 +1,61 @@
+"""The advice's table: what stands in a cell, what is left out, and that nothing in it is markup."""
+
+from labkit.browser import table
+from labkit.browser.rendering import Measured, Rendering
+from tests.support.rendered import SETTINGS, exact, rendering, timed
+
+
+def cell(each, header):
+    return dict(zip((h.replace("\n", " ") for h in table.HEADERS), table.row(each), strict=True))[header]
+
+
+def test_counts_are_an_event_and_a_frame():
+    forced = Measured("forced", SETTINGS, exact=exact(layouts=200, forced=200))
+    assert cell(forced, "DOM ops an event") == "3"
+    assert cell(forced, "reflows a frame") == "20"
+    assert cell(forced, "of which forced") == "20"
+
+
+def test_a_range_is_shown_where_runs_differ():
+    assert cell(rendering()["naive"], "task ms") == "110 (100-120)"
+    assert cell(rendering()["forced"], "task ms") == "100"
+
+
+def test_verdicts_are_of_inp_and_of_staleness():
+    assert cell(rendering()["naive"], "verdict INP/staleness") == "good/good"
+    assert cell(rendering()["forced"], "verdict INP/staleness") == "poor/good"
+    late = Measured("late", SETTINGS, runs=(timed(step_ms=200),))
+    assert cell(late, "verdict INP/staleness") == "good/poor"
+
+
+def test_an_inp_too_short_to_be_told_is_good_where_somebody_clicked():
+    assert cell(Measured("x", SETTINGS, runs=(timed(inp_ms=None),)), "INP ms") == "<16"
+    nobody = Measured("x", SETTINGS, runs=(timed(inp_ms=None, clicks=0),))
+    assert cell(nobody, "INP ms") == "-"
+    assert cell(nobody, "verdict INP/staleness") == "not measured/good"
+
+
+def test_columns_without_a_value_are_left_out():
+    found = table.render([Measured("x", SETTINGS, runs=(timed(),))])
+    assert "reflows" not in found
+    assert "paint cost" not in found
+    assert "staleness" in found
+
+
+def test_text_html_and_markdown_have_all_rows():
+    result = rendering()
+    for found in (repr(result), result._repr_html_(), result.table("github")):
+        assert "naive" in found
+        assert "forced" in found
+        assert "110 (100-120)" in found
+    assert "median of the runs" in repr(result)
+
+
+def test_names_are_text_in_html():
+    found = Rendering((Measured("<b>x</b>", SETTINGS, runs=(timed(problem="<i>"),)),))._repr_html_()
+    assert "<b>" not in found
+    assert "<i>" not in found
+
+
+def test_nothing_measured_is_an_empty_table():
+    assert "staleness" in repr(Rendering(()))

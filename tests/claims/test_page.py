@@ -1,0 +1,130 @@
+"""Claims on the page: exact counts compared exactly, and who decides INP."""
+
+import dataclasses
+
+import pytest
+
+from labkit.browser.passes import Exact
+from labkit.browser.rendering import Measured, Rendering
+from labkit.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, claim, page
+from tests.support.rendered import SETTINGS, exact, explained, rendering, timed
+
+
+def counted(**ways):
+    """Ways that were counted frame by frame: name -> layouts, forced layouts, mutation records."""
+    return Rendering(
+        tuple(
+            Measured(name.replace("_", "-"), SETTINGS, exact=exact(layouts=layouts, forced=forced, dom_ops=operations))
+            for name, (layouts, forced, operations) in ways.items()
+        )
+    )
+
+
+def ran(ways):
+    """Ways that were run in real time: name -> what differs from a run made by hand."""
+    return Rendering(tuple(Measured(name, SETTINGS, runs=(timed(**about),) * 3) for name, about in ways.items()))
+
+
+def traced(long_tasks, name=page.PAGE_HEAVY):
+    about = dataclasses.replace(explained(), long_tasks=long_tasks)
+    return Rendering((Measured(name, SETTINGS, runs=(timed(clicks=3),), explained=about),))
+
+
+SLOW = "naive, slow script"
+CASES = {
+    "one-layout-a-frame": (
+        counted(naive=(10, 0, 600), dom_batch=(10, 0, 30)),
+        counted(naive=(11, 0, 600), dom_batch=(10, 0, 30)),
+    ),
+    "reading-geometry-forces-layout": (counted(forced=(200, 200, 600)), counted(forced=(199, 199, 600))),
+    "batching-cuts-dom-operations": (
+        counted(naive=(10, 0, 600), dom_batch=(10, 0, 300)),
+        counted(naive=(10, 0, 600), dom_batch=(10, 0, 301)),
+    ),
+    "server-batching-saves-layouts": (
+        ran({"naive": {"layouts": 60}, "server-batch-50": {"layouts": 40}}),
+        ran({"naive": {"layouts": 60}, "server-batch-50": {"layouts": 41}}),
+    ),
+    # Staleness is four steps of a run made by hand.
+    "server-batching-costs-staleness": (
+        ran({"naive": {"step_ms": 5}, "server-batch-50": {"step_ms": 7.1}}),
+        ran({"naive": {"step_ms": 5}, "server-batch-50": {"step_ms": 7.0}}),
+    ),
+    "page-decides-inp": (
+        ran({page.SERVER_HEAVY: {"inp_ms": None}, page.PAGE_HEAVY: {"inp_ms": 64.0}}),
+        ran({page.SERVER_HEAVY: {"inp_ms": 0.0}, page.PAGE_HEAVY: {"inp_ms": 63.0}}),
+    ),
+    "script-in-page-ruins-inp": (
+        ran({page.NEITHER: {"inp_ms": None}, page.PAGE_HEAVY: {"inp_ms": 64.0}}),
+        ran({page.NEITHER: {"inp_ms": 16.0}, page.PAGE_HEAVY: {"inp_ms": 63.0}}),
+    ),
+    # Click to result is nine steps.
+    "result-waits-for-server": (
+        ran({page.SERVER_HEAVY: {"step_ms": 20}, page.NEITHER: {"step_ms": 5}}),
+        ran({page.SERVER_HEAVY: {"step_ms": 19}, page.NEITHER: {"step_ms": 5}}),
+    ),
+    "thread-shows-nobody-sooner": (
+        ran({"A": {"step_ms": 10}, "B": {"step_ms": 6.1}}),
+        ran({"A": {"step_ms": 10}, "B": {"step_ms": 5.9}}),
+    ),
+    "script-holds-the-pipeline": (
+        ran({"naive": {"step_ms": 5}, SLOW: {"step_ms": 15}}),
+        ran({"naive": {"step_ms": 5}, SLOW: {"step_ms": 14}}),
+    ),
+    "trace-shows-long-tasks": (traced(3), traced(2)),
+    "trace-shows-no-server-handler": (traced(1, page.SERVER_HEAVY), traced(2, page.SERVER_HEAVY)),
+}
+
+
+def test_a_of_the_tour_is_a_heavy_server_handler():
+    for inp_ms, status in ((64.0, HOLDS), (63.0, DOES_NOT_HOLD)):
+        result = ran({"A": {"inp_ms": None}, page.PAGE_HEAVY: {"inp_ms": inp_ms}})
+        assert claim("page-decides-inp", result).status == status
+
+
+def test_every_claim_has_a_case():
+    assert set(CASES) == {c.slug for c in page.CLAIMS}
+
+
+def test_a_core_that_was_slowed_for_b_does_not_make_a_the_quicker():
+    def judged(a_ms, b_ms, **cpu_ms):
+        ways = {
+            "A": {"step_ms": a_ms, "work_cpu_ms": cpu_ms.get("a")},
+            "B": {"step_ms": b_ms, "work_cpu_ms": cpu_ms.get("b")},
+        }
+        return claim("thread-shows-nobody-sooner", ran(ways)).headroom
+
+    usual = judged(10, 6.1)
+    assert judged(10, 6.1, a=200.0, b=200.0) == usual
+    assert judged(10, 12.2, a=200.0, b=400.0) == pytest.approx(usual, rel=0.01)
+    assert judged(10, 6.1, a=0.1, b=0.2) == usual  # work that waits takes none to speak of
+
+
+@pytest.mark.parametrize("slug", CASES)
+def test_it_holds_at_its_bound_and_not_beyond(slug):
+    holds, fails = CASES[slug]
+    assert repr(claim(slug, holds)).startswith(f"{HOLDS}: ")
+    assert claim(slug, fails).status == DOES_NOT_HOLD
+
+
+@pytest.mark.parametrize("slug", CASES)
+def test_without_a_browser_it_says_what_is_missing(slug):
+    verdict = claim(slug, Rendering((), problems=("Nothing was measured: there is no browser.",)))
+    assert (verdict.status, verdict.why) == (NOT_TESTABLE, "Nothing was measured: there is no browser.")
+
+
+@pytest.mark.parametrize("slug", CASES)
+def test_what_lacks_the_way_or_the_pass_is_not_testable(slug):
+    assert claim(slug, Rendering(())).status == NOT_TESTABLE
+    bare = Rendering(tuple(Measured(each.name, SETTINGS) for each in CASES[slug][0].measured))
+    assert claim(slug, bare).status == NOT_TESTABLE
+
+
+def test_one_update_a_frame_proves_nothing_about_many():
+    one = Exact(10, 1, 30, 10, 0, 10)
+    result = Rendering(tuple(Measured(name, SETTINGS, exact=one) for name in ("naive", "dom-batch")))
+    assert claim("one-layout-a-frame", result).status == DOES_NOT_HOLD
+
+
+def test_a_rendering_made_by_hand_says_so_too():
+    assert claim("reading-geometry-forces-layout", rendering()).status == HOLDS

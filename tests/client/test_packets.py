@@ -1,0 +1,273 @@
+"""Frames, round trip by python-socketio's own packets, and what cannot be one."""
+
+import json
+
+import engineio.packet
+import pytest
+import socketio.packet
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labkit.client import packets
+from labkit.client.packets import acknowledged, answers, same
+from labkit.runs.stages import Outcome
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=10,
+)
+NUMBERS = st.integers(0, 10**6)
+STAMPS = st.integers(0, 2**63 - 1)
+
+
+def decoded(frame):
+    """As the server reads it: Engine.IO, then Socket.IO."""
+    outer = engineio.packet.Packet(encoded_packet=frame.decode())
+    assert outer.packet_type == engineio.packet.MESSAGE
+    return socketio.packet.Packet(encoded_packet=outer.data)
+
+
+def response(*bodies, name="response"):
+    packet = socketio.packet.Packet(socketio.packet.EVENT, data=[name, *bodies])
+    return b"4" + packet.encode().encode()
+
+
+# python-socketio's own packet, to which all is held
+
+
+@given(st.lists(JSON, min_size=1, max_size=3), st.none() | NUMBERS)
+def test_a_frame_is_what_python_socketio_would_send(data, number):
+    theirs = socketio.packet.Packet(socketio.packet.EVENT, data=data, id=number).encode()
+    assert packets.message(data, number) == b"4" + theirs.encode()
+
+
+def by_packet(frame):
+    """Number and data as python-socketio reads them; None where it refuses the frame."""
+    try:
+        packet = socketio.packet.Packet(encoded_packet=frame[1:].decode())
+    except (ValueError, RecursionError):
+        return None
+    return packet.id, packet.data
+
+
+def by_us(frame):
+    try:
+        return packets._parsed(frame)
+    except (ValueError, RecursionError):
+        return None
+
+
+KINDS = st.sampled_from([b"42", b"43"])
+#: A number or what could be taken for one, a namespace, attachments.
+HEADS = st.sampled_from(
+    [b"", b"0", b"7", b"007", b"-1", b"1-", b"2-7", b"/a,", b"/a,7", b"/a?b,", b" ", b"7 ", b"\xd9\xa3"]
+)
+
+
+@given(KINDS, NUMBERS.map(lambda number: b"%d" % number) | HEADS, JSON.map(lambda body: json.dumps([body]).encode()))
+def test_a_frame_is_read_as_python_socketio_reads_it(kind, head, body):
+    frame = kind + head + body
+    assert by_us(frame) == by_packet(frame)
+
+
+@given(KINDS, HEADS, st.binary() | st.text().map(str.encode))
+def test_what_python_socketio_refuses_is_refused(kind, head, tail):
+    frame = kind + head + tail
+    assert repr(by_us(frame)) == repr(by_packet(frame))  # as text: NaN is not equal to itself
+
+
+@pytest.mark.parametrize(
+    "body", [b"[NaN]", b"[1e400]", b"[123456789012345678901234567890]", b'["\\ud800"]', b'[{"a":1,"a":2}]']
+)
+def test_numbers_and_texts_at_the_edge_of_json_are_read_alike(body):
+    assert repr(by_us(b"42" + body)) == repr(by_packet(b"42" + body))
+
+
+# Events and pings
+
+
+@given(NUMBERS, JSON)
+def test_an_event_arrives_as_it_was_sent(number, payload):
+    packet = decoded(packets.event(number, payload))
+    assert packet.packet_type == socketio.packet.EVENT
+    assert packet.data == ["message", {"id": number, "payload": payload}]
+    assert packet.id is None
+
+
+@given(NUMBERS, st.text(min_size=1))
+def test_a_ping_carries_its_number_and_no_data(number, name):
+    packet = decoded(packets.ping(number, name))
+    assert (packet.packet_type, packet.id, packet.data) == (socketio.packet.EVENT, number, [name])
+
+
+def test_an_event_can_have_another_name():
+    assert decoded(packets.event(1, 2, name="other")).data[0] == "other"
+
+
+# Acknowledgements
+
+
+@given(NUMBERS, JSON)
+def test_an_event_asks_for_an_acknowledgement_by_its_own_number(number, payload):
+    packet = decoded(packets.event(number, payload, acknowledge=True))
+    assert (packet.id, packet.data) == (number, ["message", {"id": number, "payload": payload}])
+
+
+@given(NUMBERS, JSON)
+def test_what_a_client_owes_names_the_number_of_the_event(number, body):
+    asks = socketio.packet.Packet(socketio.packet.EVENT, data=["response", body], id=number)
+    owed = decoded(packets.acknowledgement(b"4" + asks.encode().encode()))
+    assert (owed.packet_type, owed.id, owed.data) == (socketio.packet.ACK, number, [])
+
+
+@given(st.one_of(JSON.map(response), st.binary()))
+def test_no_bytes_make_what_is_owed_raise(frame):
+    assert packets.acknowledgement(frame) is None or frame.startswith(b"42")
+
+
+def test_nothing_is_owed_to_what_has_no_number_or_no_data():
+    assert [packets.acknowledgement(frame) for frame in (b'42["a"]', b"4212", b"42", b"", b"431[]")] == [None] * 5
+
+
+@given(NUMBERS, st.lists(JSON, max_size=3))
+def test_an_acknowledgement_names_its_ping(number, data):
+    packet = socketio.packet.Packet(socketio.packet.ACK, id=number, data=data)
+    assert acknowledged(b"4" + packet.encode().encode()) == number
+
+
+@pytest.mark.parametrize("frame", [b"", b"43", b"43[]", b"42[1]", b"2", b"43x", b"43\xff", b"437[", b"43/x,[]"])
+def test_what_is_no_acknowledgement_names_none(frame):
+    assert acknowledged(frame) == -1
+
+
+@given(st.binary())
+def test_no_bytes_make_an_acknowledgement_raise(tail):
+    assert acknowledged(b"43" + tail) >= -1
+
+
+# Answers
+
+
+@given(NUMBERS, JSON, STAMPS, STAMPS, STAMPS)
+def test_a_result_arrives_with_the_stamps_of_the_work(number, result, start, end, cpu):
+    body = {"id": number, "result": result, "start_ns": start, "end_ns": end, "cpu_ns": cpu}
+    (answer,) = answers(response(body))
+    assert (answer.event, answer.status, answer.result) == (number, Outcome.ANSWERED, result)
+    assert (answer.start_ns, answer.end_ns, answer.cpu_ns) == (start, end, cpu)
+
+
+@given(st.lists(NUMBERS, max_size=5))
+def test_a_batch_is_as_many_answers(numbers):
+    batch = [{"id": number, "result": None} for number in numbers]
+    assert [answer.event for answer in answers(response(batch))] == numbers
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"id": 3, "result": None}, Outcome.ANSWERED),
+        ({"id": 3, "error": "ValueError: no"}, Outcome.FAILED),
+        ({"id": 3, "busy": True}, Outcome.SHED),
+        ({"id": 3, "superseded": True}, Outcome.SUPERSEDED),
+    ],
+)
+def test_each_kind_of_answer(body, status):
+    (answer,) = answers(response(body))
+    assert (answer.event, answer.status) == (3, status)
+
+
+def test_an_error_says_what_happened_and_not_more_than_fits():
+    (answer,) = answers(response({"id": 0, "error": "x" * 10_000}))
+    assert answer.message == "x" * 500
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        7,
+        "text",
+        {},
+        {"result": 1},
+        {"id": None, "result": 1},
+        {"id": True, "result": 1},
+        {"id": "3", "result": 1},
+        {"id": 3.0, "result": 1},
+        {"id": 3},
+        {"id": 3, "busy": False},
+        {"id": 3, "result": 1, "start_ns": "soon"},
+        {"id": 3, "result": 1, "end_ns": None},
+        {"id": 3, "result": 1, "cpu_ns": 0.5},
+        {"id": 3, "result": 1, "start_ns": True},
+    ],
+)
+def test_a_malformed_answer_is_garbled_and_says_why(body):
+    (answer,) = answers(response(body))
+    assert answer.status == Outcome.GARBLED
+    assert answer.message
+
+
+@pytest.mark.parametrize("column", ["start_ns", "end_ns", "cpu_ns"])
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1])
+def test_a_stamp_that_no_record_can_hold_is_garbled(column, value):
+    (answer,) = answers(response({"id": 3, "result": 1, column: value}))
+    assert answer.status == Outcome.GARBLED
+    assert answer.message
+
+
+def test_an_answer_without_a_body_is_garbled():
+    (answer,) = answers(response())
+    assert (answer.event, answer.status) == (-1, Outcome.GARBLED)
+
+
+@pytest.mark.parametrize("frame", [b"42", b"42[]", b"42[", b"42null", b"421", b'42["response",{"id":', b"42\xff\xfe"])
+def test_a_broken_packet_is_garbled_and_says_why(frame):
+    (answer,) = answers(frame)
+    assert (answer.event, answer.status) == (-1, Outcome.GARBLED)
+    assert answer.message
+
+
+@pytest.mark.parametrize("frame", [b"", b"2", b"3", b"40", b"41", b"431[]", b"\xff", response({"id": 1}, name="news")])
+def test_other_frames_are_no_answers(frame):
+    assert answers(frame) == []
+
+
+@given(st.binary() | JSON.map(lambda body: json.dumps(body).encode()))
+def test_no_bytes_make_an_answer_raise(tail):
+    for answer in answers(b"42" + tail):
+        assert answer.status != Outcome.GARBLED or answer.message
+
+
+@given(JSON)
+def test_no_body_makes_an_answer_raise(body):
+    for answer in answers(response(body)):
+        assert answer.status != Outcome.GARBLED or answer.message
+
+
+def test_deep_nesting_does_not_raise():
+    (answer,) = answers(b'42["response",' + b"[" * 100_000)
+    assert answer.status == Outcome.GARBLED
+    assert acknowledged(b"431" + b"[" * 100_000) == -1
+
+
+# Comparison
+
+
+@given(JSON)
+def test_a_result_is_the_same_after_a_round_trip(value):
+    assert same(json.loads(json.dumps(value)), value)
+
+
+def test_nan_is_the_same_as_nan():
+    assert same({"a": [float("nan")]}, {"a": [float("nan")]})
+    assert not same(float("nan"), 0.0)
+
+
+def test_the_order_of_keys_does_not_matter():
+    assert same({"a": 1, "b": float("nan")}, {"b": float("nan"), "a": 1})
+
+
+@pytest.mark.parametrize(("result", "expected"), [(1, 2), (None, 0), ([1, 2], [2, 1]), ({"a": 1}, {}), ("1", 1)])
+def test_what_differs_is_not_the_same(result, expected):
+    assert not same(result, expected)

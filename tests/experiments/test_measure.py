@@ -1,0 +1,482 @@
+"""Real runs, small ones; what they leave behind, and what is refused before anything starts."""
+
+import gc
+import itertools
+import math
+import subprocess
+import sys
+import threading
+import time
+import types
+
+import numpy as np
+import psutil
+import pytest
+
+import labkit as lab
+from labkit.base.errors import (
+    LabError,
+    ModeError,
+    NotPicklable,
+    StrategyError,
+    TooMuchMemory,
+    UsageError,
+    WorkloadError,
+)
+from labkit.experiments import measure as experiment
+from labkit.experiments.compare import compare
+from labkit.experiments.compare import ordered as in_order
+from labkit.experiments.measure import measure
+from labkit.plan.interleaving import interleaved
+from labkit.plan.schedules import burst
+from labkit.plan.work import call, io_wait
+from labkit.runs.stages import NEVER, STAGES
+from labkit.strategies import strategy
+
+QUICK = io_wait(2)
+
+
+def alive():
+    """Threads and child processes."""
+    return set(threading.enumerate()), {child.pid for child in psutil.Process().children(recursive=True)}
+
+
+def nothing_new_since(before, seconds=5):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if all(now <= then for now, then in zip(alive(), before, strict=True)):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def ordered(run):
+    """Whether no stage of any event comes before the one that leads to it."""
+    return all((run.events[b] >= run.events[a]).all() for a, b in itertools.pairwise(STAGES))
+
+
+# --- one run ---
+
+
+@pytest.fixture(scope="module")
+def runs(client):
+    """Five events of 20 ms at once, handled at once and one after the other."""
+    return {name: measure(name, io_wait(20), burst(5), client=client) for name in ("inline", "inline-serial")}
+
+
+@pytest.mark.parametrize("name", ["inline", "inline-serial"])
+def test_a_run_closes_its_ledger(runs, name):
+    run = runs[name]
+    assert (run.strategy, run.work, run.mode) == (name, "io_wait:20ms", "threading")
+    assert run.outcomes["answered"] == len(run) == 5
+    assert (run.unaccounted, run.lost, run.strays, run.delivered("answer")) == (0, 0, 0, 5)
+    assert len(run.deliveries["kind"]) == 5
+
+
+@pytest.mark.parametrize("name", ["inline", "inline-serial"])
+def test_a_run_has_every_stage_of_every_event_in_order(runs, name):
+    run = runs[name]
+    assert all((array != NEVER).all() for array in run.events.values())
+    assert ordered(run)
+    assert (run.service_ms >= 19).all()
+    assert (run.own_ms > run.service_ms).all()
+
+
+def test_handlers_at_once_overlap_and_one_after_the_other_they_do_not(runs):
+    assert runs["inline"].own_ms.max() < 0.8 * 5 * 20
+    assert runs["inline-serial"].own_ms.max() > 5 * 19
+    assert np.median(runs["inline-serial"].own_ms) > np.median(runs["inline"].own_ms)
+
+
+@pytest.mark.parametrize("name", ["inline", "inline-serial"])
+def test_the_bystander_pings_at_its_rate_for_the_window(runs, name):
+    run = runs[name]
+    assert run.conditions.window_s == pytest.approx(5 * 0.02, rel=0.5)
+    assert len(run.bystander_ms) == max(1, round(run.conditions.window_s * 50))
+    assert np.isfinite(run.bystander_ms).all()
+
+
+def test_the_environment_tells_the_machine_the_settings_and_the_confounders(runs):
+    about = runs["inline-serial"].environment
+    assert {"python", "system", "cores", "versions", "measured", "seed", "server_log", "duration_s"} <= set(about)
+    assert about["server_settings"]["SocketIO(async_handlers=...)"] == "False"
+    assert about["switch_interval_s"] == sys.getswitchinterval()
+    assert (about["gc_frozen"], about["stock"], about["answers_checked"]) == (True, False, True)
+    assert about["warm_up"] == [2, 2]
+    assert about["handler_errors"] == []
+    assert about["server_switches"] > len(runs["inline-serial"])  # its threads hand over to each other for every event
+    assert len(about["spare_cpu"]) == 2
+    assert all(0 < share <= 1 for share in about["spare_cpu"])
+    assert about["server_cpu_s"] >= 0
+
+
+def test_the_servers_process_is_watched(runs):
+    samples = runs["inline"].samples
+    assert len(samples["at"]) >= 2
+    assert samples["threads"].min() >= 1
+    assert runs["inline"].threads_peak >= 0
+
+
+def test_a_run_can_be_saved_and_loaded(runs, tmp_path):
+    loaded = type(runs["inline"]).load(runs["inline"].save(tmp_path / "run"))
+    assert repr(loaded) == repr(runs["inline"])
+    assert loaded.environment == runs["inline"].environment
+
+
+def test_a_broadcast_reaches_the_bystander_and_the_listener_too(client):
+    run = measure("thread-broadcast", QUICK, burst(4), client=client)
+    assert (run.outcomes["answered"], run.strays) == (4, 8)
+
+
+def test_without_hooks_and_pings_only_the_client_stamps(client):
+    run = measure("inline", QUICK, burst(2), instrumented=False, ping_hz=0, client=client)
+    assert run.outcomes["answered"] == 2
+    assert np.isnan(run.handler_blocking_ms).all()
+    assert (len(run.pings["intended"]), len(run.bystander_ms)) == (0, 0)
+
+
+def test_a_stock_server_differs_in_nothing(client):
+    run = measure("inline", QUICK, burst(2), stock=True, client=client)
+    assert run.outcomes["answered"] == 2
+    assert (run.conditions.stock, run.conditions.server_settings) == (True, {})
+
+
+def test_a_function_of_the_reader_is_a_strategy(client):
+    def register(socketio, complex_calculation):
+        @socketio.on("message")
+        def handle_message(data):
+            socketio.emit("response", complex_calculation(data))
+
+    run = measure(register, QUICK, burst(2), client=client)
+    assert (run.strategy, run.outcomes["answered"], run.strays) == ("register", 2, 4)
+
+
+def test_events_of_several_connections_are_answered_on_their_own(client):
+    run = measure("inline", QUICK, burst(6, connections=3), client=client)
+    answers = dict(zip(run.deliveries["event"].tolist(), run.deliveries["connection"].tolist(), strict=True))
+    assert [answers[event] for event in range(6)] == run.plan.connection.tolist()
+    assert run.conditions.warm_up == [6, 6]
+
+
+def test_a_workload_that_raises_sometimes_fails_those_events_alone(client):
+    run = measure("inline", call(lambda payload: 6 / (payload - 2)), burst(4), client=client)
+    assert (run.outcomes["answered"], run.outcomes["failed"], run.unaccounted) == (3, 1, 0)
+    assert run.messages == {2: "ZeroDivisionError: division by zero"}
+    assert run.own_ms[2] == math.inf
+
+
+def test_a_wrong_answer_is_found_out(client):
+    def register(socketio, complex_calculation):
+        @socketio.on("message")
+        def handle_message(data):
+            socketio.emit("response", {**complex_calculation(data), "result": "nonsense"})
+
+    run = measure(register, QUICK, burst(3), client=client)
+    assert run.outcomes["wrong"] == 3
+    assert "nonsense" in run.messages[0]
+
+
+def test_a_strategy_that_never_answers_is_said_to_have_timed_out(client):
+    def register(socketio, complex_calculation):
+        socketio.on_event("message", lambda data: None)
+
+    run = measure(register, QUICK, burst(3), timeout_s=0.2, client=client)
+    assert (run.outcomes["timed out"], run.unaccounted) == (3, 0)
+    assert run.conditions.warm_up == [2, 0]
+
+
+def test_a_handler_that_raises_is_told(client):
+    def register(socketio, complex_calculation):
+        @socketio.on("message")
+        def handle_message(data):
+            raise ValueError("so it goes")
+
+    run = measure(register, QUICK, burst(2), timeout_s=0.2, warm_up=0, client=client)
+    assert run.conditions.handler_errors == ["ValueError: so it goes"] * 2
+
+
+def test_a_function_that_has_changed_since_the_last_run_is_calibrated_anew(client):
+    # As after a cell that the function depends on was edited and run again.
+    factor = 1
+    work = call(lambda payload: factor * payload)
+    assert measure("inline", work, burst(3), client=client).outcomes["answered"] == 3
+    factor = 2
+    assert measure("inline", work, burst(3), client=client).outcomes["answered"] == 3
+
+
+class Unhashable:  # noqa: PLW1641 (that it has none is the point)
+    """A callable with an own equality and so without a hash, as a plain dataclass is."""
+
+    def __eq__(self, other):
+        return self is other
+
+    def __call__(self, payload):
+        return payload
+
+
+def test_a_callable_object_without_a_hash_is_measured_too(client):
+    assert measure("inline", call(Unhashable()), burst(2), client=client).outcomes["answered"] == 2
+
+
+CLIENT_IN_THE_SAME_PROCESS = """
+import threading
+from labkit.client.process import ClientThread
+from labkit.experiments.measure import measure as experiment
+from labkit.plan.schedules import burst
+from labkit.plan.work import io_wait
+
+for _ in range(3):
+    with ClientThread() as client:
+        print(measure("thread", io_wait(2), burst(3), client=client).outcomes["answered"], flush=True)
+"""
+
+
+def test_a_client_on_a_thread_measures_too():
+    # In a process of its own: where it waits for ever, this test must not.
+    done = subprocess.run(
+        [sys.executable, "-c", CLIENT_IN_THE_SAME_PROCESS], capture_output=True, text=True, timeout=15, check=False
+    )
+    assert (done.stdout.split(), done.returncode) == (["3", "3", "3"], 0), done.stderr
+
+
+# --- what a run leaves behind ---
+
+
+@pytest.fixture
+def settings_of_the_interpreter():
+    """Another switch interval than Python's own, and what there is to put back."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.004)
+    yield lambda: (round(sys.getswitchinterval(), 6), gc.get_freeze_count(), gc.isenabled())
+    sys.setswitchinterval(before)
+
+
+class Breaks:
+    """A client that connects and warms up, and whose fire raises."""
+
+    def __init__(self, client, error):
+        self.client = client
+        self.error = error
+        self.seen = None
+        self.closed = False
+
+    def __getattr__(self, name):
+        return getattr(self.client, name)
+
+    def fire(self, job):
+        self.seen = (round(sys.getswitchinterval(), 6), gc.get_freeze_count() > 0)
+        raise self.error
+
+    def close(self):
+        self.closed = True
+        self.client.close()
+
+
+def test_a_run_puts_the_interpreters_settings_back(client, settings_of_the_interpreter):
+    before = settings_of_the_interpreter()
+    run = measure("inline", QUICK, burst(2), switch_interval_s=0.001, client=client)
+    assert run.conditions.switch_interval_s == pytest.approx(0.001)
+    assert settings_of_the_interpreter() == before
+
+
+@pytest.mark.parametrize("error", [RuntimeError("so it goes"), KeyboardInterrupt(), LabError("the lab's")])
+def test_a_run_that_fails_puts_everything_back(client, settings_of_the_interpreter, error):
+    before, settings = alive(), settings_of_the_interpreter()
+    broken = Breaks(client, error)
+    with pytest.raises(type(error)):
+        measure("inline", QUICK, burst(2), switch_interval_s=0.001, client=broken)
+    assert broken.seen == (0.001, True)
+    assert broken.closed
+    assert settings_of_the_interpreter() == settings
+    assert nothing_new_since(before)
+
+
+def test_the_garbage_collector_is_left_alone_where_asked(client):
+    broken = Breaks(client, RuntimeError())
+    with pytest.raises(RuntimeError):
+        measure("inline", QUICK, burst(2), freeze_gc=False, client=broken)
+    assert broken.seen[1] is False
+
+
+def test_after_a_run_that_failed_the_next_one_works(client):
+    with pytest.raises(RuntimeError):
+        measure("inline", QUICK, burst(2), client=Breaks(client, RuntimeError()))
+    assert measure("inline", QUICK, burst(2), client=client).outcomes["answered"] == 2
+
+
+def test_an_interrupt_between_two_runs_leaves_nothing_behind(client):
+    before = alive()
+
+    def interrupt(done, total, run):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compare(["inline", "thread-pool"], QUICK, burst(2), progress=interrupt, client=client)
+    assert nothing_new_since(before)
+
+
+# --- refused before anything starts ---
+
+
+class Untouched:
+    """A client that must not be asked for anything."""
+
+    def __getattr__(self, name):
+        raise AssertionError(f"the client was asked to {name}")
+
+
+@pytest.fixture
+def nothing_starts(monkeypatch):
+    """No server is made, no client asked; threads and processes are the same afterwards."""
+
+    def made(*args, **kwargs):
+        raise AssertionError("a server was made")
+
+    monkeypatch.setattr(experiment, "Server", made)
+    before = alive()
+    yield
+    assert alive() == before
+
+
+def held_lock():
+    lock = threading.Lock()
+    return call(lambda payload: lock.locked())
+
+
+def raises(payload):
+    raise ValueError("so it goes")
+
+
+@pytest.mark.usefixtures("nothing_starts")
+@pytest.mark.parametrize(
+    ("error", "arguments"),
+    [
+        (StrategyError, {"exhibit": "no-such-strategy"}),
+        (StrategyError, {"exhibit": 42}),
+        (ModeError, {"mode": "telepathy"}),
+        (UsageError, {"window_s": -1}),
+        (UsageError, {"window_s": math.nan}),
+        (UsageError, {"timeout_s": -0.1}),
+        (UsageError, {"timeout_s": math.inf}),
+        (UsageError, {"ping_hz": -50}),
+        (UsageError, {"switch_interval_s": 0}),
+        (UsageError, {"switch_interval_s": -1}),
+        (NotPicklable, {"exhibit": "process-pool", "work": held_lock()}),
+        (WorkloadError, {"work": call(raises)}),
+        (WorkloadError, {"work": call(lambda: {1, 2})}),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else str(value)[:30],
+)
+def test_a_run_that_makes_no_sense_is_refused(error, arguments):
+    settings = {"exhibit": "inline", "work": QUICK, "plan": burst(2), "client": Untouched(), **arguments}
+    with pytest.raises(error) as refusal:
+        measure(**settings)
+    assert len(str(refusal.value).split()) > 4
+
+
+@pytest.mark.usefixtures("nothing_starts")
+def test_more_events_than_fit_into_memory_are_refused(monkeypatch):
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: types.SimpleNamespace(available=1_000_000))
+    with pytest.raises(TooMuchMemory, match="fire fewer"):
+        measure("inline", QUICK, burst(10_000), client=Untouched())
+
+
+@pytest.mark.usefixtures("nothing_starts")
+@pytest.mark.parametrize(
+    ("error", "exhibits", "settings"),
+    [
+        (UsageError, ["inline"], {"repeats": 0}),
+        (UsageError, ["inline"], {"repeats": -1}),
+        (UsageError, [], {}),
+        (UsageError, ["inline", "thread", "inline"], {}),
+        (StrategyError, ["inline", "no-such-strategy"], {}),
+        (StrategyError, "inline", {}),
+        (ModeError, ["inline"], {"mode": "telepathy"}),
+        (NotPicklable, ["inline", "process-pool"], {"work": held_lock()}),
+        (UsageError, ["inline"], {"window_s": -1}),
+    ],
+)
+def test_a_comparison_that_makes_no_sense_is_refused(error, exhibits, settings):
+    told = []
+    settings = {"work": QUICK, "plan": burst(2), "client": Untouched(), "progress": told.append, **settings}
+    with pytest.raises(error):
+        compare(exhibits, **settings)
+    assert told == []
+
+
+def test_a_strategy_that_cannot_be_registered_leaves_nothing_behind(client):
+    def register(socketio, complex_calculation):
+        raise ValueError("so it goes")
+
+    before = alive()
+    with pytest.raises(LabError, match="so it goes"):
+        measure(register, QUICK, burst(2), client=client)
+    assert nothing_new_since(before)
+
+
+# --- several strategies ---
+
+
+def test_each_block_holds_each_strategy_once():
+    chosen = [strategy(name) for name in ("inline", "thread", "thread-pool")]
+    order = interleaved(chosen, 20, seed=1)
+    blocks = [order[i : i + 3] for i in range(0, 60, 3)]
+    assert all(sorted(s.name for s in block) == ["inline", "thread", "thread-pool"] for block in blocks)
+    assert len({tuple(s.name for s in block) for block in blocks}) > 1
+
+
+def test_the_order_depends_on_the_seed_alone():
+    chosen = [strategy(name) for name in ("inline", "thread", "thread-pool")]
+    assert interleaved(chosen, 10, seed=1) == interleaved(chosen, 10, seed=1)
+    assert interleaved(chosen, 10, seed=1) != interleaved(chosen, 10, seed=2)
+
+
+def test_a_comparison_measures_each_strategy_as_often_as_asked(client):
+    told = []
+    result = compare(
+        ["inline", strategy("thread-pool", workers=1)],
+        QUICK,
+        burst(2),
+        repeats=2,
+        seed=5,
+        bounds_ms=(1, 2),
+        progress=lambda done, total, run: told.append((done, total, run)),
+        client=client,
+    )
+    assert {s.strategy: s.runs for s in result.summaries} == {"inline": 2, "thread-pool, workers=1": 2}
+    assert [(done, total) for done, total, _ in told] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert tuple(run for *_, run in told) == result.runs
+    expected = interleaved([strategy("inline"), strategy("thread-pool", workers=1)], 2, seed=5)
+    assert [run.strategy for run in result.runs] == [s.name for s in expected]
+    assert result.bounds_ms == (1, 2)
+    assert len({run.conditions.window_s for run in result.runs}) == 1
+
+
+def test_measurements_come_one_by_one(client):
+    coming = in_order(["inline"], QUICK, burst(2), repeats=5, client=client).runs()
+    assert next(coming).outcomes["answered"] == 2
+    coming.close()
+
+
+# --- one strategy under several settings ---
+
+
+def test_variants_differ_by_their_settings_alone():
+    null = lab.call(lambda: 0, payloads=[0])
+    variants = {"with stamps": {}, "without": {"instrumented": False}}
+    result = lab.vary("inline", null, lab.burst(2), variants, repeats=2, ping_hz=0)
+    assert [len(result.of(name)) for name in variants] == [2, 2]
+    assert all(np.isnan(run.handler_blocking_ms).all() for run in result.of("without"))
+    assert not any(np.isnan(run.handler_blocking_ms).any() for run in result.of("with stamps"))
+
+
+@pytest.mark.parametrize(("variants", "repeats"), [({}, 1), ({"a": {}}, 0)])
+def test_no_variant_or_no_repeat_is_refused(variants, repeats):
+    with pytest.raises(UsageError, match="at least one"):
+        lab.vary("inline", lab.cpu(1), lab.burst(1), variants, repeats=repeats)
+
+
+def test_a_variant_in_a_mode_that_there_is_not_is_refused():
+    with pytest.raises(ModeError, match="telepathy"):
+        lab.vary("inline", lab.io_wait(1), lab.burst(1), {"a": {"mode": "telepathy"}}, repeats=1)

@@ -1,0 +1,247 @@
+"""Every rule of the recommendation, on simulated runs: what it names, and what it refuses to name."""
+
+import math
+
+import numpy as np
+import pytest
+
+from labkit.base.errors import UsageError
+from labkit.experiments.diagnose import HOLDS, WAITS, Diagnosis
+from labkit.experiments.recommend import SIMPLICITY, recommend, told_apart
+from labkit.plan.schedules import burst, constant
+from labkit.runs.comparison import Comparison
+from labkit.runs.summary import Distribution
+from labkit.strategies import NAMES
+from tests.support import simulated
+
+
+def diagnosis(kind=HOLDS, ms=100.0, **changed):
+    waiting = 1.0 if kind == WAITS else 0.0
+    values = {
+        "work": "cpu:100ms",
+        "kind": kind,
+        "waiting": waiting,
+        "computing": 1 - waiting,
+        "gil_held": 1 - waiting,
+        "service": Distribution.of(np.full(20, float(ms))),
+        "first_ms": ms,
+        "other_thread_waits": Distribution.of(np.array([5.0])),
+        "hold_ms": 5.0,
+        "switch_interval_ms": 5.0,
+        "payload_us": 3.0,
+        "answer_us": 3.0,
+        "why_not": "",
+        "cores": 2,
+        "gil": True,
+        "accounted": True,
+    }
+    return Diagnosis(**{**values, **changed})
+
+
+RATE = constant(5, events=10)
+
+
+def recommended(strategies, *, plan=RATE, repeats=4, found=None, **shared):
+    return recommend(found or diagnosis(), simulated.comparison(strategies, repeats, plan=plan, **shared))
+
+
+GOOD, SLOW, NEIGHBOURS_WAIT = {"own_ms": 110}, {"own_ms": 900}, {"own_ms": 110, "bystander_ms": 450}
+
+
+def test_the_simplest_that_holds_even_if_another_is_faster():
+    found = recommended({"process-pool": {"own_ms": 20}, "thread": GOOD})
+    assert found.strategy == "thread"
+    assert found.holding == ("thread", "process-pool")
+    assert "Write thread, the simplest of them (" in repr(found)
+    assert repr(found).endswith("Its code: labkit show thread.")
+
+
+def test_the_only_one_that_holds_and_why_not_the_others():
+    found = recommended({"inline": NEIGHBOURS_WAIT, "thread": SLOW, "process-pool": GOOD})
+    assert found.strategy == "process-pool"
+    assert found.rejected == {"inline": "neighbours 450 ms (p98)", "thread": "callers 900 ms (max)"}
+    assert "the only one that holds" in repr(found)
+    assert "Not inline: neighbours 450 ms (p98); thread: callers 900 ms (max)." in found.sentences
+
+
+def test_the_kind_of_work_comes_first_then_what_was_offered():
+    found = recommended({"inline": GOOD})
+    assert found.sentences[0] == "cpu:100ms computes in Python and holds the GIL: threads can't help, processes can."
+    assert found.sentences[1] == "Offered 0.5 cores of work (5/s of 100 ms of CPU); the machine has 2."
+    assert found.offered_cores == pytest.approx(0.5)
+
+
+def test_more_than_one_gil_can_do_is_said():
+    text = repr(recommended({"inline": SLOW}, plan=constant(15, events=30)))
+    assert "Offered 1.5 cores of work (15/s of 100 ms of CPU); the machine has 2, and one process has one GIL" in text
+
+
+def test_nothing_holds_since_the_machine_is_too_small():
+    found = recommended({"inline": SLOW, "process-pool": SLOW}, plan=constant(24, events=48), bystander_ms=300)
+    assert (found.strategy, found.holding) == (None, ())
+    assert (
+        found.sentences[-1] == "Nothing holds 200 ms in mode threading: offered 2.4 cores of work, the machine has 2."
+    )
+
+
+def test_nothing_holds_a_burst_that_takes_longer_than_the_bound():
+    found = recommended({"inline": SLOW}, plan=burst(10), bystander_ms=300)
+    assert found.sentences[1] == "Offered: 10 events at once, 1.0 s of CPU; the machine has 2 cores."
+    assert found.sentences[2].endswith("1.0 s of CPU at once takes 2 cores at least 500 ms.")
+    assert math.isnan(found.offered_cores)
+
+
+def test_nothing_holds_though_the_machine_is_large_enough():
+    found = recommended({"inline": SLOW, "thread": {"own_ms": 700}}, bystander_ms=300)
+    assert found.strategy is None
+    assert "inline: callers 900 ms (max), neighbours 300 ms (p98); thread: callers 700 ms (max)" in found.sentences[-1]
+
+
+def test_where_nothing_holds_the_one_that_spares_the_neighbours_is_named_and_not_recommended():
+    found = recommended(
+        {"inline": {"own_ms": 900, "bystander_ms": 450}, "thread-broadcast": SLOW, "process-pool": SLOW},
+        plan=burst(10),
+    )
+    assert found.strategy is None
+    assert "If callers can wait: process-pool is the simplest that spares the neighbours (1.0 ms (p98))." in repr(found)
+
+
+def test_strangers_answers_disqualify_however_fast():
+    found = recommended({"thread-broadcast": {"own_ms": 5, "strays": 10}, "thread": {**GOOD, "strays": 1}})
+    assert found.strategy is None
+    assert found.rejected == dict.fromkeys(["thread-broadcast", "thread"], "its answers reach strangers")
+
+
+@pytest.mark.parametrize("fault", ["failed", "wrong", "garbled", "timed out", "disconnected", "unsent"])
+def test_one_event_not_answered_rightly_disqualifies(fault):
+    found = recommended({"inline": {**GOOD, "outcomes": {fault: 1}}, "process-pool": GOOD})
+    assert found.rejected == {"inline": f"4 of 40 {fault}"}
+    assert found.strategy == "process-pool"
+
+
+def test_who_sheds_does_not_win_by_it():
+    found = recommended({"thread-pool": {**GOOD, "outcomes": {"shed": 2}}, "process-pool": GOOD})
+    assert found.rejected == {"thread-pool": "callers not all answered"}
+
+
+def test_invalid_runs_recommend_nothing():
+    found = recommended({"inline": GOOD, "thread": {**GOOD, "late_ms": 90}})
+    assert found.strategy is None
+    assert found.sentences[-1] == "No recommendation: 4 of 8 runs are invalid, see the notes."
+
+
+def test_work_that_waits_offers_no_core():
+    found = recommended({"thread": GOOD}, found=diagnosis(WAITS), plan=constant(100, events=100))
+    assert found.offered_cores == 0
+    assert found.sentences[1].startswith("Offered 0.0 cores of work")
+
+
+# --- modes ---
+
+
+def test_the_mode_is_named():
+    assert "in mode threading: inline." in repr(recommended({"inline": GOOD}))
+
+
+def test_a_mode_that_was_not_measured_gets_no_recommendation():
+    with pytest.raises(UsageError, match="mode 'gevent' was not measured"):
+        recommend(diagnosis(), simulated.comparison({"inline": GOOD}), mode="gevent")
+
+
+def test_of_several_modes_one_must_be_named_and_only_its_runs_count():
+    runs = [
+        simulated.run("inline", plan=RATE, own_ms=110),
+        simulated.run("inline", plan=RATE, own_ms=900, mode="gevent"),
+    ]
+    both = Comparison(tuple(runs))
+    with pytest.raises(UsageError, match="name the mode"):
+        recommend(diagnosis(), both)
+    assert recommend(diagnosis(), both, mode="threading").strategy == "inline"
+    assert recommend(diagnosis(), both, mode="gevent").strategy is None
+
+
+def test_runs_of_another_work_are_refused():
+    with pytest.raises(UsageError, match="the diagnosis is of other and the runs of cpu:100ms"):
+        recommend(diagnosis(work="other"), simulated.comparison({"inline": GOOD}))
+
+
+# --- what the runs can tell ---
+
+
+def mixed(simple_ms, pool_ms):
+    runs = [simulated.run("inline", plan=RATE, own_ms=ms) for ms in simple_ms]
+    runs += [simulated.run("process-pool", plan=RATE, own_ms=ms) for ms in pool_ms]
+    return recommend(diagnosis(), Comparison(tuple(runs)))
+
+
+@pytest.mark.parametrize(
+    ("simple_ms", "pool_ms", "chosen"),
+    [
+        ([900, 300], [120, 190], "process-pool"),  # two runs each, ranges apart
+        ([900, 150], [120, 190], None),  # two runs each, ranges overlap
+        ([900, 800, 300, 400], [120, 190, 150, 110], "process-pool"),  # exactly tested
+        ([900, 150, 140, 130], [120, 190, 150, 110], None),  # one bad run of four is no difference
+    ],
+)
+def test_a_simpler_one_that_failed_must_be_told_apart(simple_ms, pool_ms, chosen):
+    found = mixed(simple_ms, pool_ms)
+    assert found.strategy == chosen
+    if chosen is None:
+        assert found.sentences[-1].startswith(
+            "process-pool holds and the simpler inline does not (callers 900 ms (max)"
+        )
+        assert "cannot tell the two apart; repeat it" in found.sentences[-1]
+
+
+def test_one_that_is_not_simpler_needs_no_telling_apart():
+    runs = [simulated.run("process-pool", plan=RATE, own_ms=ms) for ms in (900, 100)]
+    runs += [simulated.run("inline", plan=RATE, own_ms=ms) for ms in (120, 190)]
+    assert recommend(diagnosis(), Comparison(tuple(runs))).strategy == "inline"
+
+
+def test_told_apart_is_one_sided():
+    assert told_apart([1, 2], [3, 4])
+    assert not told_apart([3, 4], [1, 2])
+    assert told_apart([1, 2, 1, 2], [3, 4, 3, 4])
+    assert not told_apart([3, 4, 3, 4], [1, 2, 1, 2])
+    assert told_apart([1, 2], [math.inf, 9])
+
+
+# --- simplicity ---
+
+
+def test_every_exhibit_has_a_place_and_reasons_except_the_one_that_leaks():
+    assert set(NAMES) - set(SIMPLICITY) == {"thread-broadcast"}
+    assert all(SIMPLICITY.values())
+
+
+def test_parameters_and_the_readers_own_come_after():
+    found = recommended({"mine": GOOD, "thread-pool, workers=2": GOOD, "thread-pool": GOOD})
+    assert found.holding == ("thread-pool", "thread-pool, workers=2", "mine")
+    own = recommended({"mine": GOOD})
+    assert own.strategy == "mine"
+    assert "labkit show" not in repr(own)
+
+
+def test_inline_with_the_setting_is_inline_serial():
+    found = recommended({"inline, async_handlers=False": GOOD, "thread": GOOD})
+    assert found.strategy == "inline, async_handlers=False"
+    assert repr(found).endswith("labkit show inline-serial.")
+
+
+# --- shown ---
+
+
+def test_html_is_escaped():
+    found = recommended({"<b>": GOOD})
+    assert "<b>" in repr(found)
+    assert "&lt;b&gt;" in found._repr_html_()
+
+
+def test_json():
+    about = recommended({"inline": NEIGHBOURS_WAIT, "process-pool": GOOD}, plan=burst(2)).to_dict()
+    assert about["strategy"] == "process-pool"
+    assert about["holding"] == ["process-pool"]
+    assert about["rejected"] == {"inline": "neighbours 450 ms (p98)"}
+    assert about["offered_cores"] is None
+    assert about["text"].endswith("Its code: labkit show process-pool.")

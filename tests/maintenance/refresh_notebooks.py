@@ -1,0 +1,82 @@
+"""Execute the notebooks in place and keep the committed file where nothing but noise changed.
+
+    python tests/maintenance/refresh_notebooks.py [notebooks/01_who_waits.ipynb ...]
+
+Solutions of exercises are measured with their notebook: `python tests/maintenance/make_solutions.py` then writes their page.
+
+Noise is what nbval does not compare: pictures, and the outputs of cells tagged nbval-ignore-output. Three refreshes in
+a row leave an empty `git status`. `--all` writes even so, to renew the pictures.
+"""
+
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+TIMEOUT_S = 300  # nbclient's own is endless
+
+
+def executed(path: Path) -> nbformat.NotebookNode:
+    """The notebook with fresh outputs, and without what differs from run to run for no reason."""
+    book = nbformat.read(path, as_version=4)
+    here = {"metadata": {"path": str(path.parent)}}
+    own = len(book.cells)
+    # Solutions of exercises (make_solutions.py) run last, with all that the notebook has measured.
+    solved = [cell for cell in book.cells if cell.metadata.get("solution", {}).get("code")]
+    book.cells += [nbformat.v4.new_code_cell(cell.metadata["solution"]["code"]) for cell in solved]
+    NotebookClient(book, timeout=TIMEOUT_S, record_timing=False, resources=here).execute()
+    for cell, ran in zip(solved, book.cells[own:], strict=True):
+        (cell.metadata["solution"]["measured"],) = [o.data["text/plain"] for o in ran.outputs if "data" in o]
+    del book.cells[own:]
+    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+    book.metadata = nbformat.from_dict({"kernelspec": kernel, "language_info": {"name": "python"}})
+    count = 0
+    for cell in book.cells:
+        kept = {name: cell.metadata[name] for name in ("tags", "solution") if cell.metadata.get(name)}
+        cell.metadata = nbformat.from_dict(kept)
+        if cell.cell_type == "code":
+            count += 1
+            cell.execution_count = count
+            for output in cell.outputs:
+                output.pop("transient", None)
+                if "execution_count" in output:
+                    output.execution_count = count
+                for kind in [k for k in output.get("data", {}) if "widget" in k]:
+                    del output.data[kind]
+    return book
+
+
+def compared(book: nbformat.NotebookNode) -> list[object]:
+    """What nbval compares, and what people read."""
+    seen: list[object] = []
+    for cell in book.cells:
+        tags = cell.metadata.get("tags", [])
+        outputs = []
+        if cell.cell_type == "code" and "nbval-ignore-output" not in tags:
+            for output in cell.outputs:
+                data = {k: v for k, v in output.get("data", {}).items() if not k.startswith("image/")}
+                outputs.append((output.output_type, output.get("text"), data))
+        seen.append((cell.cell_type, cell.id, cell.source, tags, cell.metadata.get("solution"), outputs))
+    return seen
+
+
+def refresh(path: Path, write_always: bool = False) -> bool:
+    """Execute one notebook; whether its file was written."""
+    before, after = nbformat.read(path, as_version=4), executed(path)
+    never_run = any(c.cell_type == "code" and c.execution_count is None for c in before.cells)
+    if not (write_always or never_run) and compared(before) == compared(after):
+        return False
+    nbformat.write(after, path)
+    return True
+
+
+def main() -> None:
+    names = [a for a in sys.argv[1:] if not a.startswith("-")]
+    for path in [Path(n) for n in names] or sorted(FOLDER.glob("*.ipynb")):
+        print(f"{path.name}: {'written' if refresh(path, '--all' in sys.argv) else 'unchanged'}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

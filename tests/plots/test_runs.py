@@ -1,0 +1,396 @@
+"""Every figure fits a README, says its units and a finding that its data support, and leaves matplotlib as it was."""
+
+import functools
+import math
+import re
+import warnings
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from labkit import plots
+from labkit.base.errors import UsageError
+from labkit.experiments.predict import Prediction
+from labkit.strategies import DEFAULT
+from tests.support import simulated
+
+mpl.use("Agg")
+
+NEVER = math.inf
+LONG = "a register function that somebody has given a very long name, workers="
+SERIAL = {"conditions": {"options": {"async_handlers": False}}}
+
+CASES = {
+    "one strategy": lambda: simulated.comparison({"inline": {}}),
+    "two strategies": lambda: simulated.comparison({"inline": {}, "thread": {"own_ms": 1000, "handler_ms": 0.2}}),
+    "eight strategies": lambda: simulated.comparison({name: {} for name in DEFAULT}, spread=0.3),
+    "some unanswered": lambda: simulated.comparison({"inline": {"own_ms": [100] * 6 + [NEVER] * 4}, "thread": {}}),
+    "none answered": lambda: simulated.comparison({"inline": {"own_ms": [NEVER] * 10}}),
+    "no ping answered": lambda: simulated.comparison({"inline": {"bystander_ms": NEVER}, "thread": {}}),
+    "nothing but answers": lambda: simulated.comparison({"inline": {}}, pings=0, threads=None, instrumented=False),
+    "one event": lambda: simulated.comparison({"inline": {"events": 1}, "thread": {"events": 1}}, repeats=1),
+    "long names": lambda: simulated.comparison({f"{LONG}{i}": {"own_ms": 1 + 9 * i} for i in range(2)}),
+}
+
+
+def predicted(events):
+    """As theory has it for a burst of 100 ms each."""
+    return Prediction(100.0 * np.arange(1, events + 1), np.full(events, 100.0 * events), 100.0, 1)
+
+
+FIGURES = {
+    "overview": plots.overview,
+    "waterfall": lambda result: plots.waterfall(result.runs[0]),
+    "distribution": plots.distribution,
+    "distribution of pings": lambda result: plots.distribution(result, of="bystander"),
+    "bystander strip": plots.bystander_strip,
+    "residual": lambda result: plots.residual(result.runs[0], predicted(len(result.runs[0]))),
+}
+every_figure = pytest.mark.parametrize("name", FIGURES)
+every_case = pytest.mark.parametrize("case", CASES)
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    plt.close("all")
+
+
+@functools.cache
+def drawn(name, case):
+    """The figure, laid out; where matplotlib warns, the warning is raised: it would end in a notebook's output."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure = FIGURES[name](CASES[case]())
+        figure.canvas.draw()
+    return figure
+
+
+def titles(figure):
+    """All headings of a figure."""
+    above = [figure.get_suptitle()] if figure.get_suptitle() else []
+    return above + [axes.get_title(loc="left") for axes in figure.axes if axes.get_title(loc="left")]
+
+
+def two_by_two(**of_waiting):
+    """The first lesson, as theory has it: B helps where work waits on a serial server."""
+    names = {"inline": {}, "inline-serial": SERIAL, "thread": {}, "thread, async_handlers=False": SERIAL}
+    computes = simulated.comparison(names)
+    own = {"inline": 100, "inline-serial": 550, "thread": 100, "thread, async_handlers=False": 100} | of_waiting
+    waits = simulated.comparison({name: {**rest, "own_ms": own[name]} for name, rest in names.items()})
+    return computes, waits
+
+
+# --- every figure ---
+
+
+@every_figure
+@every_case
+def test_a_figure_is_drawn_without_a_warning_and_fits_a_readme(name, case):
+    figure = drawn(name, case)
+    assert isinstance(figure, Figure)
+    width, height = figure.get_size_inches() * figure.dpi
+    assert figure.dpi == 100
+    assert width <= 880
+    assert height <= 1000
+
+
+@every_figure
+@pytest.mark.parametrize("case", ["two strategies", "eight strategies", "some unanswered"])
+def test_a_figures_axes_carry_units(name, case):
+    bottom = [axes for axes in drawn(name, case).axes if axes.get_subplotspec().is_last_row()]
+    if name == "residual":
+        assert "ms" in drawn(name, case).axes[0].get_ylabel()
+    elif name.startswith("distribution"):
+        assert all("percentile" in axes.get_xlabel() for axes in bottom)
+        assert all(re.search(r"\bms\b", axes.get_ylabel()) for axes in bottom)
+    else:
+        assert all(re.search(r"\bms\b", axes.get_xlabel()) for axes in bottom)
+
+
+def test_every_strips_upright_axis_carries_its_unit():
+    assert all(re.search(r"\bms\b", axes.get_ylabel()) for axes in drawn("bystander strip", "two strategies").axes)
+
+
+@every_figure
+@every_case
+def test_a_figures_title_is_a_sentence_without_an_undefined_number(name, case):
+    found = titles(drawn(name, case))
+    assert len(found[0]) > 10
+    assert not [title for title in found if re.search(r"\bnanx?\b|\binfx?\b", title)]
+
+
+@every_figure
+@pytest.mark.parametrize("case", ["eight strategies", "two strategies"])
+def test_a_title_is_not_cut_off(name, case):
+    figure = drawn(name, case)
+    assert all(right <= figure.bbox.width for right in right_ends(figure))
+
+
+@every_figure
+def test_a_title_with_the_longest_name_of_the_notebooks_is_not_cut_off(name):
+    result = simulated.comparison({"inline-serial": {}, "thread, async_handlers=False": {"own_ms": 1}}, bystander_ms=44)
+    result += simulated.comparison({"inline": {"bystander_ms": 444}})
+    figure = FIGURES[name](result)
+    figure.canvas.draw()
+    assert all(right <= figure.bbox.width for right in right_ends(figure))
+
+
+def right_ends(figure):
+    """Where the headings end, in pixels."""
+    texts = [axes._left_title for axes in figure.axes] + ([figure._suptitle] if figure._suptitle else [])
+    return [text.get_window_extent().x1 for text in texts if text.get_text()]
+
+
+@every_figure
+def test_a_figure_leaves_the_readers_settings_alone(name):
+    with mpl.rc_context({"font.size": 7.25, "axes.grid": False}):
+        before = dict(mpl.rcParams)
+        FIGURES[name](CASES["two strategies"]())
+        assert dict(mpl.rcParams) == before
+
+
+def test_a_refused_figure_leaves_the_readers_settings_alone():
+    with mpl.rc_context({"font.size": 7.25, "axes.grid": False}):
+        before = dict(mpl.rcParams)
+        with pytest.raises(UsageError):
+            plots.distribution(CASES["one strategy"](), of="nonsense")
+        assert dict(mpl.rcParams) == before
+
+
+@every_figure
+def test_a_closed_figure_leaves_none_open(name):
+    open_before = plt.get_fignums()
+    plt.close(FIGURES[name](CASES["two strategies"]()))
+    assert plt.get_fignums() == open_before
+
+
+@pytest.mark.parametrize("name", ["overview", "distribution", "bystander strip"])
+def test_a_title_of_ones_own_replaces_the_finding(name):
+    figure = getattr(plots, name.replace(" ", "_"))(CASES["two strategies"](), title="Mine")
+    assert titles(figure)[0] == "Mine"
+
+
+# --- overview ---
+
+
+def test_the_overview_names_every_strategy_in_the_labs_order():
+    labels = [text.get_text() for text in drawn("overview", "eight strategies").axes[0].get_yticklabels()]
+    assert labels == list(DEFAULT)
+
+
+def test_the_overview_shows_every_repeat():
+    result = simulated.comparison({"inline": {}}, repeats=5, spread=0.2)
+    panels = plots.overview(result).axes
+    rings = [line for line in panels[1].lines if line.get_marker() == "o"]
+    assert sorted(rings[0].get_xdata()) == pytest.approx(sorted(np.sort(run.own_ms)[4] for run in result.runs))
+
+
+def test_the_overview_counts_what_never_came():
+    texts = [text.get_text() for axes in drawn("overview", "some unanswered").axes for text in axes.texts]
+    assert texts == ["12 never"]
+
+
+def test_very_long_names_leave_room_for_the_panels():
+    assert all(axes.get_position().width > 0.12 for axes in drawn("overview", "long names").axes)
+
+
+# --- waterfall ---
+
+
+def labels(figure):
+    return {text.get_text() for legend in figure.legends for text in legend.get_texts()}
+
+
+def test_a_waterfall_draws_prediction_and_guess_where_they_are():
+    theory = Prediction(np.arange(1.0, 11) * 100, np.full(10, 1000.0), 100.0, 1)
+    figure = plots.waterfall(simulated.run(), prediction=theory, guess_ms=640)
+    lines = {line.get_label(): list(line.get_xdata()) for line in figure.axes[0].lines}
+    assert lines["theory: one by one"] == list(theory.fifo_ms)
+    assert lines["theory: sharing"] == list(theory.sharing_ms)
+    assert lines["your guess"] == [640, 640]
+    assert {"theory: one by one", "theory: sharing", "your guess"} <= labels(figure)
+
+
+def test_a_prediction_counts_from_when_each_event_was_due():
+    plan = simulated.burst(1, times=3, every_s=1.0)
+    theory = Prediction(np.full(3, 100.0), np.full(3, 100.0), 100.0, 1)
+    figure = plots.waterfall(simulated.run(plan=plan, own_ms=100), prediction=theory)
+    line = next(line for line in figure.axes[0].lines if line.get_label() == "theory: one by one")
+    assert list(line.get_xdata()) == [100, 1100, 2100]
+
+
+def test_a_waterfall_without_prediction_and_guess_draws_neither():
+    assert not {"theory: one by one", "theory: sharing", "your guess"} & labels(plots.waterfall(simulated.run()))
+
+
+def test_a_waterfall_shows_the_work_for_as_long_as_it_took():
+    run = simulated.run(own_ms=1000, service_ms=100)
+    work = next(c for c in plots.waterfall(run).axes[0].containers if c.get_label() == "work")
+    assert [bar.get_width() for bar in work] == pytest.approx(list(run.service_ms))
+
+
+def test_a_waterfall_ends_after_the_first_so_many_events():
+    figure = plots.waterfall(simulated.run(events=50), first=7)
+    assert {len(container) for container in figure.axes[0].containers} == {7}
+
+
+def test_a_waterfall_marks_what_was_never_answered():
+    figure = plots.waterfall(simulated.run(own_ms=[5, 7, NEVER]))
+    cross = next(line for line in figure.axes[0].lines if line.get_label() == "never answered")
+    assert list(cross.get_ydata()) == [2]
+
+
+# --- distribution ---
+
+
+@pytest.mark.parametrize("of", ["nonsense", "strategy", "connection_blocked"])
+def test_a_distribution_of_something_else_is_refused(of):
+    with pytest.raises(UsageError, match="own, bystander, handler_blocking"):
+        plots.distribution(CASES["one strategy"](), of=of)
+
+
+def test_a_distribution_that_is_refused_leaves_no_figure_open():
+    with pytest.raises(UsageError):
+        plots.distribution(CASES["one strategy"](), of="nonsense")
+    assert plt.get_fignums() == []
+
+
+def test_a_distribution_ends_where_three_samples_lie_beyond():
+    figure = plots.distribution(simulated.comparison({"inline": {}}, repeats=3))
+    assert figure.axes[0].lines[0].get_xdata()[-1] == pytest.approx(10)  # p90 of 30 samples
+
+
+def test_a_distribution_names_the_fastest_and_the_slowest():
+    result = simulated.comparison({"inline": {"own_ms": 900}, "thread": {"own_ms": 100}, "mine": {"own_ms": 400}})
+    title = plots.distribution(result).axes[0].get_title(loc="left")
+    assert re.search(r"thread is fastest.*inline slowest", title, re.DOTALL)
+
+
+def test_of_equal_latencies_none_is_fastest():
+    result = simulated.comparison({"inline": {"own_ms": 100}, "thread": {"own_ms": 100}})
+    assert "fastest" not in plots.distribution(result).axes[0].get_title(loc="left")
+
+
+def test_where_nothing_was_measured_none_is_fastest():
+    result = simulated.comparison({"inline": {}, "thread": {}}, instrumented=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        title = plots.distribution(result, of="handler_blocking").axes[0].get_title(loc="left")
+    assert "fastest" not in title
+
+
+# --- bystander strip ---
+
+
+def test_a_strip_has_a_point_a_ping_and_a_line_for_each_that_never_came_back():
+    run = simulated.run(bystander_ms=[1, 2, NEVER, 4])
+    strip = plots.bystander_strip(run).axes[0]
+    points = next(line for line in strip.lines if line.get_marker() == "o")
+    assert list(points.get_ydata()) == [1, 2, 4]
+    assert [line.get_xdata()[0] for line in strip.lines if line.get_marker() != "o"] == [run.pings["intended"][2] / 1e6]
+
+
+def test_a_strips_title_names_the_worst_neighbour():
+    result = simulated.comparison({"inline": {"bystander_ms": 3}, "thread": {"bystander_ms": 345}})
+    title = plots.bystander_strip(result).get_suptitle()
+    assert "345 ms" in title
+    assert title.endswith("under thread")
+
+
+# --- two by two ---
+
+FINDING = "Only where work waits on a server that is serial"
+
+
+def test_two_by_two_says_the_finding_where_the_data_say_so():
+    assert FINDING in plots.two_by_two(*two_by_two()).get_suptitle()
+
+
+@pytest.mark.parametrize(
+    ("name", "own_ms"),
+    [
+        ("inline-serial", 100),  # B does not help where it should
+        ("inline", 550),  # B helps with default settings too
+    ],
+)
+def test_two_by_two_does_not_say_it_where_the_data_of_waiting_work_deny_it(name, own_ms):
+    assert FINDING not in plots.two_by_two(*two_by_two(**{name: own_ms})).get_suptitle()
+
+
+@pytest.mark.parametrize("name", ["inline", "inline-serial"])
+def test_two_by_two_does_not_say_it_where_the_data_of_computing_work_deny_it(name):
+    computes, waits = two_by_two()
+    slow = simulated.comparison({name: {"own_ms": 5000, **(SERIAL if name != "inline" else {})}})
+    computes = type(computes)(tuple(run for run in computes.runs if run.strategy != name)) + slow
+    assert FINDING not in plots.two_by_two(computes, waits).get_suptitle()
+
+
+def test_two_by_two_sees_that_b_helps_where_a_answers_nobody():
+    computes, waits = two_by_two(**{"inline-serial": [NEVER] * 10})
+    figure = plots.two_by_two(computes, waits)
+    assert "nobody sooner" not in figure.axes[3].get_title(loc="left")
+
+
+def test_two_by_two_says_where_neighbours_wait_for_ever():
+    computes, waits = two_by_two()
+    dead = simulated.comparison({"thread": {"bystander_ms": NEVER}})
+    computes = type(computes)(tuple(run for run in computes.runs if run.strategy != "thread")) + dead
+    panels = [axes.get_title(loc="left") for axes in plots.two_by_two(computes, waits).axes]
+    assert ["neighbours wait for ever" in title for title in panels] == [True, False, False, False]
+
+
+def test_two_by_two_says_in_each_panel_whether_b_helps():
+    panels = [axes.get_title(loc="left") for axes in plots.two_by_two(*two_by_two()).axes]
+    assert ["nobody sooner" in title for title in panels] == [True, True, True, False]
+    assert "5.5x sooner" in panels[3]
+
+
+def test_two_by_two_fits_and_carries_units():
+    figure = plots.two_by_two(*two_by_two())
+    assert figure.get_size_inches()[0] * figure.dpi <= 880
+    assert [re.search(r"\bms\b", axes.get_xlabel()) is not None for axes in figure.axes[2:]] == [True, True]
+    assert [text.get_text()[0] for text in figure.axes[0].get_yticklabels()] == ["A", "B", "A", "B"]
+
+
+def test_two_by_two_says_which_runs_it_lacks_and_leaves_no_figure_open():
+    computes, waits = two_by_two()
+    with pytest.raises(UsageError, match="needs runs of thread, async_handlers=False"):
+        plots.two_by_two(computes + waits, simulated.comparison({"inline": {}, "inline-serial": SERIAL, "thread": {}}))
+    assert plt.get_fignums() == []
+
+
+# --- what the models leave out ---
+
+
+def test_a_residual_is_what_was_measured_beyond_the_prediction():
+    figure = plots.residual(simulated.run(own_ms=100.0 * np.arange(1, 11) + 7), predicted(10))
+    one_by_one, sharing = figure.axes
+    assert one_by_one.lines[1].get_ydata().tolist() == pytest.approx([7.0] * 10)
+    assert sharing.lines[1].get_ydata().tolist() == pytest.approx([7.0 - 100 * i for i in range(9, -1, -1)])
+    assert "median +7.0 ms, +7% of the work" in one_by_one.get_title(loc="left")
+    said = " ".join(figure.get_suptitle().split())
+    assert said == 'inline: "one by one" is the nearer model, off by 7.0 ms (7% of the work) at the median'
+
+
+def test_a_residual_needs_the_plan_that_was_predicted():
+    with pytest.raises(UsageError, match="same plan"):
+        plots.residual(simulated.run(), predicted(9))
+
+
+# --- what must not be used ---
+
+
+def marks(figure):
+    return [text.get_text() for text in figure.texts if "INVALID" in text.get_text()]
+
+
+@every_figure
+def test_an_invalid_run_is_marked_in_every_figure(name):
+    invalid = simulated.comparison({"inline": {"outcomes": {"unaccounted": 1}}, "thread": {}}, repeats=1, seed=3)
+    figure = FIGURES[name](type(invalid)(tuple(sorted(invalid.runs, key=lambda run: run.is_valid))))
+    assert [mark[:11] for mark in marks(figure)] == ["INVALID: 1 "]
+    assert marks(FIGURES[name](simulated.comparison({"inline": {}}))) == []

@@ -1,0 +1,18 @@
+"""A figure in a page: closed, and with words for those who don't see it."""
+
+import base64
+import io
+
+import matplotlib.pyplot as plt
+from PIL import Image
+
+from labkit.plots import style
+
+
+def test_a_figure_is_embedded_whole_closed_and_told():
+    figure = plt.figure(figsize=(2, 1), dpi=100)
+    image = style.embedded(figure, 'A "quoted" <finding>')
+    assert not plt.fignum_exists(figure.number)
+    assert 'alt="A &quot;quoted&quot; &lt;finding&gt;"' in image
+    png = base64.b64decode(image.partition("base64,")[2].partition('"')[0])
+    assert Image.open(io.BytesIO(png)).size == (200, 100)

@@ -1,0 +1,50 @@
+"""README says what was recorded, and shows a figure of each notebook that draws one."""
+
+import io
+
+import pytest
+from PIL import Image, ImageChops, ImageStat
+
+from labkit.claims import LINES, recorded
+from tests.maintenance import make_readme
+from tests.maintenance.make_readme import README, THUMBNAILS, claims_table, thumbnail, with_table
+from tests.repository.test_notebooks import NOTEBOOKS
+
+
+def test_the_table_in_the_readme_is_the_recorded_one():
+    text = README.read_text(encoding="utf-8")
+    assert with_table(text, claims_table(recorded())) == text
+
+
+def test_the_table_has_a_row_a_line_and_says_how_it_was_made():
+    table = claims_table(recorded())
+    assert [row.split("|")[1].strip() for row in table.splitlines()[2:16]] == [str(line.number) for line in LINES]
+    assert f"`{recorded().command}`" in table
+
+
+def test_only_what_is_between_the_marks_is_replaced():
+    text = f"before\n{make_readme.BEGIN}old\n{make_readme.END}after\n"
+    assert with_table(text, "new") == f"before\n{make_readme.BEGIN}\nnew\n{make_readme.END}after\n"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_every_notebook_has_a_small_picture_in_the_readme(path):
+    small = thumbnail(path)
+    assert Image.open(io.BytesIO(small)).width <= make_readme.WIDTH_PX
+    assert len(small) < 40_000
+    shown = f"{THUMBNAILS.name}/{path.name[:2]}.png"
+    assert _apart(small, (THUMBNAILS.parent / shown).read_bytes()) < 2, "run: python tests/maintenance/make_readme.py"
+    assert shown in README.read_text(encoding="utf-8")
+
+
+def _apart(one, other):
+    """How far two pictures of a size are from each other, of 255; their bytes hang on the version of Pillow."""
+    images = [Image.open(io.BytesIO(each)).convert("RGB") for each in (one, other)]
+    assert images[0].size == images[1].size
+    return ImageStat.Stat(ImageChops.difference(*images)).mean[0]
+
+
+def test_few_reasons_are_told_and_many_are_counted():
+    assert make_readme.folded("So for: a; b.") == "So for: a; b."
+    many = "So for: a, with x=1; b; c. Not so for: d."
+    assert make_readme.folded(many) == f"<details><summary>so for 3, not so for 1</summary>{many}</details>"

@@ -1,0 +1,479 @@
+"""The command: its help teaches, wrong usage is one line and exit code 2, what was measured is kept."""
+
+import inspect
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import psutil
+import pytest
+from click.testing import CliRunner
+from matplotlib import pyplot as plt
+
+from labkit import plots
+from labkit.base.errors import ServerError
+from labkit.experiments import diagnose, measure
+from labkit.runs.comparison import Comparison
+from labkit.strategies import NAMES, names_in
+from labkit.ui.commands.main import main
+from tests.experiments.test_diagnose import of as simulated_diagnosis
+from tests.support import simulated
+from tests.support.helpers import taking_interrupts, wait_until
+
+LABKIT = Path(sys.executable).with_name("labkit")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """An empty working directory, off the import path again afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    return tmp_path
+
+
+def labkit(*arguments):
+    """The command in this process."""
+    # Until click 8.1 both streams were one unless told otherwise.
+    separate = {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}
+    return CliRunner(**separate).invoke(main, [str(a) for a in arguments], prog_name="labkit")
+
+
+def real(*arguments):
+    """The installed console script in a process of its own."""
+    return subprocess.run([LABKIT, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False)
+
+
+def written(folder):
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def assert_is_refused(result, code=2):
+    """One sentence, no traceback."""
+    assert result.exit_code == code
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("labkit: ")
+    assert "Traceback" not in result.stdout + result.stderr
+    assert isinstance(result.exception, SystemExit)
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Stand-in for measuring: the runs that a test gives; an exception among them is raised. The figure is small."""
+    monkeypatch.setattr(plots, "overview", lambda result: plt.figure(figsize=(1, 1)))
+
+    def prepare(*runs):
+        def measurements(chosen, work, plan, **settings):
+            for run in runs:
+                if isinstance(run, BaseException):
+                    raise run
+                yield replace(run, work=work.name)
+
+        monkeypatch.setattr(measure, "measurements", measurements)
+        monkeypatch.setattr(diagnose, "diagnose", lambda work, seed: simulated_diagnosis(work=work.name))
+
+    return prepare
+
+
+# --- help ---
+
+
+def test_the_groups_help_shows_what_to_type():
+    found = labkit("--help").stdout
+    assert all(line in found for line in ("labkit compare ", "mypkg.jobs:price", "labkit show ", "labkit list "))
+
+
+def test_the_help_of_compare_teaches_targets_and_exit_codes():
+    found = " ".join(labkit("compare", "--help").stdout.split())
+    targets = ("prices", "cpu:100ms", "io_wait:100ms", "cpu_nogil:100ms", "package.module:name")
+    assert all(target in found for target in targets)
+    assert all(
+        code in found for code in ("Exit code: 0 measured", "1 a run is invalid or lost events", "2 wrong usage")
+    )
+
+
+@pytest.mark.parametrize("name", main.commands)
+def test_every_command_and_every_option_is_explained(name):
+    command = main.commands[name]
+    assert len(command.help) > 20
+    assert all(option.help for option in command.params if isinstance(option, click.Option))
+    assert command.help.split()[0] in labkit(name, "--help").stdout
+
+
+def test_the_example_of_show_stays_on_one_line():
+    assert "labkit show process-pool > app.py" in labkit("show", "--help").stdout
+
+
+def test_short_help_is_help():
+    assert labkit("compare", "-h").stdout == labkit("compare", "--help").stdout
+
+
+def test_the_version():
+    assert labkit("--version").stdout == "labkit, version 0.1.0\n"
+
+
+# --- modes ---
+
+
+def test_a_mode_brings_its_own_strategies_and_says_what_served_them(here):
+    done = real(
+        "compare", "io_wait:5ms", "--events", 3, "--mode", "asgi", "--repeats", 1, "--json", "--out", here / "X"
+    )
+    found = json.loads(done.stdout)
+    assert [s["name"] for s in found["strategies"]] == list(names_in("asgi"))
+    assert all(s["outcomes"]["answered"] == 3 and s["unaccounted"] == 0 for s in found["strategies"])
+    assert found["mode"] == "asgi"
+    assert found["scope"].startswith("uvicorn with python-socketio's AsyncServer (no Flask); nothing here is said of ")
+
+
+# --- list and show ---
+
+
+def test_list_has_a_line_for_every_exhibit():
+    *lines, empty, last = labkit("list").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == list(NAMES)
+    assert empty == ""
+    modes = "Modes: threading, gunicorn, gevent, gevent-unpatched, asgi. "
+    assert last == modes + "(eventlet is deprecated upstream, and not measured.)"
+    assert all(len(line) > 40 for line in lines)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_show_prints_an_app_that_compiles(name):
+    result = labkit("show", name)
+    compile(result.stdout, "app.py", "exec")
+    assert ("uvicorn.run(" if name in names_in("asgi") else "socketio.run(") in result.stdout
+    assert "labkit" not in result.stdout
+
+
+def test_show_prints_the_exhibit_alone():
+    found = labkit("show", "thread", "--exhibit").stdout
+    compile(found, "thread.py", "exec")
+    assert "def register(" in found
+    assert "socketio.run(" not in found
+
+
+def test_show_refuses_what_there_is_not():
+    result = labkit("show", "magic")
+    assert_is_refused(result)
+    assert "process-pool" in result.stderr
+
+
+# --- wrong usage ---
+
+MODULE = """
+import threading
+
+some = {1, 2}
+
+def right(number):
+    return number
+
+class Locked:
+    def __init__(self):
+        self.lock = threading.Lock()
+    def __call__(self, number):
+        return number
+
+locked = Locked()
+
+def raises(number):
+    raise ValueError("no price")
+
+def gives_a_set(number):
+    return {number}
+
+def wants_two(one, two):
+    return one
+
+async def waits(number):
+    return number
+"""
+
+WRONG = {
+    "unknown target": ("nonsense",),
+    "time without a unit": ("cpu:100",),
+    "no time": ("io_wait:0ms",),
+    "module that is not there": ("no_such_module:price",),
+    "function that is not there": ("wrong_jobs:price",),
+    "not a function": ("wrong_jobs:some",),
+    "function that raises": ("wrong_jobs:raises",),
+    "function that gives a set": ("wrong_jobs:gives_a_set",),
+    "function that wants two arguments": ("wrong_jobs:wants_two",),
+    "asynchronous function": ("wrong_jobs:waits",),
+    "unknown strategy": ("io_wait:1ms", "--strategies", "inline,magic"),
+    "strategy named twice": ("io_wait:1ms", "--strategies", "inline,inline"),
+    "no strategy": ("io_wait:1ms", "--strategies", ","),
+    "unknown mode": ("io_wait:1ms", "--mode", "telepathy"),
+    "deprecated mode": ("io_wait:1ms", "--mode", "eventlet"),
+    "strategy of another mode": ("io_wait:1ms", "--mode", "asgi", "--strategies", "inline"),
+    "rate of nothing": ("io_wait:1ms", "--rate", "0"),
+    "negative rate": ("io_wait:1ms", "--rate", "-5"),
+    "endless rate": ("io_wait:1ms", "--rate", "inf"),
+    "no number as rate": ("io_wait:1ms", "--rate", "nan"),
+    "poisson without a rate": ("io_wait:1ms", "--poisson"),
+    "rate with a burst": ("io_wait:1ms", "--rate", "5", "--burst", "2"),
+    "rate with a distance": ("io_wait:1ms", "--rate", "5", "--every", "2"),
+    "part of a burst": ("io_wait:1ms", "--events", "10", "--burst", "4"),
+    "burst larger than all": ("io_wait:1ms", "--events", "3", "--burst", "4"),
+    "bursts without a distance": ("io_wait:1ms", "--events", "4", "--burst", "2"),
+    "distance without a second burst": ("io_wait:1ms", "--events", "4", "--every", "2"),
+    "distance of nothing": ("io_wait:1ms", "--events", "4", "--burst", "2", "--every", "0"),
+    "no events": ("io_wait:1ms", "--events", "0"),
+    "fewer than no events": ("io_wait:1ms", "--events", "-3"),
+    "no events at a rate": ("io_wait:1ms", "--events", "0", "--rate", "5"),
+    "burst of nothing": ("io_wait:1ms", "--burst", "0"),
+    "no connections": ("io_wait:1ms", "--connections", "0"),
+    "no repeats": ("io_wait:1ms", "--repeats", "0"),
+    "no repeats, as JSON": ("io_wait:1ms", "--repeats", "0", "--json"),
+    "negative seed": ("io_wait:1ms", "--seed", "-1"),
+    "app that cannot be made": ("wrong_jobs:right", "--app", "wrong_jobs:raises"),
+    "app that is not there": ("wrong_jobs:right", "--app", "wrong_jobs:create_app"),
+    "app without a colon": ("wrong_jobs:right", "--app", "wrong_jobs"),
+    "app for the lab's own work": ("io_wait:1ms", "--app", "wrong_jobs:right"),
+    "data that is not JSON": ("wrong_jobs:right", "--data", "{'a': 1}"),
+    "data for the lab's own work": ("io_wait:1ms", "--data", "1"),
+    "data for the example job": ("prices", "--data", "1"),
+    "function that cannot go to another process": ("wrong_jobs:locked", "--strategies", "process-pool"),
+    "folder that is a file": ("io_wait:1ms", "--out", "wrong_jobs.py"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_usage_is_one_line_and_nothing_is_written(case, here, monkeypatch):
+    (here / "wrong_jobs.py").write_text(MODULE)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    # What is not refused must not be measured for real here; what only measuring refuses still is.
+    monkeypatch.setattr(measure, "measure", lambda *arguments, **settings: simulated.run())
+    assert_is_refused(labkit("compare", *WRONG[case]))
+    assert written(here) == ["wrong_jobs.py"]
+
+
+def test_a_folder_with_earlier_runs_is_refused_and_left_as_it_is(here):
+    simulated.comparison({"inline": {}}).save(here / "earlier")
+    before = written(here / "earlier")
+    result = labkit("compare", "io_wait:1ms", "--out", "earlier")
+    assert_is_refused(result)
+    assert "earlier" in result.stderr
+    assert written(here / "earlier") == before
+
+
+@pytest.mark.parametrize(
+    "arguments", [("compare", "--rate", "fast"), ("compare", "--no-such"), ("dance",), ("show",), ("compare", "a", "b")]
+)
+def test_what_cannot_be_parsed_is_refused(arguments):
+    result = labkit(*arguments)
+    assert_is_refused(result)
+    assert "--help" in result.stderr
+    assert result.stdout == ""
+
+
+# --- exit codes, and what is kept ---
+
+QUICK = ("compare", "io_wait:1ms", "--events", "3", "--out", "X")
+
+
+def test_a_measurement_without_fault_is_exit_code_0(measured):
+    measured(simulated.run(), simulated.run("thread"))
+    assert labkit(*QUICK).exit_code == 0
+
+
+@pytest.mark.parametrize("fault", [{"timed out": 1}, {"disconnected": 1}, {"unaccounted": 1}])
+def test_events_that_were_lost_are_exit_code_1(fault, measured):
+    measured(simulated.run(), simulated.run("thread", outcomes=fault))
+    assert labkit(*QUICK).exit_code == 1
+
+
+def test_a_run_that_is_invalid_is_exit_code_1(measured):
+    measured(simulated.run(own_ms=100, late_ms=90))
+    result = labkit(*QUICK)
+    assert result.exit_code == 1
+    assert "INVALID" in result.stdout
+
+
+@pytest.mark.parametrize("outcome", ["failed", "shed", "wrong"])
+def test_an_answer_that_is_no_success_is_measured_and_counted(outcome, measured):
+    """The caller heard of it, so nothing is lost, and goodput says the rest."""
+    measured(simulated.run(outcomes={outcome: 4}))
+    result = labkit(*QUICK, "--json")
+    summary = json.loads(result.stdout)["strategies"][0]
+    assert result.exit_code == 0
+    assert (summary["outcomes"][outcome], summary["lost"]) == (4, 0)
+    assert summary["goodput"] < 1
+
+
+def test_a_failure_after_the_first_run_keeps_what_was_measured(here, measured):
+    measured(simulated.run(), ServerError("the server did not stop: wait, and run it again"))
+    result = labkit(*QUICK)
+    assert result.exit_code == 1
+    assert "Failed after 1 runs, which are kept: the server did not stop" in result.stdout
+    assert {"overview.png", "summary.json"} <= set(written(here / "X"))
+    assert [run.strategy for run in Comparison.load(here / "X").runs] == ["inline"]
+
+
+def test_a_failure_before_the_first_run_is_one_line(here, measured):
+    measured(ServerError("the server did not start: free its port"))
+    assert_is_refused(labkit(*QUICK), code=1)
+    assert written(here) == []
+
+
+def test_an_interrupt_before_the_first_run_says_that_nothing_was_kept(here, measured):
+    measured(KeyboardInterrupt())
+    result = labkit(*QUICK)
+    assert result.exit_code == 130
+    assert "nothing was kept" in result.stderr
+    assert written(here) == []
+
+
+def test_an_interrupt_keeps_what_was_measured(here, measured):
+    measured(simulated.run(), simulated.run("thread"), KeyboardInterrupt())
+    result = labkit(*QUICK)
+    assert result.exit_code == 130
+    assert "Interrupted after 2 runs, which are kept" in result.stdout
+    assert "Runs:   X" in result.stdout
+    assert len(Comparison.load(here / "X").runs) == 2
+
+
+def test_an_interrupt_leaves_json_on_standard_output(measured):
+    measured(simulated.run(), KeyboardInterrupt())
+    result = labkit(*QUICK, "--json")
+    assert json.loads(result.stdout)["scope"].startswith("interrupted after 1 runs")
+
+
+def test_an_interrupt_before_anything_was_prepared_is_exit_code_130(monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("labkit.plan.work.parse", interrupted)
+    assert labkit(*QUICK).exit_code == 130
+
+
+def test_answers_that_cannot_be_checked_are_said_to_be_so(here, measured):
+    (here / "random_jobs.py").write_text("import os\ndef roll():\n    return os.urandom(8).hex()\n")
+    measured(simulated.run())
+    assert "Answers are not checked" in labkit("compare", "random_jobs:roll", "--out", "X").stdout
+
+
+def test_without_a_folder_results_go_to_one_named_by_time(here, measured):
+    measured(simulated.run())
+    assert labkit(*QUICK[:-2]).exit_code == 0
+    assert written(here) == ["labkit-results"]
+    assert "summary.json" in written(next((here / "labkit-results").iterdir()))
+
+
+def test_the_diagnosis_comes_first_and_the_recommendation_last(measured):
+    measured(simulated.run(own_ms=50), simulated.run("thread", own_ms=900))
+    shown = " ".join(labkit(*QUICK).stdout.split())
+    assert shown.startswith("io_wait:1ms computes in Python and holds the GIL: threads can't help, processes can.")
+    assert "Write inline, the only one that holds (nothing to add)." in shown
+    assert shown.index("Its code: labkit show inline.") > shown.index("verdict: tail up to")
+
+
+def test_json_has_both(measured):
+    measured(simulated.run(own_ms=50), simulated.run("thread", own_ms=900))
+    about = json.loads(labkit(*QUICK, "--json").stdout)
+    assert about["diagnosis"]["work"] == "io_wait:1ms"
+    assert about["recommendation"]["strategy"] == "inline"
+    assert about["recommendation"]["rejected"] == {"thread": "callers 900 ms (max)"}
+
+
+# --- for real ---
+
+
+def test_a_real_comparison_inside_an_app_with_data_of_a_file(here):
+    (here / "shop.py").write_text(
+        "from flask import Flask, current_app\n"
+        "def create_app():\n    app = Flask('shop')\n    app.config['RATE'] = 3\n    return app\n"
+        "def price(order):\n    return order['n'] * current_app.config['RATE']\n"
+    )
+    (here / "orders.jsonl").write_text('{"n": 1}\n{"n": 2}\n')
+    done = real(
+        *("compare", "shop:price", "--app", "shop:create_app", "--data", "orders.jsonl", "--events", 4),
+        *("--strategies", "inline,process-pool", "--repeats", 1, "--out", "X", "--json"),
+    )
+    result = json.loads(done.stdout)
+    assert [s["outcomes"]["answered"] for s in result["strategies"]] == [4, 4], done.stderr
+    assert result["diagnosis"]["work"] == "shop:price"
+    assert "recommendation" in result
+
+
+def test_a_real_comparison_as_json(here):
+    done = real(
+        *("compare", "io_wait:50ms", "--events", 3, "--strategies", "inline,thread"),
+        *("--repeats", 1, "--out", "X", "--json"),
+    )
+    result = json.loads(done.stdout)
+    assert done.returncode == (0 if result["valid"] else 1), done.stderr
+    assert [s["name"] for s in result["strategies"]] == ["inline", "thread"]
+    assert [s["outcomes"]["answered"] for s in result["strategies"]] == [3, 3]
+    assert "[2 of 2 runs]" in done.stderr
+    files = written(here / "X")
+    assert [name.rpartition(".")[2] for name in files if name.startswith("run-")] == ["json", "npz"] * 2
+    assert {name for name in files if not name.startswith("run-")} == {
+        "comparison.json",
+        "overview.png",
+        "summary.json",
+    }
+    assert json.loads((here / "X" / "summary.json").read_text()) == result
+    assert (here / "X" / "overview.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_real_comparison_of_a_function_of_the_working_directory(here):
+    (here / "jobs.py").write_text("import time\ndef price(number):\n    time.sleep(0.05)\n    return [number]\n")
+    done = real(
+        *("compare", "jobs:price", "--rate", 100, "--events", 4, "--strategies", "thread"),
+        *("--repeats", 1, "--out", "X"),
+    )
+    assert done.returncode == (1 if "INVALID" in done.stdout else 0), done.stderr
+    assert done.stderr == ""
+    assert "100/s for 4 events of jobs:price" in done.stdout
+    assert "100%" in done.stdout
+    assert f"Figure: {Path('X') / 'overview.png'}" in done.stdout
+    assert max(len(line) for line in done.stdout.splitlines()) <= 80
+    assert [run.work for run in Comparison.load(here / "X").runs] == ["jobs:price"]
+
+
+def session(leader):
+    """The processes of a session that still run."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue  # it has just ended
+    return found
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no process groups that take a Ctrl-C")
+@pytest.mark.parametrize("strategies", ["inline,thread", "process-pool"])
+def test_a_real_ctrl_c_keeps_what_was_measured_and_leaves_no_process(strategies, here):
+    with taking_interrupts():
+        running = subprocess.Popen(
+            [LABKIT, "compare", "cpu:30ms", "--events=8", f"--strategies={strategies}", "--repeats=99", "--out=X"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+    try:
+        assert wait_until(lambda: list((here / "X").glob("run-*0-*.json")), timeout_s=30)
+        os.killpg(running.pid, signal.SIGINT)
+        out, err = running.communicate(timeout=30)
+    finally:
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGKILL)
+            running.communicate()
+    assert "Traceback" not in out + err
+    assert running.returncode == 130
+    assert "which are kept" in out
+    assert "Runs:   X" in out
+    kept = Comparison.load(here / "X").runs
+    assert {"overview.png", "summary.json"} <= set(written(here / "X"))
+    assert f"nterrupted after {len(kept)} runs" in out
+    assert wait_until(lambda: session(running.pid) == [], timeout_s=5), session(running.pid)
