@@ -143,7 +143,6 @@ _RENAMED = {"across": "compare_modes"}
 _MOVED = {
     "backpressure_plots": "labkit.plots (resources, told, slow_readers, batching_windows)",
     "capacity_plots": "labkit.plots (capacity_curve)",
-    "client": "labkit.client.process and labkit.client.fleet",
     "closedloop": "labkit.experiments.stall",
     "diagnosis_plots": "labkit.plots (shares, kinds)",
     "mode_plots": "labkit.plots (matrix)",

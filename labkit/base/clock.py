@@ -1,4 +1,4 @@
-"""The only place in labkit that reads time (exhibits excepted).
+"""The only place in labkit that reads time (strategies excepted).
 
 ``now_ns`` is ``time.perf_counter_ns``, which counts from one origin for all processes of a machine:
 ``CLOCK_MONOTONIC`` on Linux, ``mach_absolute_time`` on macOS, ``QueryPerformanceCounter`` on Windows.
@@ -31,13 +31,16 @@ def resolution_s() -> float:
 
 
 def parting() -> Callable[[], float]:
-    """By how many seconds the wall clock and the stamps' clock have parted since: they do where a machine sleeps."""
+    """A call that says by how many seconds the wall clock and the stamps' clock have parted since this one.
+
+    They part where a machine sleeps, and where somebody sets the wall clock.
+    """
     wall_s, ours_ns = time.time(), now_ns()
     return lambda: (time.time() - wall_s) - (now_ns() - ours_ns) / NS_PER_S
 
 
 def utc_stamp() -> str:
-    """The wall clock as ISO 8601 in UTC, to the second; for metadata, never for a difference."""
+    """The wall clock as ISO 8601 in UTC, to the second: to say when something was, never to subtract."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 

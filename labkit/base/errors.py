@@ -7,7 +7,7 @@
     |   +-- ScheduleError     a rate, a count or a duration that cannot be fired
     |   +-- WorkloadError     a workload that is unknown, or a function that cannot be used
     |   |   +-- NotPicklable  it cannot be sent to another process, and the strategy must
-    |   +-- StrategyError     an exhibit that is unknown, or not one
+    |   +-- StrategyError     a strategy that is unknown, or not one
     |   +-- ModeError         a mode that is unknown, or in which a strategy cannot run
     |   +-- TooMuchMemory     more events than this machine can keep
     +-- ServerError           the server did not start or did not stop
@@ -44,7 +44,7 @@ class NotPicklable(WorkloadError):
 
 
 class StrategyError(UsageError):
-    """An exhibit that is unknown, or not one."""
+    """A strategy that is unknown, or not one."""
 
 
 class ModeError(UsageError):

@@ -10,7 +10,7 @@ from labkit.base.errors import UsageError
 
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A file that appears under its name when it is complete: write to the path that this gives."""
+    """A file that appears under its name only when it is complete: write to the path that this gives."""
     half = path.with_name(path.name + ".part")
     try:
         yield half

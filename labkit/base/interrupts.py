@@ -1,8 +1,8 @@
 """Ctrl-C that is not lost, wherever it falls.
 
-A KeyboardInterrupt that is raised within a finaliser or a weakref's callback is "unraisable": Python prints it and goes
-on (``sys.unraisablehook``). Signals that come during a garbage collection are delivered in the first Python code that
-runs after it, which is just such a callback, so that an interrupt during ``gc.collect()`` was ignored now and then.
+Python cannot raise a KeyboardInterrupt out of a finaliser or a weakref's callback: it prints it and goes on
+(``sys.unraisablehook``). A signal that comes during a garbage collection is delivered in the first Python code that
+runs after it, which may be just such a callback. So an interrupt during ``gc.collect()`` was ignored now and then.
 """
 
 import sys
@@ -36,7 +36,7 @@ def kept() -> Iterator[None]:
 
 
 def each(items: Iterable[T]) -> Iterator[T]:
-    """The items one by one; within making one, and within what is done with it, nothing is swallowed (:func:`kept`)."""
+    """The items one by one; an interrupt is :func:`kept` while one is made and while the caller works with it."""
     iterator = iter(items)
     while True:
         with kept():

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, Self
 
@@ -21,6 +22,9 @@ from labkit.base.errors import LabError
 #: left in shared memory: killed with them, it could not.
 _TIDIES_UP = "resource_tracker"
 
+#: In the environment of a marked process, and so of everything that it starts.
+_MARK = "LABKIT_PROCESS"
+
 
 class OrderedProcess:
     """The parent's end.
@@ -28,11 +32,18 @@ class OrderedProcess:
     Args:
         code: what Python runs there.
         own_group: leave Ctrl-C to the parent.
+        marked: give the process, and thereby all that it starts, a mark: what outlives it is found and ended too.
+        grace_s: how long it may take to end by itself, once its input has closed, before it is killed.
+
+    Attributes:
+        mark: by which :func:`marked` finds what still runs; empty for none.
     """
 
-    def __init__(self, code: str, *, own_group: bool = False) -> None:
+    def __init__(self, code: str, *, own_group: bool = False, marked: bool = False, grace_s: float = 0.0) -> None:
         self._code = code
         self._own_group = own_group
+        self._grace_s = grace_s
+        self.mark = uuid.uuid4().hex if marked else ""
         self._process: subprocess.Popen[bytes] | None = None
 
     def ended(self, last_words: str) -> LabError:
@@ -51,6 +62,7 @@ class OrderedProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
+            env={**os.environ, _MARK: self.mark} if self.mark else None,
             start_new_session=self._own_group,
         )
 
@@ -83,7 +95,7 @@ class OrderedProcess:
             answer = pickle.load(self._process.stdout)
         except KeyboardInterrupt:
             # The order goes on over there, and its answer would be taken for the next one's.
-            self.kill()
+            self.end()
             raise
         except (EOFError, OSError, pickle.UnpicklingError) as error:
             raise self._ended() from error
@@ -92,13 +104,28 @@ class OrderedProcess:
         return answer
 
     @contextlib.contextmanager
-    def time_limit(self, seconds: float) -> Iterator[None]:
-        """Kill the process if the block takes longer: who waits for its answer then learns that it has ended."""
-        timer = threading.Timer(seconds, self._kill_tree)
+    def time_limit(self, seconds: float, error: LabError | None = None) -> Iterator[None]:
+        """Kill the process if the block takes longer: who waits for its answer then learns that it has ended.
+
+        Args:
+            seconds: how long.
+            error: raised in place of what is said where it has ended.
+        """
+        passed = threading.Event()
+
+        def kill() -> None:
+            passed.set()
+            self._kill_tree()
+
+        timer = threading.Timer(seconds, kill)
         timer.daemon = True
         timer.start()
         try:
             yield
+        except LabError:
+            if error is not None and passed.is_set():
+                raise error from None
+            raise
         finally:
             timer.cancel()
             timer.join()
@@ -119,13 +146,34 @@ class OrderedProcess:
     def _kill_tree(self) -> None:
         if (pid := self.pid) is not None:
             kill_tree(pid)
+        if self.mark and self._process is not None:
+            self._process.wait()  # by us, who started it: psutil would take its exit code away
+            left = marked(self.mark)
+            kill_all(left)
+            psutil.wait_procs(left, timeout=2)
+
+    def end(self) -> None:
+        """Close its input, so that it ends by itself; after `grace_s`, kill it and what it leaves. Twice is no harm."""
+        process = self._process
+        if process is None:
+            return
+        try:
+            assert process.stdin is not None
+            with contextlib.suppress(OSError):
+                process.stdin.close()
+            if self._grace_s:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(self._grace_s)
+        finally:
+            self.kill()
 
     def kill(self) -> None:
         """End the process, whatever it does, and those that it started."""
-        self._kill_tree()
-        process, self._process = self._process, None
+        process = self._process
         if process is None:
             return
+        self._kill_tree()
+        self._process = None
         process.wait()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
@@ -139,7 +187,20 @@ class OrderedProcess:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.kill()
+        self.end()
+
+
+def marked(mark: str) -> list[psutil.Process]:
+    """What runs and carries a mark, and what that started: also what left its process group or outlived its parent."""
+    found = set()
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.environ().get(_MARK) == mark:
+                found.add(process)
+    for process in list(found):
+        with contextlib.suppress(psutil.Error):
+            found.update(process.children(recursive=True))
+    return list(found)
 
 
 def descendants(pid: int) -> list[psutil.Process]:
@@ -169,7 +230,10 @@ def kill_tree(pid: int) -> None:
 
 
 class Pipes:
-    """The child's end: where orders come from and answers go."""
+    """The child's end: where orders come from and answers go.
+
+    Nothing that is started afterwards inherits them, so the parent sees the child's end also where others outlive it.
+    """
 
     def __init__(self) -> None:
         self.orders: BinaryIO = os.fdopen(os.dup(sys.stdin.fileno()), "rb")

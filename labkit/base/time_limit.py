@@ -8,14 +8,14 @@ from labkit.base.errors import WorkloadError
 
 T = TypeVar("T")
 
-#: Longer than any handler that people wait for, and short enough to wait for a mistake.
+#: Longer than any handler for which people wait, and short enough to wait for a mistake.
 LIMIT_S = 30.0
 
 
 def call_within(limit_s: float, name: str, function: Callable[[], T]) -> T:
     """What `function` returns, or raises, if it does so within `limit_s` seconds.
 
-    A thread cannot be ended from outside: one that is given up goes on, but keeps no process from ending.
+    A thread cannot be ended from outside. One that is given up goes on, but keeps no process from ending.
 
     Raises:
         WorkloadError: it has not returned by then; the message calls it `name`.

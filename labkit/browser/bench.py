@@ -21,7 +21,7 @@ from labkit.runs.stages import NEVER
 from labkit.server.in_process import Server
 from labkit.server.stamps import Stamps
 
-#: The exact pass: so many updates, then a frame, so many times.
+#: The exact pass has so many frames, and before each of them so many updates.
 FRAMES, EVENTS_PER_FRAME = 10, 20
 
 
@@ -30,7 +30,7 @@ class Setting:
     """How everything of one measurement is done.
 
     Attributes:
-        rate_hz: updates a second; 0: all at once.
+        rate_hz: updates per second; 0: all at once.
         events: updates in a run; 0: none, clicks only.
         burst: so many updates at one instant, at the same mean rate.
         rows: in the list before the run.
@@ -152,48 +152,18 @@ class Bench:
 
 
 def joined(told: Mapping[str, Any], stamps: Stamps, feed: Feed | None, events: int) -> Timed:
-    """What the page told, on the server's clock, event by event beside what the server stamped."""
+    """What the page told, on the server's clock, event by event beside what the server stamped.
+
+    Args:
+        told: by the page, with its own stamps in ms.
+        stamps: of the server: the updates' first, then the clicks'.
+        feed: of the run; None where there were clicks only.
+        events: how many updates were asked for.
+    """
     best = min(told["clock"], key=lambda each: each["rtt_ms"])
-    origin_ns = best["origin_ns"]
-    asked = told["asked"]
-    if feed is not None and feed.start_ns:
-        start_ns = feed.start_ns
-    else:
-        start_ns = round(origin_ns + asked[0]["at"] * clock.NS_PER_MS) if asked else round(origin_ns)
-
-    def from_page(values: Sequence[float | None]) -> Int64:
-        ns = [NEVER if v is None else round(origin_ns + v * clock.NS_PER_MS) - start_ns for v in values]
-        return np.array(ns, np.int64)
-
-    def from_server(values: Sequence[int | None], count: int) -> Int64:
-        found = [NEVER if not v else int(v) - start_ns for v in values[:count]]
-        return np.array(found + [NEVER] * (count - len(found)), np.int64)
-
-    sent = [] if feed is None else feed.sent_ns
-    due = [] if feed is None else [start_ns + at for at in feed.order.due_ns()]
-    seen = told["updates"]
-    updates = {
-        "intended": from_server(due, events),
-        "sent": from_server(sent, events),
-        "emitted": from_server(stamps.emitted[:events].tolist(), events),
-        **{stage: from_page(seen[stage]) for stage in ("received", "written", "painted")},
-    }
-    clicks = len(asked)
-    place = slice(events, events + clicks)
-    columns: dict[str, Int64] = {
-        "intended": from_page([each["at"] for each in asked]),
-        "handled": from_page([each["handled"] for each in asked]),
-        "sent": from_page([each.get("sent") for each in asked]),
-        "work_start": from_server([each.get("work_start_ns") for each in asked], clicks),
-        "work_end": from_server([each.get("work_end_ns") for each in asked], clicks),
-        "delivered": from_page([each.get("received") for each in asked]),
-        "painted": from_page([each.get("painted") for each in asked]),
-    }
-    for stage in ("read", "dispatched", "emitted"):
-        columns[stage] = from_server(getattr(stamps, stage)[place].tolist(), clicks)
-    cpu_ns = [each["work_cpu_ns"] for each in asked if each.get("work_cpu_ns")]
+    timeline = _Timeline.of(best["origin_ns"], told["asked"], feed)
     metrics = told["metrics"]
-    problem = because(told) if told["error"] or told["error_messages"] else ""
+    cpu_ns = [each["work_cpu_ns"] for each in told["asked"] if each.get("work_cpu_ns")]
     return Timed(
         dom_ops=told["dom_ops"],
         layouts=metrics["LayoutCount"],
@@ -207,16 +177,72 @@ def joined(told: Mapping[str, Any], stamps: Stamps, feed: Feed | None, events: i
         interactions=tuple(told["interactions"]),
         inp_ms=told["inp_ms"],
         web_vitals_inp_ms=told["web_vitals_inp_ms"],
-        updates=updates,
-        clicks={stage: columns[stage] for stage in CLICK_STAGES},
+        updates=_updates(timeline, told["updates"], stamps, feed, events),
+        clicks=_clicks(timeline, told["asked"], stamps, events),
         superseded=told["superseded"],
-        lost=max(0, len(sent) - told["received"]),
+        lost=max(0, (0 if feed is None else len(feed.sent_ns)) - told["received"]),
         repeated=told["repeated"],
         disordered=told["disordered"],
         clock_error_ms=best["rtt_ms"] / 2,
-        problem=problem,
+        problem=because(told) if told["error"] or told["error_messages"] else "",
         work_cpu_ms=float(np.mean(cpu_ns)) / clock.NS_PER_MS if cpu_ns else None,
     )
+
+
+@dataclass(frozen=True)
+class _Timeline:
+    """One axis for the stamps of page and server.
+
+    Attributes:
+        origin_ns: what the server's clock showed when the page's showed 0.
+        start_ns: on the server's clock, from where the axis counts.
+    """
+
+    origin_ns: float
+    start_ns: int
+
+    @classmethod
+    def of(cls, origin_ns: float, asked: Sequence[Mapping[str, Any]], feed: Feed | None) -> "_Timeline":
+        """It begins with the feed; without one, with the first click."""
+        if feed is not None and feed.start_ns:
+            return cls(origin_ns, feed.start_ns)
+        return cls(origin_ns, round(origin_ns + asked[0]["at"] * clock.NS_PER_MS) if asked else round(origin_ns))
+
+    def from_page(self, values_ms: Sequence[float | None]) -> Int64:
+        """Stamps of the page's clock."""
+        ns = [NEVER if v is None else round(self.origin_ns + v * clock.NS_PER_MS) - self.start_ns for v in values_ms]
+        return np.array(ns, np.int64)
+
+    def from_server(self, values_ns: Sequence[int | None], count: int) -> Int64:
+        """Stamps of the server's clock; `count` of them, whether or not there are so many."""
+        found = [NEVER if not v else int(v) - self.start_ns for v in values_ns[:count]]
+        return np.array(found + [NEVER] * (count - len(found)), np.int64)
+
+
+def _updates(
+    timeline: _Timeline, seen: Mapping[str, Sequence[float | None]], stamps: Stamps, feed: Feed | None, events: int
+) -> dict[str, Int64]:
+    due = [] if feed is None else [timeline.start_ns + at for at in feed.order.due_ns()]
+    sent = [] if feed is None else feed.sent_ns
+    return {
+        "intended": timeline.from_server(due, events),
+        "sent": timeline.from_server(sent, events),
+        "emitted": timeline.from_server(stamps.emitted[:events].tolist(), events),
+        **{stage: timeline.from_page(seen[stage]) for stage in ("received", "written", "painted")},
+    }
+
+
+def _clicks(timeline: _Timeline, asked: Sequence[Mapping[str, Any]], stamps: Stamps, events: int) -> dict[str, Int64]:
+    clicks = len(asked)
+    place = slice(events, events + clicks)
+    told = {"intended": "at", "handled": "handled", "sent": "sent", "delivered": "received", "painted": "painted"}
+    worked = {"work_start": "work_start_ns", "work_end": "work_end_ns"}
+    columns = {stage: timeline.from_page([each.get(name) for each in asked]) for stage, name in told.items()}
+    for stage, name in worked.items():
+        columns[stage] = timeline.from_server([each.get(name) for each in asked], clicks)
+    for stage in ("read", "dispatched", "emitted"):
+        columns[stage] = timeline.from_server(getattr(stamps, stage)[place].tolist(), clicks)
+    return {stage: columns[stage] for stage in CLICK_STAGES}
 
 
 def because(told: Mapping[str, Any]) -> str:

@@ -10,11 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from labkit.browser.passes import Timed
+from labkit.browser.passes import SHORTEST_MS, Timed
 from labkit.browser.rendering import Measured, Rendering
-
-#: The shortest interaction that the browser tells (Event Timing's smallest threshold).
-SHORTEST_MS = 16
 
 #: What one of two ways must gain to be better: a step of the rounding of INP, a frame at 60 Hz of staleness.
 INP_STEP_MS, FRAME_MS = 8.0, 1000 / 60
@@ -26,7 +23,7 @@ class Point:
 
     Attributes:
         way: its name without the load.
-        rate_hz: updates a second; 0: all at once.
+        rate_hz: updates per second; 0: all at once.
         rows: in the list before the run.
         staleness_ms: p95, the median of the runs.
         inp_ms: the median of the runs; one that is not told, or below 16 ms, counts as 16.
@@ -67,7 +64,7 @@ def felt(run: Timed) -> tuple[float, float]:
 
 
 def points(result: Rendering) -> tuple[Point, ...]:
-    """One a way and load, in the order of the result; those without updates or without clicks are left out."""
+    """One per way and load, in the order of the result; those without updates or without clicks are left out."""
     found = (_point(each) for each in result.measured)
     return tuple(point for point in found if point is not None)
 

@@ -1,9 +1,10 @@
 """Measure ways of updating a page: three passes each, in a real browser, against the lab's own server."""
 
+import contextlib
 import random
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,17 @@ from labkit.base.files import safe_name
 from labkit.browser.bench import Bench, Setting, explain
 from labkit.browser.driver import chromium
 from labkit.browser.driver.process import driving
-from labkit.browser.page.patterns import NAMES, Pattern, pattern
+from labkit.browser.page.patterns import NAMES, Pattern, ways
+from labkit.base.renamed import refusing_old_names
 from labkit.browser.page.server import Page
-from labkit.browser.passes import Timed
+from labkit.browser.passes import SHORTEST_MS, Timed
 from labkit.browser.rendering import Measured, Rendering
 from labkit.plan.work import Calculation, Work, io_wait
 from labkit.runs import environment
 from labkit.server.in_process import Server
 from labkit.server.steady import collector_frozen
-from labkit.strategies import Strategy, strategy
+from labkit.strategies import Strategy
+from labkit.strategies import strategy as strategy_of
 
 Progress = Callable[[str], object]
 
@@ -93,8 +96,9 @@ def render(
     )
 
 
+@refusing_old_names
 def interact(
-    exhibit: str | Strategy = "inline",
+    strategy: str | Strategy = "inline",
     work: Work | None = None,
     *,
     clicks: int = 9,
@@ -117,7 +121,7 @@ def interact(
     """Click a button whose event the server handles by a strategy: INP beside click, ack and paint.
 
     Args:
-        exhibit: how the server handles the click's event; A and B of the advice are ``inline`` and
+        strategy: how the server handles the click's event; A and B of the advice are ``inline`` and
             ``thread-broadcast``.
         work: what an answer costs the server; 1 ms of waiting where None.
         clicks: trusted ones.
@@ -143,15 +147,11 @@ def interact(
         click_block_step_ms=click_block_step_ms,
         update_block_ms=update_block_ms,
     )
-    chosen = strategy(exhibit)
-    work = work or io_wait(ms=1)
+    chosen, work = strategy_of(strategy), work or io_wait(ms=1)
     if every_s is None:
         every_s = 0.2 + ((work.ms or 100.0) + click_block_ms + click_block_step_ms * clicks) / 1000
     block = f", page blocked {click_block_ms:g} ms" if click_block_ms else ""
-    way = replace(
-        pattern(by) if isinstance(by, str) else by,
-        name=name or f"{chosen.name}, {work.name}{block}",
-    )
+    way = replace(ways([by])[0], name=name or f"{chosen.name}, {work.name}{block}")
     return measured(
         required,
         lambda: renderings(
@@ -159,7 +159,7 @@ def interact(
             setting,
             repeats=repeats,
             passes=("timed", "explained") if trace else ("timed",),
-            exhibit=chosen,
+            strategy=chosen,
             work=work,
             every_s=every_s,
             browser=browser,
@@ -200,7 +200,7 @@ def renderings(
     passes: Sequence[str] = PASSES,
     folder: Path | None = None,
     seed: int = 0,
-    exhibit: str | Strategy = "inline",
+    strategy: str | Strategy = "inline",
     work: Work | None = None,
     every_s: float | None = None,
     browser: str | None = None,
@@ -208,94 +208,147 @@ def renderings(
 ) -> Iterator[Rendering]:
     """The same step by step: all that is measured so far, after every run; see :func:`render`.
 
-    A step is told after whoever asked has had it, and may have saved it: nothing is announced that an interrupt can
-    take away again.
+    What cannot be measured is refused at once. A step is told after whoever asked has had it, and may have saved it:
+    nothing is announced that an interrupt can take away again.
     """
-    ways = [each if isinstance(each, Pattern) else pattern(each) for each in patterns]
-    if not ways:
-        raise UsageError("there is no pattern to measure: name one")
-    if len({way.name for way in ways}) < len(ways):
-        raise UsageError("a pattern is named twice: name each once")
-    if repeats < 1:
-        raise UsageError(f"repeats must be 1 or more, not {repeats}")
-    if unknown := set(passes) - set(PASSES):
-        raise UsageError(f"unknown pass {sorted(unknown)[0]!r}: choose from {', '.join(PASSES)}")
-    if not setting.events and (setting.clicks == 0 or "exact" in passes):
-        raise UsageError("without events there is nothing to paint: ask for clicks, and leave the exact pass out")
-    full, shell = chromium.full(browser), chromium.shell(browser)
-    work = work or io_wait(ms=1)
-    return _steps(ways, setting, repeats, passes, folder, seed, exhibit, work, every_s, full, shell, progress)
+    request = _Request(
+        ways=ways(patterns),
+        setting=setting,
+        strategy=strategy_of(strategy),
+        work=work or io_wait(ms=1),
+        every_s=every_s,
+        passes=passes,
+        repeats=repeats,
+        seed=seed,
+        folder=folder,
+    )
+    return request.steps(chromium.full(browser), chromium.shell(browser), progress or (lambda line: None))
 
 
-def _steps(
-    ways: list[Pattern],
-    setting: Setting,
-    repeats: int,
-    passes: Sequence[str],
-    folder: Path | None,
-    seed: int,
-    exhibit: str | Strategy,
-    work: Work,
-    every_s: float | None,
-    full: chromium.Browser,
-    shell: chromium.Browser | None,
-    progress: Progress | None,
-) -> Iterator[Rendering]:
-    tell = progress or (lambda line: None)
-    problems: list[str] = []
-    if "exact" in passes and shell is None:
-        problems.append(f"No exact pass: it needs headless shell; {chromium.HOW}.")
-    page = Page(payloads=list(work.make_payloads(max(1, setting.clicks), seed)), patterns=ways)
-    known = {way.name: Measured(way.name, _settings(setting, way, strategy(exhibit), work, every_s)) for way in ways}
-    about = {**environment.describe(), "browser": f"{full.name} {full.version}", "measured": clock.utc_stamp()}
+@dataclass(frozen=True)
+class _Request:
+    """What was asked for, and the passes that measure it.
 
-    def result() -> Rendering:
-        return Rendering(tuple(known.values()), about, tuple(problems))
+    Each pass is an iterator: after every run, what that found, and a line about it for people who wait.
 
-    with (
-        driving() as driver,
-        Server(strategy(exhibit), Calculation(work.function), extension=page) as server,
-        tempfile.TemporaryDirectory(prefix="labkit-") as scratch,
-        collector_frozen(),
-    ):
-        bench = Bench(driver, server, page, setting, every_s, work)
-        if "exact" in passes and shell is not None:
-            for way in ways:
-                known[way.name] = replace(known[way.name], exact=bench.exact(way, shell))
-                yield result()
-                tell(f"{way.name}: counted frame by frame")
-        if "timed" in passes:
-            order = random.Random(seed)
-            for number in range(1, repeats + 1):
-                for way in order.sample(ways, len(ways)):
-                    run = bench.timed(way, full)
-                    known[way.name] = replace(known[way.name], runs=(*known[way.name].runs, run))
-                    yield result()
-                    tell(f"{way.name}: run {number} of {repeats}{_told(run)}")
-        if "explained" in passes:
-            traces = Path(scratch) if folder is None else folder
-            traces.mkdir(parents=True, exist_ok=True)
-            for way in ways:
-                path = traces / f"trace-{safe_name(way.name)}.json.gz"
+    Attributes:
+        ways: of updating the page.
+        setting: how all of them are measured.
+        strategy, work: how the server answers clicks, and what an answer costs.
+        every_s: between two clicks; spread over the feed where None.
+        passes: of :data:`PASSES`.
+        repeats: runs of the timed pass.
+        seed: of the order of runs, and of the work's payloads.
+        folder: where traces are kept; they are thrown away after reading where None.
+
+    Raises:
+        UsageError: it makes no sense.
+    """
+
+    ways: Sequence[Pattern]
+    setting: Setting
+    strategy: Strategy
+    work: Work
+    every_s: float | None
+    passes: Sequence[str]
+    repeats: int
+    seed: int
+    folder: Path | None
+
+    def __post_init__(self) -> None:
+        if not self.ways:
+            raise UsageError("there is no pattern to measure: name one")
+        if len({way.name for way in self.ways}) < len(self.ways):
+            raise UsageError("a pattern is named twice: name each once")
+        if self.repeats < 1:
+            raise UsageError(f"repeats must be 1 or more, not {self.repeats}")
+        if unknown := set(self.passes) - set(PASSES):
+            raise UsageError(f"unknown pass {sorted(unknown)[0]!r}: choose from {', '.join(PASSES)}")
+        if not self.setting.events and (self.setting.clicks == 0 or "exact" in self.passes):
+            raise UsageError("without events there is nothing to paint: ask for clicks, and leave the exact pass out")
+
+    def steps(self, full: chromium.Browser, shell: chromium.Browser | None, progress: Progress) -> Iterator[Rendering]:
+        """All that is measured so far, after every run.
+
+        Args:
+            full: the browser of the timed and the explained pass.
+            shell: that of the exact pass; without one it is left out, and the rendering says so.
+            progress: is called with a line after every step.
+        """
+        page = Page(payloads=list(self.work.make_payloads(max(1, self.setting.clicks), self.seed)), patterns=self.ways)
+        result = self._nothing_yet(full, shell)
+        with (
+            driving() as driver,
+            Server(self.strategy, Calculation(self.work.function), extension=page) as server,
+            collector_frozen(),
+        ):
+            bench = Bench(driver, server, page, self.setting, self.every_s, self.work)
+            for found, line in self._found(bench, full, shell):
+                result += found
+                yield result
+                progress(line)
+
+    def _nothing_yet(self, full: chromium.Browser, shell: chromium.Browser | None) -> Rendering:
+        about = {**environment.describe(), "browser": f"{full.name} {full.version}", "measured": clock.utc_stamp()}
+        lacking = "exact" in self.passes and shell is None
+        problems = (f"No exact pass: it needs headless shell; {chromium.HOW}.",) if lacking else ()
+        return Rendering(tuple(map(self._of, self.ways)), about, problems)
+
+    def _of(self, way: Pattern, **found: Any) -> Measured:
+        """What was found of a way, with all that decided it: runs that differ in any of that are never pooled."""
+        served = {"strategy": self.strategy.name, "work": self.work.name, "every_s": self.every_s}
+        return Measured(
+            way.name, {**vars(self.setting), "page": way.page, "window_ms": way.window_ms, **served}, **found
+        )
+
+    def _found(
+        self, bench: Bench, full: chromium.Browser, shell: chromium.Browser | None
+    ) -> Iterator[tuple[Rendering, str]]:
+        if "exact" in self.passes and shell is not None:
+            yield from self._exact(bench, shell)
+        if "timed" in self.passes:
+            yield from self._timed(bench, full)
+        if "explained" in self.passes:
+            yield from self._explained(bench, full)
+
+    def _exact(self, bench: Bench, shell: chromium.Browser) -> Iterator[tuple[Rendering, str]]:
+        for way in self.ways:
+            counted = bench.exact(way, shell)
+            yield Rendering((self._of(way, exact=counted),)), f"{way.name}: counted frame by frame"
+
+    def _timed(self, bench: Bench, full: chromium.Browser) -> Iterator[tuple[Rendering, str]]:
+        order = random.Random(self.seed)
+        for number in range(1, self.repeats + 1):
+            for way in order.sample(self.ways, len(self.ways)):
+                run = bench.timed(way, full)
+                line = f"{way.name}: run {number} of {self.repeats}{_in_short(run)}"
+                yield Rendering((self._of(way, runs=(run,)),)), line
+
+    def _explained(self, bench: Bench, full: chromium.Browser) -> Iterator[tuple[Rendering, str]]:
+        for way in self.ways:
+            with self._traces() as folder:
+                path = folder / f"trace-{safe_name(way.name)}.json.gz"
                 run = bench.timed(way, full, trace=path)
-                if run.problem:
-                    problems.append(f"The trace of {way.name} is incomplete: {run.problem}.")
-                explained = replace(explain(path, run), trace="" if folder is None else path.name)
-                known[way.name] = replace(known[way.name], explained=explained)
-                yield result()
-                tell(f"{way.name}: traced")
+                explained = explain(path, run)
+            kept = replace(explained, trace="" if self.folder is None else path.name)
+            problems = (f"The trace of {way.name} is incomplete: {run.problem}.",) if run.problem else ()
+            yield Rendering((self._of(way, explained=kept),), problems=problems), f"{way.name}: traced"
+
+    @contextlib.contextmanager
+    def _traces(self) -> Iterator[Path]:
+        """The folder for a trace."""
+        if self.folder is None:
+            with tempfile.TemporaryDirectory(prefix="labkit-") as scratch:
+                yield Path(scratch)
+        else:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            yield self.folder
 
 
-def _told(run: Timed) -> str:
+def _in_short(run: Timed) -> str:
     if run.problem:
         return f", incomplete: {run.problem}"
     stale = run.staleness_ms[~np.isnan(run.staleness_ms)]
     p95 = f", staleness p95 {np.percentile(stale, 95):.0f} ms" if len(stale) else ""
-    inp = "below 16" if run.inp_ms is None else f"{run.inp_ms:.0f}"
+    inp = f"below {SHORTEST_MS}" if run.inp_ms is None else f"{run.inp_ms:.0f}"
     return f", {run.layouts} layouts, task time {run.task_ms:.0f} ms, INP {inp} ms{p95}"
-
-
-def _settings(setting: Setting, way: Pattern, exhibit: Strategy, work: Work, every_s: float | None) -> dict[str, Any]:
-    """All that decides what is measured: runs that differ in any of it are never pooled."""
-    served = {"exhibit": exhibit.name, "work": work.name, "every_s": every_s}
-    return {**vars(setting), "page": way.page, "window_ms": way.window_ms, **served}

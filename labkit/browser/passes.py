@@ -19,6 +19,9 @@ from labkit.runs.stages import NEVER
 Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
 
+#: The shortest interaction that the browser tells (Event Timing's smallest threshold).
+SHORTEST_MS = 16
+
 #: From the instant at which an update was due, to the frame that showed it.
 UPDATE_STAGES = ("intended", "sent", "emitted", "received", "written", "painted")
 
@@ -70,8 +73,8 @@ class Timed:
             8 ms, and keeps back those below 16 ms.
         inp_ms: interaction to next paint, from them; None where no interaction was long enough to be told.
         web_vitals_inp_ms: the same from the library web-vitals; None where it reported none.
-        updates: a column a stage of :data:`UPDATE_STAGES`.
-        clicks: a column a stage of :data:`CLICK_STAGES`.
+        updates: a column per stage of :data:`UPDATE_STAGES`.
+        clicks: a column per stage of :data:`CLICK_STAGES`.
         superseded: updates that a newer one of the same key replaced before they were written.
         lost: sent by the server, never received by the page.
         repeated, disordered: received twice; received after a later one.

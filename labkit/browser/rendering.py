@@ -16,12 +16,13 @@ import numpy as np
 from labkit.base.errors import RecordError
 from labkit.base.files import whole
 from labkit.browser import table
+from labkit.base.renamed import RENAMED
 from labkit.browser.passes import Exact, Explained, Float64, Timed
 from labkit.runs.stages import NEVER
 from labkit.runs.summary import Distribution
 
-#: The layout of saved files. One that is newer than this is refused.
-SCHEMA_VERSION = 2
+#: The layout of saved files. One that is newer than this is refused. Version 2 called the strategy an exhibit.
+SCHEMA_VERSION = 3
 
 #: The page's INP and the trace's may differ by so much, rounding apart.
 INP_ERROR_MS = 1.0
@@ -50,12 +51,12 @@ class Measured:
         return tuple(run for run in self.runs if not run.problem)
 
     def values(self, name: str) -> Float64:
-        """One value a sound run, of an attribute such as ``task_ms``; NaN where it is None."""
+        """One value per sound run, of an attribute such as ``task_ms``; NaN where it is None."""
         found = [getattr(run, name) for run in self.sound]
         return np.array([math.nan if value is None else value for value in found], float)
 
     def pooled(self, name: str) -> Distribution:
-        """Of an attribute with a value an update or a click, such as ``staleness_ms``, over all sound runs."""
+        """An attribute with a value per update or click, such as ``staleness_ms``, over all sound runs."""
         arrays = [getattr(run, name) for run in self.sound]
         return Distribution.of(np.concatenate(arrays) if arrays else np.zeros(0))
 
@@ -114,7 +115,7 @@ class Rendering:
     """Ways of updating a page, measured in a real browser; it shows itself as the advice's table.
 
     Attributes:
-        measured: one a way, in the order of the request.
+        measured: one per way, in the order of the request.
         environment: browser, machine, versions; JSON.
         problems: why something that was asked for is missing, a sentence each.
     """
@@ -152,14 +153,14 @@ class Rendering:
         return not self.problems and not any(run.problem or run.lost or run.repeated for run in runs)
 
     def __repr__(self) -> str:
-        return table.plain(self.measured, self.notes)
+        return table.of_measured(self.measured, self.notes).text()
 
     def _repr_html_(self) -> str:
-        return table.html(self.measured, self.notes)
+        return table.of_measured(self.measured, self.notes).html()
 
-    def table(self, style: str = "simple") -> str:
-        """The table alone; `style` is one of tabulate's: ``simple``, ``github``, ``html``."""
-        return table.render(self.measured, style)
+    def github(self) -> str:
+        """The table alone, for a README."""
+        return table.of_measured(self.measured).github()
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON."""
@@ -254,7 +255,7 @@ def _run_to_dict(run: Timed) -> dict[str, Any]:
 def _measured_from_dict(about: Mapping[str, Any]) -> Measured:
     return Measured(
         name=str(about["name"]),
-        settings=dict(about["settings"]),
+        settings={RENAMED.get(name, name): value for name, value in about["settings"].items()},
         exact=None if about["exact"] is None else Exact(**about["exact"]),
         runs=tuple(_run_from_dict(run) for run in about["runs"]),
         explained=None if about["explained"] is None else _explained_from_dict(about["explained"]),

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tabulate import tabulate
 
 from labkit.base.text import milliseconds
-from labkit.runs.summary import verdict
-from labkit.runs.table import aligned
+from labkit.browser.passes import SHORTEST_MS, Float64
+from labkit.runs.summary import BOUNDS_MS, WORDS, verdict
+from labkit.runs.table import Table
 
 if TYPE_CHECKING:
     from labkit.browser.rendering import Measured
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 #: Below each other where the width is short, so a header is two words at most.
 HEADERS = (
     "pattern",
-    "DOM ops\nan event",
-    "reflows\na frame",
+    "DOM ops\nper event",
+    "reflows\nper frame",
     "of which\nforced",
     "style\nrecalcs",
     "paint cost\nms",
@@ -37,9 +37,24 @@ HEADERS = (
 LEGEND = (
     "DOM ops to style recalcs: counted frame by frame (exact). Paint cost: pre-paint, paint, layerize, commit in one "
     "traced run.\nThe rest: real time, the median of the runs with the smallest and the largest; staleness in ms from "
-    "when the server had an update to its paint.\nverdict: up to 200 ms good, above 500 ms poor: INP by definition, "
-    "the p95 of staleness by the same bounds, borrowed."
+    f"when the server had an update to its paint.\nverdict: up to {BOUNDS_MS[0]:g} ms good, above {BOUNDS_MS[1]:g} ms "
+    "poor: INP by definition, the p95 of staleness by the same bounds, borrowed."
 )
+
+#: The columns whose cells are text.
+_TEXT = ("pattern", "verdict\nINP/staleness")
+
+#: What a cell holds where there is no value.
+_NO_VALUE = ("-", "not measured/not measured")
+
+
+def of_measured(measured: "Sequence[Measured]", notes: Sequence[str] = ()) -> Table:
+    """One row per way of updating the page, with the legend and the notes; a column without any value is left out."""
+    rows = [row(each) for each in measured]
+    shown = [i for i in range(len(HEADERS)) if any(cells[i] not in _NO_VALUE for cells in rows)]
+    headers = tuple(HEADERS[i] for i in shown)
+    left = tuple(place for place, header in enumerate(headers) if header in _TEXT)
+    return Table(headers, tuple(tuple(cells[i] for i in shown) for cells in rows), left, (LEGEND, *notes))
 
 
 def row(each: "Measured") -> tuple[str, ...]:
@@ -63,15 +78,15 @@ def row(each: "Measured") -> tuple[str, ...]:
 
 
 def verdicts(each: "Measured") -> str:
-    """That of INP and that of staleness: good, needs work, poor or not measured."""
+    """That of INP and that of staleness, as ``good/poor``; see :func:`~labkit.runs.summary.verdict`."""
     return f"{inp_verdict(each)}/{verdict(each.pooled('staleness_ms').percentile(95))}"
 
 
 def inp_verdict(each: "Measured") -> str:
-    """In web.dev's words; an INP too short to be told is good, if there was a click at all."""
+    """A word for INP; one that is too short to be told is good, if there was a click at all."""
     clicked = any(len(run.clicks["intended"]) for run in each.sound)
     if math.isnan(each.inp_ms) and clicked:
-        return "good"
+        return WORDS[0]
     return verdict(each.inp_ms)
 
 
@@ -90,44 +105,14 @@ def _exact(each: "Measured") -> tuple[str, ...]:
 
 def _inp(each: "Measured") -> str:
     if math.isnan(each.inp_ms):
-        return "<16" if inp_verdict(each) == "good" else "-"
+        return f"<{SHORTEST_MS}" if inp_verdict(each) == WORDS[0] else "-"
     return _spread(each.values("inp_ms"))
 
 
-def _spread(values: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> str:
+def _spread(values: Float64) -> str:
     """The median and, where runs differ, the smallest and the largest."""
     known = values[~np.isnan(values)]
     if len(known) == 0:
         return "-"
     median, low, high = (f"{value:.0f}" for value in (np.median(known), known.min(), known.max()))
     return median if low == high else f"{median} ({low}-{high})"
-
-
-def _shown(measured: "Sequence[Measured]") -> list[int]:
-    """Columns that say something: one that has no value in any row is left out."""
-    rows = [row(each) for each in measured]
-    return [i for i in range(len(HEADERS)) if any(cells[i] not in ("-", "not measured/not measured") for cells in rows)]
-
-
-def render(measured: "Sequence[Measured]", style: str = "simple") -> str:
-    """The table as text; `style` is one of tabulate's: ``simple``, ``github``, ``html``."""
-    shown = _shown(measured)
-    headers = [HEADERS[i] if style == "simple" else HEADERS[i].replace("\n", " ") for i in shown]
-    align = ["left" if HEADERS[i].startswith(("pattern", "verdict")) else "right" for i in shown]
-    rows = [[row(each)[i] for i in shown] for each in measured]
-    if style == "github":
-        rows = [[cell.replace("|", "\\|") for cell in cells] for cells in rows]
-    return tabulate(rows, headers, tablefmt=style, colalign=align if rows else None, disable_numparse=True)
-
-
-def plain(measured: "Sequence[Measured]", notes: Sequence[str] = ()) -> str:
-    """The table with its legend and its notes."""
-    return "\n".join([render(measured), LEGEND, *notes])
-
-
-def html(measured: "Sequence[Measured]", notes: Sequence[str] = ()) -> str:
-    """The same for a notebook; every text in it is escaped."""
-    from html import escape
-
-    below = "<br>".join(escape(line) for line in [*LEGEND.splitlines(), *notes])
-    return f"{aligned(render(measured, 'html'))}<p><small>{below}</small></p>"

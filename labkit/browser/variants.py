@@ -3,6 +3,8 @@
 What slows a machine for a while slows all of them alike.
 """
 
+import difflib
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +16,14 @@ from labkit.browser.bench import Setting
 from labkit.browser.driver.process import one_browser
 from labkit.browser.frontier import under
 from labkit.browser.measure import Progress
-from labkit.browser.page.patterns import Pattern, pattern
+from labkit.browser.page.patterns import Pattern, pattern, ways
+from labkit.base.renamed import refuse_old
 from labkit.browser.rendering import Rendering
 from labkit.plan.interleaving import interleaved
 from labkit.plan.work import Work, cpu
+
+#: What can be said of one variant.
+_SETTINGS = tuple(inspect.signature(measure.interact).parameters)
 
 
 def interact_each(
@@ -33,7 +39,7 @@ def interact_each(
     One browser is started for all of them.
 
     Args:
-        variants: of each the name under which it is shown, and its settings, as ``{"A": {"exhibit": "inline"}}``.
+        variants: of each the name under which it is shown, and its settings, as ``{"A": {"strategy": "inline"}}``.
         repeats: runs of each.
         seed: of the order.
         required: as in `render`.
@@ -44,7 +50,8 @@ def interact_each(
     """
     if repeats < 1 or not variants:
         raise UsageError("give at least one variant, and 1 or more repeats")
-
+    for each in (settings, *variants.values()):
+        _require_known(each)
     names = list(variants)
 
     def steps() -> Iterator[Rendering]:
@@ -55,6 +62,15 @@ def interact_each(
                 yield replace(found, measured=tuple(sorted(found.measured, key=lambda each: names.index(each.name))))
 
     return measure.measured(required, steps)
+
+
+def _require_known(settings: Mapping[str, Any]) -> None:
+    """Before anything starts, since a variant has its turn at random."""
+    refuse_old(settings)
+    for name in settings:
+        if name not in _SETTINGS:
+            near = difflib.get_close_matches(name, _SETTINGS, 1)
+            raise UsageError(f"there is no setting {name!r}: " + (f"{near[0]}?" if near else ", ".join(_SETTINGS)))
 
 
 def vary(
@@ -75,11 +91,11 @@ def vary(
     """Time every way under every load: each pattern, and the server's windows, at each rate and number of rows.
 
     One browser is started for all of them. What is measured is called ``naive, 500/s, 2000 rows``;
-    `figures.frontier` draws it.
+    `plots.page.frontier` draws it.
 
     Args:
         patterns: which, by name, by a file of the reader's, or as `pattern(...)`.
-        rates_hz: updates a second.
+        rates_hz: updates per second.
         windows_ms: of ``server-batch``, beside the patterns.
         rows: in the list before a run.
         span_s: how long updates come in a run; so many of them as the rate says.
@@ -91,10 +107,10 @@ def vary(
     Raises:
         As `render`.
     """
-    ways = [each if isinstance(each, Pattern) else pattern(each) for each in patterns]
-    ways += [pattern("dom-batch", window_ms=each, called=f"server-batch-{each:g}") for each in windows_ms]
+    batched = [pattern("dom-batch", window_ms=each, called=f"server-batch-{each:g}") for each in windows_ms]
+    chosen = [*ways(patterns), *batched]
     if not (span_s > 0 and rates_hz and rows and all(rate > 0 for rate in rates_hz)):
-        raise UsageError("give rates above 0 updates a second, numbers of rows, and a span above 0 s")
+        raise UsageError("give rates above 0 updates per second, numbers of rows, and a span above 0 s")
     settings = [
         Setting(rate_hz=rate, events=max(1, round(rate * span_s)), rows=each, throttle=throttle, clicks=clicks)
         for each in rows
@@ -106,7 +122,7 @@ def vary(
         with one_browser():
             for setting in settings:
                 for step in measure.renderings(
-                    [replace(way, name=under(way.name, setting.rate_hz, setting.rows)) for way in ways],
+                    [replace(way, name=under(way.name, setting.rate_hz, setting.rows)) for way in chosen],
                     setting,
                     repeats=repeats,
                     passes=("timed",),
@@ -121,7 +137,7 @@ def vary(
     return measure.measured(required, steps)
 
 
-#: The three ways, as the claims on the page know them.
+#: How the tour calls its three ways: A and B by the advice's letters, the page as the claims on it do.
 A, B, PAGE = "A", "B", "heavy page handler"
 
 
@@ -135,7 +151,7 @@ def tour(
 ) -> Rendering:
     """Press a page's button so many times at once: each event is heavy on the server, by A and by B, or in the page.
 
-    `figures.seen` draws it: from the click to its result, and INP.
+    `plots.page.seen` draws it: from the click to its result, and INP.
 
     Args:
         work: what an event costs, on the server or in the page's own click handler; 100 ms of computing where None.
@@ -150,10 +166,10 @@ def tour(
         raise UsageError("the page is to work as long as the server: give work whose ms are known, and a click or more")
 
     heavy = {"work": work}
-    ways: dict[str, dict[str, Any]] = {
-        A: {"exhibit": "inline", **heavy},
-        B: {"exhibit": "thread-broadcast", **heavy},
+    variants: dict[str, dict[str, Any]] = {
+        A: {"strategy": "inline", **heavy},
+        B: {"strategy": "thread-broadcast", **heavy},
         PAGE: {"click_block_ms": work.ms},
     }
     shared: dict[str, Any] = {"clicks": clicks, "every_s": 0.0, "browser": browser, "progress": progress}
-    return interact_each(ways, required=required, **shared)
+    return interact_each(variants, required=required, **shared)

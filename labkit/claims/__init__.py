@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from labkit.base.text import Plain
 from labkit.claims.advice import LINES
 from labkit.claims.claim import DEPENDS, DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, Claim, Verdict
-from labkit.claims.judging import CLAIMS, claim
+from labkit.claims.judging import CLAIMS
 from labkit.claims.line import Line, LineVerdict
 from labkit.claims.published import Recorded, recorded
 from labkit.claims.steps import STEPS, Missing, Step, measure
@@ -39,7 +39,6 @@ __all__ = [
     "Step",
     "Verdict",
     "check",
-    "claim",
     "claims_table",
     "measure",
     "recorded",

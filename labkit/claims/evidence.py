@@ -1,7 +1,7 @@
 """What the judges of several claims share: how evidence is found in runs, and when it cannot be.
 
-A judge takes what was measured and returns the measured value over its bound: 1 or more holds. Where it cannot judge, it
-raises :class:`Untestable` with the reason, a sentence for the reader.
+A judge takes what was measured and returns the measured value over its bound: 1 or more holds. Where it cannot judge,
+it raises :class:`Untestable` with the reason, a sentence for the reader.
 """
 
 import math

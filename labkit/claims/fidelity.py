@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from labkit.base.clock import NS_PER_MS
+from labkit.base.text import ratio
 from labkit.claims.claim import Claim
 from labkit.claims.evidence import Untestable, pings_meanwhile
 from labkit.experiments.selftest import Reading
@@ -49,7 +50,7 @@ def _late_in_process(result: Comparison) -> float:
     """The client's own lateness, in the server's process over outside of it; of runs, one does not decide."""
     inside_outside = _sides(result, "with a client inside the server's process", lambda c: c.client == INSIDE)
     inside, outside = (float(np.median([_late_ms(run) for run in result.of(name)])) for name in inside_outside)
-    return inside / outside / 10
+    return ratio(inside, outside) / 10
 
 
 def _late_ms(run: Run) -> float:
@@ -63,19 +64,18 @@ def _late_ms(run: Run) -> float:
 def _collector(result: Comparison) -> float:
     """How long a collection holds a handler, over the same with the heap frozen."""
     frozen, free = _sides(result, "with the garbage collector frozen", lambda c: c.gc_frozen)
-    return result[free].handler_blocking.p50_ms / result[frozen].handler_blocking.p50_ms / 3
+    return ratio(result[free].handler_blocking.p50_ms, result[frozen].handler_blocking.p50_ms) / 3
 
 
 def _nagle(result: Comparison) -> float:
     stock, tuned = _sides(result, "on a stock server", lambda c: c.stock)
-    return result[stock].own.p50_ms / result[tuned].own.p50_ms / 3
+    return ratio(result[stock].own.p50_ms, result[tuned].own.p50_ms) / 3
 
 
 def _stamps(result: Comparison) -> float:
     """How little the stamps change: a third, in either direction, is the bound."""
     with_, without = _sides(result, "with stamps", lambda c: c.instrumented)
-    ratio = result[with_].own.p50_ms / result[without].own.p50_ms
-    return 4 / 3 / ratio
+    return 4 / 3 * ratio(result[without].own.p50_ms, result[with_].own.p50_ms)
 
 
 CLAIMS = (

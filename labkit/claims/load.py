@@ -19,12 +19,12 @@ _BACKGROUND = "Use background threads or async tasks for expensive computation."
 SOCKETS_HOLD = 8_000_000
 
 
-def _runs_of(result: Comparison, exhibit: str) -> tuple[Run, ...]:
-    """Of an exhibit, whatever its parameters."""
+def _runs_of(result: Comparison, strategy: str) -> tuple[Run, ...]:
+    """Of a strategy, whatever its parameters."""
     for name in result.strategies:
-        if name == exhibit or name.startswith(f"{exhibit},"):
+        if name == strategy or name.startswith(f"{strategy},"):
             return result.of(name)
-    raise Untestable(f"needs runs of {exhibit}")
+    raise Untestable(f"needs runs of {strategy}")
 
 
 def _parameter(runs: tuple[Run, ...], name: str) -> float:

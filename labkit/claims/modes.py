@@ -19,28 +19,28 @@ _BLOCKS = "Heavy work inside the event handler (A) blocks the main thread."
 _FREE = "B keeps the main thread free for the UI and other events."
 _BACKGROUND = "Use background threads or async tasks for expensive computation."
 
-#: Of each mode the exhibit that calculates in its handler, and the one whose work another process does.
+#: Of each mode the strategy that calculates in its handler, and the one whose work another process does.
 INLINE = {"asgi": "asgi-inline"}
 PROCESSES = {"asgi": "asgi-process-pool"}
 
 
-def _summary(result: Comparison, mode: str, exhibit: str) -> tuple[Comparison, Summary]:
+def _summary(result: Comparison, mode: str, strategy: str) -> tuple[Comparison, Summary]:
     if mode not in result.modes:
         raise Untestable(f"needs runs in mode {mode}")
     within = result.within(mode)
-    if exhibit not in within.strategies:
-        raise Untestable(f"needs runs of {exhibit} in mode {mode}")
-    return within, within[exhibit]
+    if strategy not in within.strategies:
+        raise Untestable(f"needs runs of {strategy} in mode {mode}")
+    return within, within[strategy]
 
 
-def _first_share(result: Comparison, mode: str, exhibit: str, earlier: float = 0.0) -> float:
+def _first_share(result: Comparison, mode: str, strategy: str, earlier: float = 0.0) -> float:
     """When the first answer came, as a share of when the last did; the median of the runs. 1 is all at once.
 
     `earlier` is a share of the answers to look beyond, of which the latest counts.
     """
-    within, _ = _summary(result, mode, exhibit)
+    within, _ = _summary(result, mode, strategy)
     shares = []
-    for run in within.of(exhibit):
+    for run in within.of(strategy):
         own_ms = run.own_ms[np.isfinite(run.own_ms)]
         shares.append(ratio(float(np.quantile(own_ms, earlier)), float(own_ms.max())) if len(own_ms) else np.nan)
     return float(np.median(shares))

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from labkit.browser.passes import Exact
+from labkit.browser.passes import SHORTEST_MS, Exact
 from labkit.browser.rendering import Measured, Rendering
 from labkit.claims.claim import Claim
 from labkit.claims.evidence import Untestable
@@ -17,12 +17,33 @@ from labkit.runs.summary import Distribution
 #: How tests and notebooks name the two heavy handlers that are compared, and the way that both are measured beside.
 SERVER_HEAVY, PAGE_HEAVY, NEITHER = "heavy server handler", "heavy page handler", "neither"
 
+#: What the advice calls A and B, by the strategies that answer the clicks: B as it is written, or repaired.
+A, B = ("inline",), ("thread", "thread-broadcast")
+
 
 def _of(result: Rendering, name: str) -> Measured:
     for each in result.measured:
         if each.name == name:
             return each
     raise Untestable("; ".join(result.problems) or f"needs {name!r} measured in a browser")
+
+
+def _answered_by(result: Rendering, strategies: tuple[str, ...]) -> Measured:
+    """The way whose clicks these strategies answer, by whatever name it is shown.
+
+    Not the one that computes in the page, nor the one that computes nowhere.
+    """
+    found = [
+        each
+        for each in result.measured
+        if each.settings.get("strategy") in strategies
+        and not each.settings.get("click_block_ms")
+        and each.name != NEITHER
+    ]
+    if len(found) == 1:
+        return found[0]
+    wanted = f"needs clicks that {' or '.join(strategies)} answers, measured in a browser"
+    raise Untestable("; ".join(result.problems) or (f"{wanted}, one way of them" if found else wanted))
 
 
 def _exact(result: Rendering, name: str) -> Exact:
@@ -69,17 +90,17 @@ def _server_batches_later(result: Rendering) -> float:
 
 
 def _inp(each: Measured) -> float:
-    """INP, where one too short to be told (it is None, or 0) counts as 16 ms."""
+    """INP, where one too short to be told (it is None, or 0) counts as the shortest that is."""
     if not any(len(run.clicks["intended"]) for run in each.sound):
         raise Untestable(f"nobody clicked in {each.name!r}")
     values = each.values("inp_ms")
-    return float(np.median(np.fmax(values, 16.0)))
+    return float(np.median(np.fmax(values, float(SHORTEST_MS))))
 
 
 def _page_decides(result: Rendering) -> float:
-    # A is a heavy handler on the server, under the name that the tour gives it.
-    server = "A" if any(each.name == "A" for each in result.measured) else SERVER_HEAVY
-    return _inp(_of(result, PAGE_HEAVY)) / _inp(_of(result, server)) / 4
+    named = any(each.name == SERVER_HEAVY for each in result.measured)
+    server = _of(result, SERVER_HEAVY) if named else _answered_by(result, A)
+    return _inp(_of(result, PAGE_HEAVY)) / _inp(server) / 4
 
 
 def _script_ruins(result: Rendering) -> float:
@@ -95,7 +116,7 @@ def _result_waits(result: Rendering) -> float:
 
 
 def _nobody_sooner(result: Rendering) -> float:
-    a, b = (_told(_result_in_work(_of(result, name)), "click to result") for name in "AB")
+    a, b = (_told(_result_in_work(_answered_by(result, letter)), "click to result") for letter in (A, B))
     return b / a / 0.6
 
 

@@ -89,22 +89,22 @@ def _waiting(seed: int, work_ms: float = WORK_MS) -> Comparison:
 
 
 def _modes_computing(seed: int) -> Comparison:
-    exhibits = {
+    strategies = {
         "threading": ["inline", "process-pool"],
         "gunicorn": ["inline", "process-pool"],
         "gevent": ["inline", "background-task", "process-pool"],
         "asgi": ["asgi-inline", "asgi-to-thread", "asgi-process-pool"],
     }
     work, plan = cpu(WORK_IN_MODES_MS), burst(EVENTS)
-    found = compare_modes(exhibits, work, plan, repeats=1, seed=seed)
+    found = compare_modes(strategies, work, plan, repeats=1, seed=seed)
     # Now and then the first events are read, and worked on, before the client was given a core to send the others: seen
     # in 2 runs of 60 of A. Three runs are not moved by one.
     return found + compare_modes({"gevent": ["inline", "background-task"]}, work, plan, repeats=2, seed=seed)
 
 
 def _modes_waiting(seed: int) -> Comparison:
-    exhibits = {"gevent": ["inline"], "gevent-unpatched": ["inline"], "asgi": ["asgi-inline", "asgi-to-thread"]}
-    return compare_modes(exhibits, io_wait(WORK_IN_MODES_MS), burst(EVENTS), repeats=1, seed=seed)
+    strategies = {"gevent": ["inline"], "gevent-unpatched": ["inline"], "asgi": ["asgi-inline", "asgi-to-thread"]}
+    return compare_modes(strategies, io_wait(WORK_IN_MODES_MS), burst(EVENTS), repeats=1, seed=seed)
 
 
 #: A heartbeat that is over soon: clients are told whole seconds, so that one is the shortest.
@@ -149,7 +149,7 @@ def _a_and_b(seed: int, pooled: int = POOLED) -> Any:
     """In turn, each pair in random order: what slows this machine for a while slows both."""
     from labkit.browser.variants import interact_each
 
-    ways = {"A": {"exhibit": "inline"}, "B": {"exhibit": "thread"}}
+    ways = {"A": {"strategy": "inline"}, "B": {"strategy": "thread"}}
     # Clicks come faster than they can be answered: how long each waits hangs on the work, not on when they met.
     return interact_each(ways, work=cpu(150), clicks=3, every_s=0.0, repeats=pooled, seed=seed)
 

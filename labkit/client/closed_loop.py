@@ -1,4 +1,7 @@
-"""One plan fired closed loop: each connection sends its next event when the last was answered. For comparison only."""
+"""One plan fired closed loop: each connection sends its next event when the last one was answered.
+
+For comparison only: it shows what a client does not see that waits for its answers.
+"""
 
 import asyncio
 
@@ -13,8 +16,8 @@ from labkit.client.firing import Job
 Int64 = NDArray[np.int64]
 
 
-class _Waking(list[tuple[int, bytes]]):
-    """Frames as they come; somebody waits for the next."""
+class _NextFrame(list[tuple[int, bytes]]):
+    """In place of a connection's list of frames: wakes who waits for the next one, and keeps none."""
 
     def __init__(self, loop: Loop) -> None:
         super().__init__()
@@ -27,13 +30,17 @@ class _Waking(list[tuple[int, bytes]]):
 
 
 async def run(loop: Loop, connections: list[Connection], job: Job) -> tuple[Int64, Int64, Int64]:
-    """Fire; of each event that was answered in time: due, sent and answered, in ns on the common clock."""
+    """Fire the plan, and wait for its answers until the time limit.
+
+    Returns:
+        When each event that was answered in time was due, sent and answered, in ns on the common clock.
+    """
     start_ns = now_ns() + job.lead_ns
     due_ns = job.intended_ns + start_ns
     sent_ns, answered_ns = np.zeros_like(due_ns), np.zeros_like(due_ns)
 
     async def in_turn(number: int, connection: Connection) -> None:
-        frames = connection.frames = _Waking(loop)
+        frames = connection.frames = _NextFrame(loop)
         for event in np.flatnonzero(job.connection == number).tolist():
             await asyncio.sleep((int(due_ns[event]) - now_ns()) / NS_PER_S)
             frames.next = loop.create_future()

@@ -1,9 +1,9 @@
 """One plan being fired, open loop: during the burst it only sends, stamps and keeps.
 
 Open loop: an event is sent when its intended start comes, whether or not earlier ones were answered (Schroeder,
-Wierman and Harchol-Balter, "Open versus closed: a cautionary tale", NSDI 2006). Packets are encoded before and decoded
-after. Timers are finer than the whole milliseconds of asyncio's epoll (:mod:`labkit.client.connection`); nothing spins,
-since on two cores a client that spins slows the server down.
+Wierman and Harchol-Balter, "Open versus closed: a cautionary tale", NSDI 2006). Packets are encoded before the burst
+and decoded after it. Timers are finer than the whole milliseconds of asyncio's epoll (:mod:`labkit.client.connection`).
+Nothing spins: on two cores, a client that spins slows the server down.
 """
 
 import asyncio
@@ -27,10 +27,10 @@ Int64 = NDArray[np.int64]
 #: After the last answer: time in which duplicates and strays may still come.
 GRACE_MS = 60
 
-#: How long nothing must have come before there is time to decode.
+#: Only when nothing has come for so long is there time to decode.
 QUIET_S = 0.02
 
-#: The same where several processes share a plan: answers to the others' events may still stray to this one's.
+#: The same where several processes share a plan: answers to the other processes' events may still stray to this one.
 QUIET_SHARED_S = 0.3
 
 
@@ -39,8 +39,8 @@ class Job:
     """What to fire, all of it decided beforehand.
 
     Attributes:
-        intended_ns: offsets from the start, sorted.
-        connection: which sender each event goes out on.
+        intended_ns: when each event is due: offsets from the start, sorted.
+        connection: on which sender's connection each goes out.
         payloads: what each carries.
         expected: what each must be answered; None where that is not known.
         ping_ns: offsets of the bystander's pings.
@@ -48,7 +48,7 @@ class Job:
         timeout_ns: an answer later than this after its intended start is late.
         watch_pid: the process whose threads and memory are sampled; None for none.
         watch_ns: the time between two samples.
-        lead_ns: from the order to the start.
+        lead_ns: the time from the order to the start.
         acknowledge: ask for an acknowledgement of every event.
         reads_from_ns: the senders read nothing before this offset from the start; 0 where they always read.
         share: (k, n): this process is the k-th of n, and sends what the senders k, k + n, k + 2n, ... send.
@@ -78,9 +78,10 @@ class Firing:
         self.bystander = bystander
         self.job = job
         part, parts = job.share
-        #: The events that are sent from here, and the connection of this process on which each goes out; -1 elsewhere.
-        self.mine = np.flatnonzero(job.connection % parts == part)
-        self.local = np.where(job.connection % parts == part, job.connection // parts, -1)
+        here = job.connection % parts == part
+        self.mine = np.flatnonzero(here)  # the events that are sent from here
+        self.local = np.where(here, job.connection // parts, -1)  # on which connection of this process; -1 elsewhere
+        self.senders = [connections[c] for c in self.local[self.mine].tolist()]
         self.frames = [packets.event(i, job.payloads[i], acknowledge=job.acknowledge) for i in self.mine.tolist()]
         self.pings = [packets.ping(i, job.ping_event) for i in range(len(job.ping_ns))]
         self.sent_ns = np.zeros(len(job.intended_ns), np.int64)
@@ -90,30 +91,20 @@ class Firing:
 
     async def run(self, start_ns: int | None = None) -> Fired:
         """Fire; `start_ns` is given where several processes start at one instant."""
-        job = self.job
-        senders = [self.connections[c] for c in self.local[self.mine].tolist()]
-        sent_ns = np.zeros(len(self.frames), np.int64)
         for connection in self.connections:
             connection.frames.clear()
         collections = _collections()
         gc.collect()
         gc.freeze()
         try:
-            start_ns = start_ns or now_ns() + job.lead_ns
+            start_ns = start_ns or now_ns() + self.job.lead_ns
             cpu_ns = process_cpu_ns()
-            self._stop_reading(set(senders), start_ns)
-            sending = self._send_all(start_ns, job.intended_ns[self.mine], senders, self.frames, sent_ns)
-            if self.pings:
-                bystander = [self.connections[self.bystander]] * len(self.pings)
-                pinging = self._send_all(start_ns, job.ping_ns, bystander, self.pings, self.ping_sent_ns)
             watching = asyncio.ensure_future(self._watch())
-            if self.frames:
-                await sending
-            if self.pings:
-                await pinging
-            self.sent_ns[self.mine] = sent_ns
-            await self._answers(start_ns)
-            watching.cancel()
+            try:
+                await self._send(start_ns)
+                await self._answers(start_ns)
+            finally:
+                watching.cancel()
             end_ns = now_ns()
             cpu_ns = process_cpu_ns() - cpu_ns
         finally:
@@ -121,17 +112,32 @@ class Firing:
         self._decode()
         return self._fired(start_ns, end_ns, cpu_ns, _collections() - collections)
 
-    def _stop_reading(self, senders: set[Connection], start_ns: int) -> None:
+    async def _send(self, start_ns: int) -> None:
+        """Send every event and every ping at its instant."""
+        job = self.job
+        self._stop_reading(start_ns)
+        sent_ns = np.zeros(len(self.frames), np.int64)
+        sending = self._send_all(start_ns, job.intended_ns[self.mine], self.senders, self.frames, sent_ns)
+        if self.pings:
+            bystander = [self.connections[self.bystander]] * len(self.pings)
+            pinging = self._send_all(start_ns, job.ping_ns, bystander, self.pings, self.ping_sent_ns)
+        if self.frames:
+            await sending
+        if self.pings:
+            await pinging
+        self.sent_ns[self.mine] = sent_ns
+
+    def _stop_reading(self, start_ns: int) -> None:
         """Until the offset that the job names, if it names one."""
         if self.job.reads_from_ns > 0:
-            for connection in senders:
+            for connection in set(self.senders):
                 connection.stop_reading()
                 self.loop.call_at((start_ns + self.job.reads_from_ns) / NS_PER_S, connection.read_on)
 
     def _send_all(
         self, start_ns: int, offsets_ns: Int64, connections: list[Connection], frames: list[bytes], sent_ns: Int64
     ) -> "asyncio.Future[None]":
-        """Send each frame at its instant; the future is done when the last was sent."""
+        """Send each frame at its instant; the future is done when the last one has been sent."""
         loop = self.loop
         done: asyncio.Future[None] = loop.create_future()
         due_ns = (offsets_ns + start_ns).tolist()
@@ -159,7 +165,7 @@ class Firing:
         return done
 
     async def _answers(self, start_ns: int) -> None:
-        """Wait until all is answered, and a little longer for strays; no longer than the time limit."""
+        """Wait until all is answered, and a little longer for strays; never longer than the time limit."""
         job = self.job
         last_ns = max([0, *job.intended_ns[-1:].tolist(), *job.ping_ns[-1:].tolist()])
         limit_ns = start_ns + last_ns + job.timeout_ns
@@ -167,7 +173,7 @@ class Firing:
         while now_ns() < limit_ns:
             count = len(self.inbox) + sum(len(c.frames) for c in self.connections)
             if count == seen:
-                # Nothing came for a while: only now is there time to decode.
+                # Nothing has come for a while: only now is there time to decode.
                 self._decode()
                 if self._complete():
                     break

@@ -1,7 +1,7 @@
 """Several client processes that fire one plan: each sends for its share of the connections, and their records merge.
 
-One process drives some hundred sockets and some thousand events a second; what a plan needs beyond that is spread.
-All stamps come from the machine's one clock (:mod:`labkit.base.clock`), so that merging them is sorting them.
+One process drives some hundred sockets and some thousand events per second; what a plan needs beyond that is spread.
+All stamps come from the machine's one clock (:mod:`labkit.base.clock`), so to merge them is to sort them.
 """
 
 import dataclasses
@@ -24,9 +24,15 @@ Int64 = NDArray[np.int64]
 
 
 class ClientFleet:
-    """`processes` generators, to be given to ``measure(client=...)``; ends with the ``with`` block.
+    """Several client processes, to be given to ``measure(client=...)``; they end with the ``with`` block.
 
-    Sender k belongs to process k modulo `processes`; the bystander and the listener to the first.
+    Sender k belongs to process k modulo `processes`; the bystander and the listener belong to the first.
+
+    Args:
+        processes: how many.
+
+    Raises:
+        UsageError: that is less than 1.
     """
 
     place = OUTSIDE
@@ -70,7 +76,7 @@ class ClientFleet:
         return merge(fired, job.connection, self._senders)
 
     def spin_beside(self, turns: int) -> float | None:
-        """Compute for `turns` turns in the first process and here at once; how many ms the slower took."""
+        """Compute for `turns` turns in the first process and here at once; how many ms of wall time the slower took."""
         return self.processes[0].spin_beside(turns)
 
     def close(self) -> None:
@@ -79,7 +85,7 @@ class ClientFleet:
             process.close()
 
     def _each(self, name: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Give every process the order with its own arguments, and hear all of them, also where one failed."""
+        """Give every process the order with its own arguments; wait for all answers, also where one is an error."""
         answers: list[Any] = []
         errors: list[Exception] = []
         try:
@@ -107,6 +113,15 @@ class ClientFleet:
     def __exit__(self, *exc: object) -> None:
         for process in self.processes:
             process.kill()
+
+
+#: The name that each column of an :class:`~labkit.client.inbox.Inbox` has in a :class:`~labkit.runs.fired.Fired`.
+_FIELDS = {name: f"delivery_{name}" for name in ("event", "connection", "status")} | {
+    "at": "delivery_ns",
+    "work_start": "work_start_ns",
+    "work_end": "work_end_ns",
+    "work_cpu": "work_cpu_ns",
+}
 
 
 def merge(parts: list[Fired], connection: Int64, senders: int) -> Fired:
@@ -146,15 +161,6 @@ def merge(parts: list[Fired], connection: Int64, senders: int) -> Fired:
         heartbeats=heartbeats.merged([part.heartbeats for part in parts]),
         **delivered,
     )
-
-
-#: Of each column of :mod:`labkit.client.inbox` its name in a :class:`~labkit.runs.fired.Fired`.
-_FIELDS = {name: f"delivery_{name}" for name in ("event", "connection", "status")} | {
-    "at": "delivery_ns",
-    "work_start": "work_start_ns",
-    "work_end": "work_end_ns",
-    "work_cpu": "work_cpu_ns",
-}
 
 
 def _deliveries(part: Fired) -> dict[str, Int64]:

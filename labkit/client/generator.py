@@ -1,4 +1,4 @@
-"""The clients of one server, and the three things that they do: connect, warm up, fire."""
+"""The clients of one server, and what they do: connect, warm up, fire."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -9,21 +9,30 @@ from numpy.typing import NDArray
 
 from labkit.base.clock import NS_PER_S, now_ns
 from labkit.base.errors import ClientError, UsageError
-from labkit.client import closed_loop as closed_firing
-from labkit.client import packets
+from labkit.client import closed_loop, packets
 from labkit.client.connection import Connection, Loop, connect_all, hang_up
 from labkit.client.firing import GRACE_MS, QUIET_S, Firing, Job
 from labkit.runs.fired import Fired
 
 Int64 = NDArray[np.int64]
 
-#: The most sockets that one process waits for: common limits are 1,024 descriptors, and some are Python's own.
+#: The most sockets of one process: a common limit is 1,024 descriptors, and some of them are Python's own.
 MAX_SOCKETS = 900
 
 
 @dataclass
 class Generator:
-    """Clients of one server: `senders`, and where asked a bystander and a listener, each on its own connection."""
+    """Clients of one server, each on its own connection: the senders, and where asked a bystander and a listener.
+
+    A bystander only pings. A listener only reads: what comes to it was meant for somebody else.
+
+    Attributes:
+        senders: how many there are.
+        connections: the senders', then the bystander's, then the listener's.
+        bystander: the number of its connection; -1 where there is none.
+        loop: on which all of it runs.
+        firing: what was prepared and not yet fired.
+    """
 
     senders: int = 0
     connections: list[Connection] = field(default_factory=list)
@@ -34,7 +43,18 @@ class Generator:
     def open(
         self, url: str, senders: int, bystander: bool = True, listener: bool = True, timeout_s: float = 10
     ) -> None:
-        """Connect everybody; raises `ConnectFailed`, and `UsageError` for more than :data:`MAX_SOCKETS`."""
+        """Connect everybody, and leave the server of before.
+
+        Args:
+            url: of the server.
+            senders: how many.
+            bystander, listener: whether there is one.
+            timeout_s: within which all have to be greeted by the server.
+
+        Raises:
+            UsageError: these are more than :data:`MAX_SOCKETS`.
+            ConnectFailed: no Socket.IO server answers there, or it refuses.
+        """
         self.close()
         self.senders = senders
         self.bystander = senders if bystander else -1
@@ -47,11 +67,11 @@ class Generator:
         self.connections = self.loop.run_until_complete(connect_all(url, count, timeout_s))
 
     def warm(self, payloads: list[Any], timeout_s: float) -> int:
-        """Send events without a place in the plan, all at once, on all senders; how many were answered in time."""
+        """Send events that have no place in a plan, all at once, on all senders; how many were answered in time."""
         return self.loop.run_until_complete(self._warm(payloads, timeout_s))
 
     def fire(self, job: Job) -> Fired:
-        """Fire the plan, wait for its answers until the time limit, decode."""
+        """Fire the plan, wait for its answers until the time limit, decode them."""
         self.prepare(job)
         return self.start()
 
@@ -60,15 +80,15 @@ class Generator:
         self.firing = Firing(self.loop, self.connections, self.bystander, job)
 
     def start(self, start_ns: int | None = None) -> Fired:
-        """Fire what was prepared; `start_ns` on the common clock where several processes start together."""
+        """Fire what was prepared; at `start_ns` on the common clock, where several processes start together."""
         firing, self.firing = self.firing, None
         if firing is None:
             raise ClientError("nothing was prepared: give the plan first")
         return self.loop.run_until_complete(firing.run(start_ns))
 
     def closed_loop(self, job: Job) -> tuple[Int64, Int64, Int64]:
-        """Fire the plan as a client that waits for its answers does; due, sent and answered instants."""
-        return self.loop.run_until_complete(closed_firing.run(self.loop, self.connections[: self.senders], job))
+        """Fire the plan as a client does that waits for each answer; see :func:`labkit.client.closed_loop.run`."""
+        return self.loop.run_until_complete(closed_loop.run(self.loop, self.connections[: self.senders], job))
 
     def close(self) -> None:
         """Say goodbye and disconnect everybody."""
@@ -98,7 +118,7 @@ class Generator:
             if answered >= sent:
                 break
             await asyncio.sleep(0.01)
-        # What is still under way when all is answered is a broadcast's; nobody takes it for an event of the plan.
+        # What may still be under way belongs to a broadcast. Its ids have no place in a plan, so it disturbs none.
         await asyncio.sleep(QUIET_S if answered >= sent else GRACE_MS / 1000)
         for connection in self.connections:
             connection.frames.clear()

@@ -12,7 +12,7 @@ from labkit.runs.stages import Outcome
 
 Int64 = NDArray[np.int64]
 
-#: One value a delivery; ``at`` is the instant at which its frame was read.
+#: One value per delivery; ``at`` is the instant at which its frame was read.
 COLUMNS = ("event", "connection", "at", "status", "work_start", "work_end", "work_cpu")
 
 
@@ -20,10 +20,16 @@ class Inbox:
     """The deliveries and acknowledgements of one firing.
 
     Args:
-        owner: of each event the connection of this process on which its answer must come; -1 where another process
-            sent it.
+        owner: the connection on which the answer to each event must come; -1 where another process sent the event.
         expected: what each event must be answered; None where that is not known.
-        bystander: the connection whose acknowledgements count; -1 for none.
+        bystander: the connection on which pings are acknowledged; -1 for none.
+        pings: how many there are.
+
+    Attributes:
+        columns: the deliveries, by name of :data:`COLUMNS`.
+        messages: what went wrong, by number of delivery.
+        answered: which events have been answered on the connection that sent them.
+        acked_ns, event_acked_ns: when each ping and each event was acknowledged; 0 where it was not.
     """
 
     def __init__(self, owner: Int64, expected: Sequence[Any] | None, bystander: int, pings: int) -> None:
@@ -46,11 +52,11 @@ class Inbox:
                 self._acknowledge(number, connection, at_ns)
                 continue
             for answer in packets.answers(frame):
-                if -1 <= answer.event < len(self.owner):  # else of the warm-up, or of somebody else's plan
+                if -1 <= answer.event < len(self.owner):  # else it is of the warm-up, or of somebody else's plan
                     self._append(at_ns, connection, answer)
 
     def _acknowledge(self, number: int, connection: int, at_ns: int) -> None:
-        """Of a ping where the bystander heard it, of an event on the connection that sent it."""
+        """Of a ping on the bystander's connection, of an event on the connection that sent it."""
         if connection == self.bystander:
             if number < len(self.acked_ns) and not self.acked_ns[number]:
                 self.acked_ns[number] = at_ns
@@ -81,7 +87,7 @@ class Inbox:
 
 
 def in_order(columns: dict[str, Int64], messages: dict[int, str]) -> tuple[dict[str, Int64], dict[int, str]]:
-    """Deliveries sorted by their instant; those of one instant stay as they are."""
+    """Deliveries sorted by their instant, with their messages; those of one instant stay in the order that they had."""
     order = np.argsort(columns["at"], kind="stable")
     number = np.empty(len(order), np.int64)
     number[order] = np.arange(len(order))

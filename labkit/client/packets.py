@@ -2,10 +2,12 @@
 
 Over a websocket each Engine.IO packet is one text frame: ``4`` (message) and then the Socket.IO packet, such as
 ``42["message",{"id":7,"payload":1}]`` (https://socket.io/docs/v4/socket-io-protocol/, and Engine.IO protocol 4,
-https://github.com/socketio/engine.io-protocol). Plain events and acknowledgements, which are all that labkit sends and
-nearly all that it hears, are written and read here in a line each: python-socketio's own ``Packet`` costs five times as
-much, and was half of what a client spends on an event. The tests hold both to the same bytes and the same values.
-Everything else (a namespace, attachments) is read by ``Packet``.
+https://github.com/socketio/engine.io-protocol).
+
+Plain events and acknowledgements are all that labkit sends and nearly all that it receives. They are written and read
+here, in a line each: python-socketio's own ``Packet`` costs five times as much, and was half of what a client spends
+per event. The tests hold both to the same bytes and the same values. Everything else (a namespace, attachments) is read
+by ``Packet``.
 """
 
 import json
@@ -18,7 +20,7 @@ import socketio.packet
 from labkit.base.clock import NS_PER_MS
 from labkit.runs.stages import Outcome
 
-#: The event that an exhibit handles, and the one that it answers with.
+#: The event that a strategy handles, and the one that it answers with.
 MESSAGE, RESPONSE = "message", "response"
 
 CONNECT = b"40"
@@ -28,11 +30,12 @@ GOODBYE = b"41"
 
 EVENT, ACKNOWLEDGEMENT = b"42", b"43"
 
-#: How nearly every frame begins that a client hears: an event that asks for no acknowledgement, or an acknowledgement.
-#: No other kind of websocket frame does: one that closes begins with its code, which is below 5000 (RFC 6455, 7.4.2).
+#: How nearly every frame begins that a client receives: an event that asks for no acknowledgement, or an
+#: acknowledgement. No other kind of websocket frame begins so: one that closes begins with its code, which is below
+#: 5000 (RFC 6455, 7.4.2).
 USUAL = (b"42[", b"43")
 
-# `json.dumps` with separators makes an encoder for every call.
+# Made once: `json.dumps` with separators makes an encoder for every call.
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 _from_json = json.JSONDecoder().raw_decode
 
@@ -43,7 +46,7 @@ def message(data: list[Any], number: int | None = None) -> bytes:
 
 
 def _parsed(frame: bytes) -> tuple[int | None, Any]:
-    """Number and data of a frame that is an event or an acknowledgement; ValueError where it is malformed."""
+    """The number and the data of a frame that is an event or an acknowledgement; ValueError where it is malformed."""
     bracket = frame.find(b"[", 2)
     number = frame[2:bracket]
     if bracket == 2 or (bracket > 2 and number.isdigit()):

@@ -1,4 +1,4 @@
-"""The client helper: fires a plan from another process, so that it shares neither GIL nor garbage with the server.
+"""The client: fires a plan from another process, so that it shares neither GIL nor garbage with the server.
 
 One process lives as long as the session: starting one costs half a second, and a client that has just started is
 slower than one that has run. It takes orders on its standard input and ends when that closes, so it never outlives
@@ -21,7 +21,7 @@ from labkit.runs.fired import Fired
 
 
 class Client(Protocol):
-    """What fires: connect, warm up, fire, close."""
+    """What fires at a server: a :class:`ClientProcess`, a :class:`ClientThread` or a fleet."""
 
     @property
     def pids(self) -> tuple[int, ...]: ...
@@ -43,7 +43,7 @@ class Client(Protocol):
 
 
 class _ByOrder:
-    """What a generator somewhere else does, as orders that are carried out there."""
+    """What a :class:`~labkit.client.generator.Generator` does, as orders that are carried out where it is."""
 
     def order(self, name: str, *args: Any) -> Any:
         """Give an order and wait for its answer."""
@@ -67,9 +67,11 @@ class _ByOrder:
 
 
 class ClientProcess(OrderedProcess, _ByOrder):
-    """A generator in a process of its own.
+    """A generator in a process of its own, which the first order starts.
 
-    Raises (all methods): `ClientError` where the process ended; whatever `LabError` the generator raised.
+    Raises:
+        ClientError: of every method, where the process has ended; the next order starts another.
+        LabError: whatever the generator raised.
     """
 
     place = OUTSIDE
@@ -108,9 +110,9 @@ class ClientProcess(OrderedProcess, _ByOrder):
 
 
 class ClientThread(_ByOrder):
-    """The same generator on a thread of the server's own process, to show how much that falsifies. For nothing else.
+    """A generator on a thread of the server's own process; only to show how much that falsifies.
 
-    One thread for all orders, which is not the caller's: a notebook's main thread has an event loop already.
+    One thread, which is not the caller's, carries out all orders: a notebook's main thread has an event loop already.
     """
 
     #: No process of its own.

@@ -62,7 +62,8 @@ class Trial:
         return cls(run, rate_hz, own, bystander, lateness_ms, verdict)
 
     def __repr__(self) -> str:
-        return f"{per_second(self.rate_hz)}: {self.verdict}; callers {self.own.tail_text}, bystander {self.bystander.tail_text}"
+        waits = f"callers {self.own.tail_text}, bystander {self.bystander.tail_text}"
+        return f"{per_second(self.rate_hz)}: {self.verdict}; {waits}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,8 +114,8 @@ class Capacity:
     def theory_ms(self, rate_hz: float, seconds: float) -> float:
         """The p98 that first-in first-out service predicts at a rate, for the arrivals that were used.
 
-        D/D/c or M/D/c, followed event by event (:func:`labkit.plan.queueing.fifo`): above its capacity the figure depends on
-        how long the plan is, as the measured one does.
+        D/D/c or M/D/c, followed event by event (:func:`labkit.plan.queueing.fifo`): above its capacity the figure
+        depends on how long the plan is, as the measured one does.
         """
         due_s = plan(rate_hz, events_in(rate_hz, seconds), self.arrivals == "poisson").intended_ns / clock.NS_PER_S
         served = queueing.fifo(due_s, self.service_ms / 1000, self.servers)

@@ -10,6 +10,7 @@ from typing import Any, Unpack, cast
 
 from labkit.base import clock
 from labkit.base.errors import UsageError
+from labkit.base.renamed import refusing_old_names
 from labkit.experiments.capacity import (
     ABOVE,
     BELOW,
@@ -46,6 +47,7 @@ PAYLOADS = 20
 OVERLOAD_S, MOST_HZ = 3.0, 20_000.0
 
 
+@refusing_old_names
 def capacity(
     strategy: AnyStrategy,
     work: Work,

@@ -1,4 +1,4 @@
-"""Several measurements to be compared: of strategies, of settings, of modes; interleaved, so that none has a slow minute."""
+"""Several measurements to be compared: of strategies, of settings, of modes. Interleaved: a slow minute hits all."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Unpack, cast
 
 from labkit.base.errors import LabError, UsageError
+from labkit.base.renamed import refusing_old_names
 from labkit.experiments.measure import AnyStrategy, measure, require_measurable
 from labkit.experiments.settings import Settings
 from labkit.plan.calibration import expected_answers
@@ -21,6 +22,7 @@ from labkit.strategies import Strategy, default_in
 Progress = Callable[[int, int, Run], object]
 
 
+@refusing_old_names
 def compare(
     strategies: Sequence[AnyStrategy] | AnyStrategy,
     work: Work,
@@ -56,6 +58,7 @@ def compare(
     return order.measure(bounds_ms, progress, save_to)
 
 
+@refusing_old_names
 def compare_modes(
     strategies: Mapping[str, Sequence[AnyStrategy] | None],
     work: Work,
@@ -91,6 +94,7 @@ def compare_modes(
     return _order(things, work, plan, repeats, seed).measure(bounds_ms, progress, save_to)
 
 
+@refusing_old_names
 def vary(
     strategy: AnyStrategy,
     work: Work,

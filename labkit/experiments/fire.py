@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labkit.base import clock, interrupts
+from labkit.base.errors import ServerError, UsageError
 from labkit.client import process as clients
 from labkit.client.firing import Job
 from labkit.client.process import Client
@@ -51,7 +52,9 @@ def fire(
         ServerError: the server does not run.
         ClientError: the client could not connect, or its process ended.
     """
-    require_known({"ping_hz": ping_hz, "window_s": window_s, "timeout_s": timeout_s, "warm_up": warm_up})
+    _require_running(server)
+    numbers = {"ping_hz": ping_hz, "window_s": window_s, "timeout_s": timeout_s, "warm_up": warm_up}
+    require_known({**numbers, "reads_from_s": reads_from_s})
     require_memory(plan)
     expected = expected or expected_answers(server.work, plan)
     client = client or clients.shared()
@@ -96,6 +99,13 @@ def fire(
         machine=environment.describe(),
         conditions=_conditions(server, fired, plan, about),
     )
+
+
+def _require_running(server: Serving) -> None:
+    if not isinstance(server, Serving):
+        raise UsageError(f"fire at what lab.serve(...) returns, not at {server!r}")
+    if not server.is_running:
+        raise ServerError(f"this server ({server.strategy.name}) does not run: start it with server.start()")
 
 
 def ping_instants_ns(ping_hz: float, window_s: float) -> NDArray[np.int64]:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any, Unpack, cast
 
 from labkit.base import interrupts
+from labkit.base.renamed import refusing_old_names
 from labkit.client import process as clients
 from labkit.experiments.confounders import spare_cpu
 from labkit.experiments.fire import fire
@@ -19,6 +20,7 @@ from labkit.strategies import Register, Strategy
 AnyStrategy = str | Register | Strategy
 
 
+@refusing_old_names
 @interrupts.kept()
 def measure(strategy: AnyStrategy, work: Work, plan: Schedule, **settings: Unpack[Settings]) -> Run:
     """Serve a strategy, fire a plan at it once, and stop: :func:`labkit.serve` and :func:`labkit.fire` in one.
@@ -44,13 +46,13 @@ def measure(strategy: AnyStrategy, work: Work, plan: Schedule, **settings: Unpac
     freeze_gc = settings.get("freeze_gc", True)
 
     spare = [spare_cpu(client)]
-    with serve(chosen, work, **serving) as server:
-        with server.server.held_still(settings.get("switch_interval_s"), freeze_gc) as held:
-            run = fire(server, plan, **firing)
-            steady: dict[str, Any] = {
-                "switch_interval_s": held.switch_interval_s,
-                "full_collections": held.full_collections(),
-            }
+    interval_s = settings.get("switch_interval_s")
+    with serve(chosen, work, **serving) as server, server.server.held_still(interval_s, freeze_gc) as held:
+        run = fire(server, plan, **firing)
+        steady: dict[str, Any] = {
+            "switch_interval_s": held.switch_interval_s,
+            "full_collections": held.full_collections(),
+        }
     spare.append(spare_cpu(client))
     about: dict[str, Any] = {
         "gc_frozen": freeze_gc,

@@ -8,7 +8,8 @@ The rules, in this order; each is a sentence of the paragraph:
    maximum) are within the first bound, every event was answered rightly, and no stranger got an answer.
 4. Of those that hold, the simplest is recommended, by :data:`SIMPLICITY`; being faster within the bound is no reason.
 5. If a simpler one failed by its tail only, and the runs cannot tell the two apart, that is said and nothing is
-   recommended: with four runs of each and more by :mod:`labkit.runs.difference`, with fewer only if their ranges do not overlap.
+   recommended. With four runs of each and more :mod:`labkit.runs.difference` decides, with fewer whether their ranges
+   overlap.
 6. If nothing holds, that is said, with the work that was offered beside what the machine can do, and with the
    strategy that at least holds for the neighbours, if there is one.
 """
@@ -236,7 +237,8 @@ class _Weighing:
 def told_apart(first: Sequence[float], second: Sequence[float]) -> bool:
     """Whether the first is lower than the second, by one figure of each run.
 
-    By the exact test of :mod:`labkit.runs.difference` where there are runs enough for it, else only if their ranges are apart.
+    By the exact test of :mod:`labkit.runs.difference` where there are runs enough for it, else only if their ranges
+    are apart.
     """
     if min(len(first), len(second)) < stats.ENOUGH:
         return max(first) < min(second)

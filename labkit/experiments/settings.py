@@ -1,4 +1,4 @@
-"""The settings of a measurement, by name and type: what an editor completes, and what is refused before anything starts."""
+"""The settings of a measurement by name and type: an editor completes them, and a wrong one is refused at once."""
 
 import difflib
 from collections.abc import Mapping
@@ -7,15 +7,13 @@ from typing import Any, TypedDict
 import psutil
 
 from labkit.base.errors import TooMuchMemory, UsageError
+from labkit.base.renamed import refuse_old
 from labkit.client.process import Client
 from labkit.plan.calibration import Expected
 from labkit.plan.schedules import Schedule
 
 #: Bytes that an event takes in server, client and record together, at most (measured: about 900).
 BYTES_PER_EVENT = 2_000
-
-#: Names of an earlier version, with those of this one.
-RENAMED = {"exhibit": "strategy", "exhibits": "strategies"}
 
 
 class ServeSettings(TypedDict, total=False):
@@ -51,7 +49,7 @@ class FireSettings(TypedDict, total=False):
         acknowledge: the client asks for an acknowledgement of every event (``run.acked_ms``).
         reads_from_s: the senders read nothing until then: slow readers. Their window of receiving is small, too.
         client: who fires; the session's client process where None.
-        expected: of an earlier :func:`labkit.plan.calibration.expected_answers`, which costs a call of the work for each
+        expected: of an earlier :func:`labkit.plan.calibration.expected_answers`, which costs a call of the work per
             payload.
     """
 
@@ -84,9 +82,8 @@ _NOT_NEGATIVE = ("ping_hz", "window_s", "timeout_s", "reads_from_s", "warm_up", 
 def require_known(settings: Mapping[str, Any]) -> None:
     """Raise `UsageError` where a setting is not one, with the name that was probably meant, or makes no sense."""
     known = list(Settings.__annotations__)
+    refuse_old(settings)
     for name in settings:
-        if name in RENAMED:
-            raise UsageError(f"{name} is called {RENAMED[name]} now: write that")
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             raise UsageError(f"there is no setting {name!r}: " + (f"{near[0]}?" if near else ", ".join(known)))

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from labkit.base.clock import NS_PER_MS, now_ns
 from labkit.base.errors import UsageError
+from labkit.base.renamed import refusing_old_names
 from labkit.experiments.measure import AnyStrategy, measure
 from labkit.experiments.settings import Settings
 from labkit.plan.calibration import Expected
@@ -85,6 +86,7 @@ class Backlog:
         )
 
 
+@refusing_old_names
 def slow_reader(
     strategy: AnyStrategy,
     work: Work | None = None,

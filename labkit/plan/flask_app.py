@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from labkit.base.errors import WorkloadError
-from labkit.plan.work import Work, imported
+from labkit.plan.targets import imported
+from labkit.plan.work import Work
 
 if TYPE_CHECKING:
     from flask import Flask

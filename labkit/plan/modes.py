@@ -5,7 +5,8 @@ interpreter, gunicorn forks, and an event loop of ours beside a notebook's would
 
 eventlet is no mode here: it is deprecated upstream, and Flask-SocketIO's documentation advises against it.
 
-A mode is a record and what makes its server (:class:`labkit.server.contract.Host`); :func:`add` takes one of the reader's.
+A mode is a record, and what makes its server (:class:`labkit.server.contract.Host`). :func:`add` takes one of the
+reader's.
 """
 
 import importlib.util
@@ -26,8 +27,8 @@ class Mode:
         needs: modules that have to be there.
         is_asynchronous: python-socketio's ``AsyncServer``; its handlers are ``async def handle(sid, data)``.
         hidden: stages that cannot be stamped there, each with the reason.
-        maker: makes a :class:`labkit.server.contract.Host` in the child process, or its name, ``module:name``; empty where the
-            server is a thread of this process.
+        maker: makes a :class:`labkit.server.contract.Host` in the child process, or its name, ``module:name``; empty
+            where the server is a thread of this process.
         arbiter: ``module:name`` of what runs in the child process where that does not serve but starts what does.
         first: Python code that the child process executes before anything else.
         like: a mode whose strategies run here too, without naming this one.

@@ -15,17 +15,28 @@ import importlib.util
 import itertools
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from statistics import mean
 
+from labkit.base import clock
 from labkit.base.errors import WorkloadError
 
 Payload = dict[str, str | float]
 
 DAYS = 25  # five weeks; one call is then 80 to 110 ms of CPU with CPython 3.11 where labkit was written
 DRAWN_FROM = 247  # trading days at the end of the history, about a year: all have nearly as much past to search
+
+#: Up to so many times what a call may cost, it still looks at the whole history: noise alone must not change the job.
+NEAR_ENOUGH = 1.3
+
+#: A smaller job is timed, and the whole one inferred from it: enough to tell, and over before people wait.
+_TIMED_PAST, _TIMED_CALLS = 300, 5
+
+#: A job looks at so many days or more, in steps of so many, so that its name is the same from one run to the next.
+_LEAST_PAST, _STEP = 100, 50
 
 
 @dataclass(frozen=True)
@@ -95,42 +106,92 @@ def payloads(count: int, seed: int = 0) -> list[Payload]:
     return [day_payload(index) for index in indices[:count]]
 
 
-def most_similar(day: Mapping[str, object], *, days: int = DAYS) -> Payload:
+def most_similar(day: Mapping[str, object], *, days: int = DAYS, past: int | None = None) -> Payload:
     """When did it last move as in the `days` trading days that end on `day`? Pure Python, holds the GIL.
 
-    `day` is a payload, of which only the date is read. Returns {"date": that date, "like": the ISO date on which the
-    most similar earlier, non-overlapping stretch ends, "distance": the sum of absolute log returns between the two,
-    rounded to 9 digits}; the earliest stretch wins a tie. WorkloadError for a day without that much past.
+    `day` is a payload, of which only the date is read. `past` is how many trading days that end on `day` are looked at;
+    None looks at all. Returns {"date": that date, "like": the ISO date on which the most similar earlier,
+    non-overlapping stretch ends, "distance": the sum of absolute log returns between the two, rounded to 9 digits}; the
+    earliest stretch wins a tie. WorkloadError for a day without that much past.
     """
     end, changes = _end_of_stretch(day, days), history().changes
     recent = changes[end - days : end]
     best, like = math.inf, days
-    for candidate in _candidates(end, days):
+    for candidate in _candidates(end, days, past):
         distance = _warped_distance(recent, changes[candidate - days : candidate])
         if distance < best:
             best, like = distance, candidate
     return _answer(end, like, best)
 
 
-def most_similar_numpy(day: Mapping[str, object], *, days: int = DAYS) -> Payload:
+def most_similar_numpy(day: Mapping[str, object], *, days: int = DAYS, past: int | None = None) -> Payload:
     """The same answer as `most_similar`, bit for bit: one cell of all the stretches' tables at a time, in numpy."""
     import numpy as np
 
     end, changes = _end_of_stretch(day, days), np.array(history().changes)
-    candidates = _candidates(end, days)
-    # past[i, k] is move i of stretch k; the same operations in the same order as below make the sums identical
-    past = np.lib.stride_tricks.sliding_window_view(changes[: end - days], days).T
+    candidates = _candidates(end, days, past)
+    # earlier[i, k] is move i of stretch k; the same operations in the same order as below make the sums identical
+    searched = changes[candidates.start - days : end - days]
+    earlier = np.lib.stride_tricks.sliding_window_view(searched, days).T
     above = np.full((days + 1, len(candidates)), math.inf)
     above[0] = 0.0
     for change in changes[end - days : end]:
         row = np.full_like(above, math.inf)
-        gaps = np.abs(change - past)
+        gaps = np.abs(change - earlier)
         nearest = np.minimum(above[:-1], above[1:])
         for column in range(days):
             row[column + 1] = gaps[column] + np.minimum(row[column], nearest[column])
         above = row
     best = int(np.argmin(above[-1]))
     return _answer(end, candidates[best], float(above[-1, best]))
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of the history the example job looks at, and what that costs.
+
+    Attributes:
+        past: trading days; None for the whole history.
+        event_ms: what one call costs here, in ms, when nothing else runs.
+        whole_ms: what one call would cost here with the whole history.
+    """
+
+    past: int | None
+    event_ms: float
+    whole_ms: float
+
+    @property
+    def days(self) -> int:
+        """The trading days that are looked at, as a number."""
+        return len(history().dates) if self.past is None else self.past
+
+
+def size_for(event_ms: float, timed_ms: Callable[[Callable[[], object]], float] | None = None) -> Size:
+    """The example job, made so small that one call costs about `event_ms` on this machine; never more than it is.
+
+    Args:
+        event_ms: what a call may cost, in ms.
+        timed_ms: calls a function once, and returns how many ms that took; this machine's clock where None.
+    """
+    timed_ms = timed_ms or _timed_ms
+    last = len(history().dates)
+    middle = last - DRAWN_FROM // 2  # a day of which as many events have more past as have less
+    day = day_payload(middle)
+    # The mean, and not the fastest call: on a machine with other work to do, people wait for that, too.
+    measured_ms = mean(timed_ms(lambda: most_similar(day, past=_TIMED_PAST)) for _ in range(_TIMED_CALLS))
+    stretch_ms = measured_ms / len(_candidates(middle, DAYS, _TIMED_PAST))
+    whole_ms = stretch_ms * len(_candidates(middle, DAYS, None))
+    if whole_ms <= NEAR_ENOUGH * event_ms:
+        return Size(None, whole_ms, whole_ms)
+    wanted = event_ms / stretch_ms + 2 * DAYS - 1
+    past = max(_LEAST_PAST, int(wanted / _STEP) * _STEP)
+    return Size(past, stretch_ms * len(_candidates(middle, DAYS, past)), whole_ms)
+
+
+def _timed_ms(call: Callable[[], object]) -> float:
+    before_ns = clock.now_ns()
+    call()
+    return (clock.now_ns() - before_ns) / clock.NS_PER_MS
 
 
 def _warped_distance(a: Sequence[float], b: Sequence[float]) -> float:
@@ -146,9 +207,12 @@ def _warped_distance(a: Sequence[float], b: Sequence[float]) -> float:
     return above[-1]
 
 
-def _candidates(end: int, days: int) -> range:
-    """Where the earlier stretches end: the first is the first of the history, the last ends where `end`'s begins."""
-    return range(days, end - days + 1)
+def _candidates(end: int, days: int, past: int | None) -> range:
+    """Where the earlier stretches end: the first is the first that is looked at, the last ends where `end`'s begins."""
+    if past is not None and past < 2 * days:
+        raise WorkloadError(f"{past} days hold no earlier stretch of {days} days: look at {2 * days} or more")
+    first = 0 if past is None else max(0, end - past)
+    return range(first + days, end - days + 1)
 
 
 @cache

@@ -134,7 +134,7 @@ def poisson(
 def burst(
     events: int = 10, *, every_s: float | None = None, times: int = 1, connections: int = 1, seed: int = 0
 ) -> Schedule:
-    """`events` at one instant, the first time at 0; `times` times, one burst every `every_s` seconds."""
+    """Send `events` at one instant, the first at 0; with `times`, one such burst every `every_s` seconds."""
     events, times = _at_least(1, "events", events), _at_least(1, "times", times)
     if times > 1 and every_s is None:
         raise ScheduleError(f"{times} bursts need a distance: give every_s in seconds")

@@ -1,10 +1,16 @@
-"""What events carry, from the command line: JSON, or a file with one JSON value a line."""
+"""What a command line names: a work by its name, and what its events carry."""
 
+import importlib
 import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from labkit.base.errors import WorkloadError
+from labkit.plan.work import KINDS, Work, call, similar_prices
 
 
 def read(data: str) -> list[Any]:
@@ -38,3 +44,55 @@ def _line(file: Path, number: int, line: str) -> Any:
         return json.loads(line)
     except ValueError as error:
         raise WorkloadError(f"line {number} of {file} is not JSON ({error}): give one value a line") from None
+
+
+def parse(target: str, payloads: Sequence[Any] | None = None) -> Work:
+    """A workload by its name: ``cpu:100ms``, ``io_wait:2ms``, ``cpu_nogil:5ms``, ``prices``, ``package.module:name``.
+
+    Args:
+        target: its name.
+        payloads: of a function of the reader's; see :func:`call`.
+
+    Raises:
+        WorkloadError: the name is none of these, the function cannot be imported, or payloads are given to the lab's
+            own work.
+    """
+    if payloads is not None and (target.startswith("prices") or target.partition(":")[0] in KINDS):
+        raise WorkloadError(f"{target} is the lab's own work and has its own data: give data to a function of yours")
+    if target in ("prices", "prices:numpy"):
+        return similar_prices("numpy" if target.endswith("numpy") else "python")
+    kind, _, rest = target.partition(":")
+    if kind in KINDS:
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)ms", rest)
+        if match is None:
+            raise WorkloadError(f"write the time in ms, as in {kind}:100ms, not {target!r}")
+        return KINDS[kind](float(match.group(1)))
+    if not rest:
+        raise WorkloadError(
+            f"unknown workload {target!r}: give {', '.join(f'{kind}:100ms' for kind in KINDS)}, prices, "
+            "or package.module:function"
+        )
+    return replace(call(imported(kind, rest), payloads), name=target)
+
+
+def imported(module_name: str, path: str) -> Callable[..., Any]:
+    """Something callable by the names of its module and of itself; WorkloadError if it is not there or is not."""
+    # A console script has its own folder on the path, not the reader's.
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found: Any = importlib.import_module(module_name)
+    except Exception as error:
+        raise WorkloadError(
+            f"cannot import {module_name!r} ({type(error).__name__}: {error}): run from the folder that "
+            "holds it, with the packages that it needs"
+        ) from error
+    for name in path.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            raise WorkloadError(f"{module_name!r} has no {path!r}: check the name after the colon") from None
+    if not callable(found):
+        raise WorkloadError(f"{module_name}:{path} is a {type(found).__name__}, not a function")
+    function: Callable[..., Any] = found
+    return function

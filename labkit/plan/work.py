@@ -1,4 +1,4 @@
-"""Work of known kind and cost, and the wrapper in which an exhibit meets it.
+"""Work of known kind and cost, and the wrapper in which a strategy meets it.
 
 A workload is a callable with one argument, the event's payload, that returns what JSON can carry. The kinds:
 
@@ -16,14 +16,10 @@ A kind of the reader's is a function from milliseconds to :class:`Work`, put int
 
 import functools
 import hashlib
-import importlib
 import inspect
 import json
-import re
-import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from labkit.base import clock
@@ -57,7 +53,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Calculation:
-    """`complex_calculation` as an exhibit receives it: never raises, and its answer says what happened to it.
+    """`complex_calculation` as a strategy receives it: never raises, and its answer says what happened to it.
 
     The answer to ``{"id": 7, "payload": ...}`` is ``{"id": 7, "result": ...}`` or ``{"id": 7, "error": "..."}``, each
     with the work's own stamps: ``start_ns``, ``end_ns`` and ``cpu_ns`` (thread CPU time), so that a pool or another
@@ -78,7 +74,7 @@ class Calculation:
         try:
             json.dumps(outcome)
         except (TypeError, ValueError, RecursionError) as error:
-            # Emitting it would raise in whatever thread the exhibit answers from, and the answer would be lost.
+            # Emitting it would raise in whatever thread the strategy answers from, and the answer would be lost.
             outcome = {"error": f"the result cannot be sent as JSON: {error}"}
         return {"id": data["id"], **outcome, "start_ns": start_ns, "end_ns": end_ns, "cpu_ns": cpu_ns}
 
@@ -257,58 +253,6 @@ def _takes_nothing(function: Callable[..., Any], name: str) -> bool:
     return False
 
 
-def parse(target: str, payloads: Sequence[Any] | None = None) -> Work:
-    """A workload by its name: ``cpu:100ms``, ``io_wait:2ms``, ``cpu_nogil:5ms``, ``prices``, ``package.module:name``.
-
-    Args:
-        target: its name.
-        payloads: of a function of the reader's; see :func:`call`.
-
-    Raises:
-        WorkloadError: the name is none of these, the function cannot be imported, or payloads are given to the lab's
-            own work.
-    """
-    if payloads is not None and (target.startswith("prices") or target.partition(":")[0] in KINDS):
-        raise WorkloadError(f"{target} is the lab's own work and has its own data: give data to a function of yours")
-    if target in ("prices", "prices:numpy"):
-        return similar_prices("numpy" if target.endswith("numpy") else "python")
-    kind, _, rest = target.partition(":")
-    if kind in KINDS:
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)ms", rest)
-        if match is None:
-            raise WorkloadError(f"write the time in ms, as in {kind}:100ms, not {target!r}")
-        return KINDS[kind](float(match.group(1)))
-    if not rest:
-        raise WorkloadError(
-            f"unknown workload {target!r}: give {', '.join(f'{kind}:100ms' for kind in KINDS)}, prices, "
-            "or package.module:function"
-        )
-    return replace(call(imported(kind, rest), payloads), name=target)
-
-
-def imported(module_name: str, path: str) -> Callable[..., Any]:
-    """Something callable by the names of its module and of itself; WorkloadError if it is not there or is not."""
-    # A console script has its own folder on the path, not the reader's.
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        found: Any = importlib.import_module(module_name)
-    except Exception as error:
-        raise WorkloadError(
-            f"cannot import {module_name!r} ({type(error).__name__}: {error}): run from the folder that "
-            "holds it, with the packages that it needs"
-        ) from error
-    for name in path.split("."):
-        try:
-            found = getattr(found, name)
-        except AttributeError:
-            raise WorkloadError(f"{module_name!r} has no {path!r}: check the name after the colon") from None
-    if not callable(found):
-        raise WorkloadError(f"{module_name}:{path} is a {type(found).__name__}, not a function")
-    function: Callable[..., Any] = found
-    return function
-
-
 def require_picklable(work: Work) -> None:
     """Raise `NotPicklable` now if the work cannot be sent to another process.
 
@@ -323,3 +267,9 @@ def require_picklable(work: Work) -> None:
             f"{work.name} cannot be sent to another process ({error}): open files, locks and connections "
             "inside the function, not outside of it, or leave out strategies that use processes"
         ) from error
+
+
+def parse(target: str, payloads: Sequence[Any] | None = None) -> Work:  # TEMPORARY
+    from labkit.plan import targets
+
+    return targets.parse(target, payloads)

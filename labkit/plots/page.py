@@ -13,8 +13,8 @@ from matplotlib.ticker import FuncFormatter
 
 from labkit.base.clock import NS_PER_MS
 from labkit.base.errors import UsageError
-from labkit.browser.frontier import SHORTEST_MS, Point, best, felt, points
-from labkit.browser.passes import Timed
+from labkit.browser.frontier import Point, best, felt, points
+from labkit.browser.passes import SHORTEST_MS, Timed
 from labkit.browser.rendering import Measured, Rendering
 from labkit.browser.table import inp_verdict
 from labkit.browser.trace.reader import read
@@ -68,7 +68,7 @@ CLICK_BARS = (
 def overview(result: Rendering, *, title: str | None = None) -> Figure:
     """The advice's table: DOM operations and reflows as counted, task time, INP and staleness as timed.
 
-    A ring is a run, the thick bar the median; of staleness the bar is the median, the line reaches from there to p95.
+    Each ring is a run, and the thick bar is their median. Of staleness, the line reaches from the median to the p95.
     An INP that is too short to be told, or below 16 ms, stands at 16.
     """
     if not result.measured:
@@ -76,8 +76,8 @@ def overview(result: Rendering, *, title: str | None = None) -> Figure:
     rows = range(len(result.measured))
     figure, panels = plt.subplots(1, 4, sharey=True, figsize=(WIDTH_IN, 2.2 + 0.36 * len(result.measured)))
     headings = (
-        "DOM operations\nan event, exact",
-        "Reflows\na frame, exact",
+        "DOM operations\nper event, exact",
+        "Reflows\nper frame, exact",
         "Main thread\nbusy, ms",
         "INP and staleness\nms",
     )
@@ -108,7 +108,7 @@ def overview(result: Rendering, *, title: str | None = None) -> Figure:
 
 @styled
 def waterfall(run: Timed, *, of: str = "updates", begin: int = 0, first: int = 30, title: str | None = None) -> Figure:
-    """From when it was due to when it was seen: a line an update or a click, a colour a stage.
+    """From when it was due to when it was seen: a line per update or click, a colour per stage.
 
     Args:
         run: one run.
@@ -153,7 +153,7 @@ def pipeline_of(result: Rendering, name: str, folder: Path) -> Figure:
 
 @styled
 def by_rate(rates_hz: Sequence[float], results: Sequence[Rendering], *, title: str | None = None) -> Figure:
-    """How long one update keeps the page's main thread busy, by the rate at which they come: a line a way.
+    """How long one update keeps the page's main thread busy, by the rate at which they come: a line per way.
 
     Args:
         rates_hz: of the results.
@@ -171,8 +171,8 @@ def by_rate(rates_hz: Sequence[float], results: Sequence[Rendering], *, title: s
     axes.set_xticks(list(rates_hz), [f"{rate:g}" for rate in rates_hz])
     axes.minorticks_off()
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("updates a second (log scale)")
-    axes.set_ylabel("main thread busy, ms an update")
+    axes.set_xlabel("updates per second (log scale)")
+    axes.set_ylabel("main thread busy, ms per update")
     axes.legend(loc="upper right")
     message(figure, title or "An update costs less the more of them share a frame, batched or not")
     return figure
@@ -246,10 +246,10 @@ _COLOURS = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK, "#8C8C00")
 
 @styled
 def frontier(result: Rendering, *, title: str | None = None) -> Figure:
-    """INP against staleness, a panel a number of rows: low and left is good, and either alone can mislead.
+    """INP against staleness, a panel per number of rows: low and left is good, and either alone can mislead.
 
-    A colour and a shape a way, a size a rate. Filled marks are on the frontier: nothing under the same load is as good
-    in both and better in one. Where there are several runs, small rings show each.
+    Each way has a colour and a shape, each rate a size. Filled marks are on the frontier: nothing under the same load
+    is as good in both and better in one. Where there are several runs, small rings show each.
     """
     found = points(result)
     if not result.measured:
@@ -311,7 +311,7 @@ def _frontier_finding(result: Rendering, found: Sequence[Point], on_it: Sequence
 
 @styled
 def seen(result: Rendering, *, guess_ms: float | None = None, title: str | None = None) -> Figure:
-    """From the click to its result, a ring a click; and INP, a bar a run. Dotted: 200 and 500 ms.
+    """From the click to its result, a ring per click; and INP, a diamond per run. Dotted: the bounds of INP.
 
     Args:
         result: ways that were clicked, as from `tour` or `interact`.
@@ -337,7 +337,7 @@ def seen(result: Rendering, *, guess_ms: float | None = None, title: str | None 
     axes.set_yticks(range(len(result.measured)), [short(each.name) for each in result.measured])
     axes.set_ylim(len(result.measured) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel("ms (log scale; dotted: 200 and 500)")
+    axes.set_xlabel("ms (log scale; dotted: {:g} and {:g})".format(*BOUNDS_MS))
     figure.legend(loc="outside lower right", ncols=3)
     message(figure, title or _seen_finding(result))
     return figure

@@ -264,7 +264,7 @@ def two_by_two(computes: Comparison, waits: Comparison, *, title: str | None = N
         title: instead of the finding.
     """
     names = {
-        (kind, serial): tuple(_with_setting(result, exhibit, serial) for exhibit in ("inline", "thread"))
+        (kind, serial): tuple(_with_setting(result, strategy, serial) for strategy in ("inline", "thread"))
         for kind, result in (("computes", computes), ("waits", waits))
         for serial in (False, True)
     }
@@ -292,9 +292,9 @@ def two_by_two(computes: Comparison, waits: Comparison, *, title: str | None = N
     return figure
 
 
-def _with_setting(result: Comparison, exhibit: str, serial: bool) -> str:
-    """The strategy's name: an exhibit under default settings, or with async_handlers=False."""
-    names = {False: (exhibit,), True: (f"{exhibit}-serial", f"{exhibit}, async_handlers=False")}[serial]
+def _with_setting(result: Comparison, strategy: str, serial: bool) -> str:
+    """Its name among the runs: under default settings, or with async_handlers=False."""
+    names = {False: (strategy,), True: (f"{strategy}-serial", f"{strategy}, async_handlers=False")}[serial]
     for name in names:
         if name in result.strategies:
             return name

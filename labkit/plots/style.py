@@ -11,8 +11,10 @@ import math
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any, ParamSpec
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,6 +23,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from labkit.base.clock import NS_PER_MS
+from labkit.base.errors import UsageError
+from labkit.base.files import whole
 from labkit.runs.comparison import Comparison
 from labkit.runs.run import Run
 from labkit.runs.stages import NEVER
@@ -124,6 +128,33 @@ def stage_bars(
 def message(figure: Figure, text: str) -> None:
     """The message, above everything else."""
     figure.suptitle(wrapped(text, 76), x=0.01, ha="left", fontsize=12, fontweight="bold")
+
+
+def without_display() -> None:
+    """From here on, this process draws into files only: for commands, which need neither a window nor a display."""
+    mpl.use("Agg")
+
+
+def save(draw: Callable[[], Figure], path: Path) -> Path:
+    """Draw a figure without a display, write it whole or not at all, and close it; returns its path.
+
+    Args:
+        draw: makes the figure; it is called here, so that no window is made for it.
+        path: its ending says the kind, such as ``.png`` or ``.svg``; PNG where there is none.
+
+    Raises:
+        UsageError: the file cannot be written, or matplotlib knows no such kind.
+    """
+    without_display()
+    figure = draw()
+    try:
+        with whole(path) as half:
+            figure.savefig(half, format=path.suffix.removeprefix(".") or "png")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be written: {error}") from None
+    finally:
+        plt.close(figure)
+    return path
 
 
 def embedded(figure: Figure, told: str) -> str:

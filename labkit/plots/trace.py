@@ -9,6 +9,7 @@ from matplotlib.patches import Patch
 
 from labkit.browser.trace.events import PART_OF, PARTS
 from labkit.browser.trace.main_thread import LONG_MS, LongTask
+from labkit.browser.trace.nesting import Span
 from labkit.browser.trace.reader import Trace
 from labkit.plots.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, STYLE, WIDTH_IN, YELLOW
 
@@ -82,44 +83,51 @@ def _task(axes: Axes, task: LongTask | None) -> None:
         axes.set_xlim(0, LONG_MS)
         axes.text(0.5, 0.5, f"no task took more than {LONG_MS} ms", ha="center", transform=axes.transAxes)
         return
-    began_us, seen = task.spans[0].start_us, set()
     levels = min(_LEVELS, 1 + max(span.depth for span in task.spans))
-    for span in task.spans:
-        width_ms = span.duration_us / 1000
-        if span.depth >= levels or width_ms < _VISIBLE * task.duration_ms:
-            continue
-        part = PART_OF[span.name]
-        seen.add(part)
-        left_ms = (span.start_us - began_us) / 1000
-        axes.barh(
-            span.depth,
-            width_ms,
-            left=left_ms,
-            height=0.86,
-            color=LOOKS[part][0],
-            hatch=LOOKS[part][1],
-            edgecolor="white",
-            linewidth=0.3,
-        )
-        label = _label(span.name, span.args)
-        if width_ms > task.duration_ms * 0.013 * len(label):
-            axes.text(
-                left_ms + width_ms / 2,
-                span.depth,
-                label,
-                ha="center",
-                va="center",
-                fontsize=7.5,
-                clip_on=True,
-                bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8},
-            )
+    shown = [s for s in task.spans if s.depth < levels and s.duration_us / 1000 >= _VISIBLE * task.duration_ms]
+    for span in shown:
+        _bar(axes, span, task)
     axes.axvline(LONG_MS, color=BLACK, linestyle="--", linewidth=1)
     axes.set_ylim(levels - 0.4, -0.6)
     axes.set_xlim(0, task.duration_ms)
     cause = f", set off by {task.cause}" if task.cause else ""
     forced = f", {task.forced_layouts} forced layouts" if task.forced_layouts else ""
     axes.set_title(f"The worst long task: {task.duration_ms:.0f} ms{cause}{forced} (dashed: {LONG_MS} ms)")
-    handles = [
+    handles = _handles({PART_OF[span.name] for span in shown})
+    axes.figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+
+
+def _bar(axes: Axes, span: Span, task: LongTask) -> None:
+    """What ran, from when to when, on the line of its depth; with its name where there is room."""
+    colour, hatch = LOOKS[PART_OF[span.name]]
+    left_ms, width_ms = (span.start_us - task.spans[0].start_us) / 1000, span.duration_us / 1000
+    axes.barh(
+        span.depth,
+        width_ms,
+        left=left_ms,
+        height=0.86,
+        color=colour,
+        hatch=hatch,
+        edgecolor="white",
+        linewidth=0.3,
+    )
+    label = _label(span.name, span.args)
+    if width_ms > task.duration_ms * 0.013 * len(label):
+        axes.text(
+            left_ms + width_ms / 2,
+            span.depth,
+            label,
+            ha="center",
+            va="center",
+            fontsize=7.5,
+            clip_on=True,
+            bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8},
+        )
+
+
+def _handles(seen: set[str]) -> list[Patch]:
+    """The legend's, of the parts that are drawn."""
+    return [
         Patch(
             facecolor=LOOKS[part][0],
             hatch=LOOKS[part][1],
@@ -129,7 +137,6 @@ def _task(axes: Axes, task: LongTask | None) -> None:
         for part in PARTS
         if part in seen
     ]
-    axes.figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
 
 
 def _label(name: str, args: dict[str, object]) -> str:

@@ -11,7 +11,7 @@ from labkit.plan.schedules import Schedule
 from labkit.runs.conditions import Conditions
 from labkit.runs.fired import Fired
 from labkit.runs.run import Run
-from labkit.runs.stages import MISSING, NEVER, SERVER_COLUMNS, UNACCOUNTED, Delivery, Outcome, Stage
+from labkit.runs.stages import MISSING, NEVER, SERVER_COLUMNS, UNACCOUNTED, Delivery, Outcome
 
 Int64 = NDArray[np.int64]
 
@@ -36,51 +36,29 @@ def close(
     out, or was disconnected (its connection closed before the deadline), or was never sent. If the client stopped
     waiting before the deadline it is *unaccounted*, which is a fault of the lab and not of the server.
     """
-    count = len(plan)
-    start_ns = fired.start_ns
-    intended = plan.intended_ns.astype(np.int64)
-    deadline = intended + round(timeout_s * NS_PER_S)
-    sent = _relative(fired.sent_ns, start_ns)
-    at = fired.delivery_ns - start_ns
-
+    at = fired.delivery_ns - fired.start_ns
+    deadline = plan.intended_ns + round(timeout_s * NS_PER_S)
     kind, places = _attributed(fired, plan, at, deadline)
-    answered = places >= 0
-    silent = ~answered
-    outcome = np.full(count, UNACCOUNTED, np.int64)
-    outcome[answered] = fired.delivery_status[places[answered]]
-    delivered = np.full(count, NEVER, np.int64)
-    delivered[answered] = at[places[answered]]
-    closed = _relative(fired.closed_ns, start_ns)[plan.connection]
-    waited = fired.end_ns - start_ns
-    outcome[silent & (waited >= deadline)] = Outcome.TIMED_OUT
-    outcome[silent & (closed != NEVER) & (closed <= deadline)] = Outcome.DISCONNECTED
-    outcome[silent & (sent == NEVER)] = Outcome.UNSENT
-
-    columns: dict[str, Int64] = {"intended": intended, "sent": sent, "delivered": delivered, "outcome": outcome}
-    for name in SERVER_COLUMNS:
-        columns[name] = _relative(np.array(stamps[name], np.int64), start_ns)
-    for stage, source in ((Stage.WORK_START, fired.work_start_ns), (Stage.WORK_END, fired.work_end_ns)):
-        columns[stage] = _picked(_relative(source, start_ns), places)
-    columns["work_cpu"] = _picked(np.where(fired.work_start_ns == MISSING, NEVER, fired.work_cpu_ns), places)
-    if len(fired.acked_ns):
-        columns["acked"] = _relative(fired.acked_ns, start_ns)
-    columns["service"] = np.array([round(ms * NS_PER_MS) for ms in service_ms], np.int64)
-
     return Run(
         strategy=strategy,
         work=work,
         mode=mode,
         plan=plan,
         timeout_s=timeout_s,
-        events=columns,
+        events={
+            "intended": plan.intended_ns.astype(np.int64),
+            "outcome": _outcomes(fired, plan, deadline, places),
+            **_stamped(fired, stamps, places),
+            "service": np.array([round(ms * NS_PER_MS) for ms in service_ms], np.int64),
+        },
         deliveries={"event": fired.delivery_event, "connection": fired.delivery_connection, "at": at, "kind": kind},
         pings={
             "intended": ping_ns,
-            "sent": _relative(fired.ping_sent_ns, start_ns),
-            "acked": _relative(fired.ping_acked_ns, start_ns),
+            "sent": _relative(fired.ping_sent_ns, fired.start_ns),
+            "acked": _relative(fired.ping_acked_ns, fired.start_ns),
         },
         samples={
-            "at": fired.samples[:, 0] - start_ns,
+            "at": fired.samples[:, 0] - fired.start_ns,
             "threads": fired.samples[:, 1],
             "resident_bytes": fired.samples[:, 2],
             "cpu": fired.samples[:, 3],
@@ -89,6 +67,36 @@ def close(
         machine=machine,
         conditions=conditions,
     )
+
+
+def _outcomes(fired: Fired, plan: Schedule, deadline: Int64, places: Int64) -> Int64:
+    """What became of every event; later lines win over earlier ones."""
+    answered = places >= 0
+    silent = ~answered
+    outcome = np.full(len(plan), UNACCOUNTED, np.int64)
+    outcome[answered] = fired.delivery_status[places[answered]]
+    outcome[silent & (fired.end_ns - fired.start_ns >= deadline)] = Outcome.TIMED_OUT
+    closed = _relative(fired.closed_ns, fired.start_ns)[plan.connection]
+    outcome[silent & (closed != NEVER) & (closed <= deadline)] = Outcome.DISCONNECTED
+    outcome[silent & (fired.sent_ns == MISSING)] = Outcome.UNSENT
+    return outcome
+
+
+def _stamped(fired: Fired, stamps: Mapping[str, Any], places: Int64) -> dict[str, Int64]:
+    """Every stage of every event that somebody stamped, from the start of the run."""
+    start_ns = fired.start_ns
+    columns = {
+        "sent": _relative(fired.sent_ns, start_ns),
+        "delivered": _picked(fired.delivery_ns - start_ns, places),
+        "work_start": _picked(_relative(fired.work_start_ns, start_ns), places),
+        "work_end": _picked(_relative(fired.work_end_ns, start_ns), places),
+        "work_cpu": _picked(np.where(fired.work_start_ns == MISSING, NEVER, fired.work_cpu_ns), places),
+    }
+    for name in SERVER_COLUMNS:
+        columns[name] = _relative(np.array(stamps[name], np.int64), start_ns)
+    if len(fired.acked_ns):
+        columns["acked"] = _relative(fired.acked_ns, start_ns)
+    return columns
 
 
 def _attributed(fired: Fired, plan: Schedule, at: Int64, deadline: Int64) -> tuple[Int64, Int64]:

@@ -111,7 +111,8 @@ class Comparison:
     def contrasts(self) -> tuple[str, ...]:
         """Is the best really better than the first? A sentence for callers and one for neighbours (:meth:`versus`).
 
-        Compared with `inline`, or with the first where that was not measured. One sentence instead where so few runs cannot tell.
+        Compared with `inline`, or with the first where that was not measured. One sentence instead where so few runs
+        cannot tell.
         """
         if len(self.strategies) < 2:
             return ()
@@ -130,8 +131,8 @@ class Comparison:
     def versus(self, first: str, second: str, by: str = "bystander") -> Difference:
         """Whether two strategies differ by the medians of their runs, and by how much; shows itself as a sentence.
 
-        Exact permutation test and bootstrap over runs (:mod:`labkit.runs.difference`); four runs of each are the fewest that can
-        tell. `by` is one of :data:`MEASURES`.
+        Exact permutation test and bootstrap over runs (:mod:`labkit.runs.difference`). Four runs of each are the
+        fewest that can tell. `by` is one of :data:`MEASURES`.
         """
         _require_measure(by)
         medians = [
@@ -169,10 +170,10 @@ class Comparison:
         return Comparison(self.runs + other.runs, self.bounds_ms, names)
 
     def __repr__(self) -> str:
-        return tables.plain(self.summaries, self.notes)
+        return tables.of_summaries(self.summaries, self.notes).text()
 
     def _repr_html_(self) -> str:
-        return tables.html(self.summaries, self.notes)
+        return tables.of_summaries(self.summaries, self.notes).html()
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write every run into a folder; returns it. UsageError where it holds the runs of another comparison."""

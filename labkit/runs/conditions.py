@@ -41,7 +41,7 @@ class Conditions:
         clock_resolution_s: the step in which stamps are read.
         clocks_parted_s: by how much the wall clock and the stamps' clock parted during the run.
         heartbeats: how close the clients came to leaving; None where nobody looked.
-        closed_senders, closed_others: connections that closed before the end: of senders, and of bystander and listener.
+        closed_senders, closed_others: how many connections of senders, and how many others, closed before the end.
         handler_errors: the last line of each traceback.
         spare_cpu: of the CPU that a loop found alone, the share that two loops find: before and after the run.
         server_log: its first lines.

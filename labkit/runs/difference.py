@@ -1,8 +1,8 @@
 """Are two strategies different, and by how much: the run is the unit, never the event.
 
-The events of one run met the same minute of the machine, so a thousand of them are one observation. Each run gives one figure (a
-percentile); two sets of runs are compared by an exact permutation test on the logarithms (latencies differ by factors),
-and the factor gets an interval by bootstrap over runs. Both are SciPy's; unequal numbers of runs are allowed.
+The events of one run met the same minute of the machine, so a thousand of them are one observation. Each run gives one
+figure (a percentile). Two sets of runs are compared by an exact permutation test on the logarithms (latencies differ by
+factors), and the factor gets an interval by bootstrap over runs. Both are SciPy's; unequal numbers of runs are allowed.
 
 Source: E. S. Edgington and P. Onghena, Randomization Tests (2007); B. Efron and R. Tibshirani, An Introduction to the
 Bootstrap (1993), both through `scipy.stats.permutation_test` and `scipy.stats.bootstrap`.

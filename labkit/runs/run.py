@@ -67,9 +67,9 @@ class Run:
         variant: under what name it is shown, where one strategy was measured under several settings; else empty.
         plan: what was fired.
         timeout_s: an event that has no answer this long after its intended start has timed out.
-        events: one array a column, one place an event: the stages and side marks in ns, ``work_cpu`` (ns of thread CPU
-            time), ``outcome`` (a :class:`~labkit.runs.stages.Outcome`) and ``service`` (ns that the event takes when nothing else
-            runs, from the calibration before the run); ``acked`` where the client asked for acknowledgements.
+        events: one array per column, one place per event: the stages and side marks in ns, ``work_cpu`` (ns of thread
+            CPU time), ``outcome`` (a :class:`~labkit.runs.stages.Outcome`) and ``service`` (ns that the event takes
+            when nothing else runs, from the calibration before the run); ``acked`` where the client asked for it.
         deliveries: ``event`` (-1 where it cannot be told), ``connection``, ``at``, ``kind`` (a
             :class:`~labkit.runs.stages.Delivery`). Connections are numbered: senders, bystander, listener.
         pings: the bystander's: ``intended``, ``sent``, ``acked``.

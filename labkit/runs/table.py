@@ -1,14 +1,62 @@
-"""Summaries as a table: the cells once, for the terminal, a notebook and a README alike."""
+"""Tables: the cells once, for the terminal, a notebook and a README alike."""
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
 
 from tabulate import tabulate
 
 from labkit.base.text import milliseconds
-from labkit.runs.summary import Distribution, Summary
+from labkit.runs.summary import Summary
 
-#: Below each other where the width is short, so a header is two words at most.
+
+@dataclass(frozen=True)
+class Table:
+    """A table with notes below it, as text, as HTML and as Markdown.
+
+    Attributes:
+        headers: one per column; a header's words may stand below each other.
+        rows: the cells, in the order of the headers.
+        left: the columns whose cells are text; all others are figures, and stand at the right.
+        notes: lines below the table: what the columns mean, and every reason for doubt.
+    """
+
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left: tuple[int, ...] = (0,)
+    notes: tuple[str, ...] = ()
+
+    def text(self) -> str:
+        """For a terminal and a notebook's plain output."""
+        return "\n".join([self._tabulated("simple", self.headers, self.rows), *self.notes])
+
+    def github(self) -> str:
+        """For a README; without the notes."""
+        rows = tuple(tuple(cell.replace("|", "\\|") for cell in row) for row in self.rows)
+        return self._tabulated("github", self._flat_headers, rows)
+
+    def html(self) -> str:
+        """For a notebook; every text in it is escaped."""
+        markup = aligned(self._tabulated("html", self._flat_headers, self.rows))
+        below = "<br>".join(escape(line) for note in self.notes for line in note.splitlines())
+        return f"{markup}<p><small>{below}</small></p>" if below else markup
+
+    @property
+    def _flat_headers(self) -> tuple[str, ...]:
+        return tuple(header.replace("\n", " ") for header in self.headers)
+
+    def _tabulated(self, style: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+        align = ["left" if column in self.left else "right" for column in range(len(headers))]
+        return tabulate(rows, headers, tablefmt=style, colalign=align if rows else None, disable_numparse=True)
+
+
+def aligned(markup: str) -> str:
+    """A table of tabulate's, with what is left to the default kept left: JupyterLab's default is the right."""
+    return markup.replace("<th>", '<th style="text-align: left;">').replace("<td>", '<td style="text-align: left;">')
+
+
+#: Of :func:`of_summaries`. They stand below each other where the width is short, so a header is two words at most.
 HEADERS = (
     "strategy",
     "verdict\nown/bystander",
@@ -26,9 +74,15 @@ HEADERS = (
 )
 
 
+def of_summaries(summaries: Sequence[Summary], notes: Sequence[str] = ()) -> Table:
+    """One row per strategy, with what the columns mean and the reasons for doubt below it."""
+    return Table(HEADERS, tuple(row(s) for s in summaries), (0, 1), (legend(summaries), *notes))
+
+
 def row(summary: Summary) -> tuple[str, ...]:
     """The cells of one strategy, in the order of :data:`HEADERS`."""
     invalid = f" ({summary.invalid} of {summary.runs} INVALID)" if summary.invalid else ""
+    tail, tail_ms = summary.bystander.tail
     return (
         summary.strategy + invalid,
         f"{summary.own_verdict}/{summary.bystander_verdict}",
@@ -37,18 +91,13 @@ def row(summary: Summary) -> tuple[str, ...]:
         milliseconds(summary.own.p50_ms),
         milliseconds(summary.own.max_ms),
         milliseconds(summary.bystander.p50_ms),
-        _tail(summary.bystander),
+        f"{milliseconds(tail_ms)} {tail}",
         f"{summary.goodput:.0%}",
         str(summary.lost),
         str(summary.strays),
         "-" if summary.threads is None else f"+{summary.threads}",
         "-" if math.isnan(summary.server_cpu_s) else f"{summary.server_cpu_s:.2f}",
     )
-
-
-def _tail(distribution: Distribution) -> str:
-    name, value_ms = distribution.tail
-    return f"{milliseconds(value_ms)} {name}"
 
 
 def legend(summaries: Sequence[Summary]) -> str:
@@ -59,31 +108,3 @@ def legend(summaries: Sequence[Summary]) -> str:
         f"answered within {poor_ms:g} ms.\nverdict: tail up to {good_ms:g} ms good, above {poor_ms:g} ms poor "
         "(bounds borrowed from INP as human limits; this is not INP). strays: answers in a stranger's inbox."
     )
-
-
-def render(summaries: Sequence[Summary], style: str = "simple") -> str:
-    """The table as text; `style` is one of tabulate's: ``simple``, ``github``, ``html``."""
-    headers = HEADERS if style == "simple" else tuple(h.replace("\n", " ") for h in HEADERS)
-    align = ("left", "left", *["right"] * (len(HEADERS) - 2))
-    rows = [row(s) for s in summaries]
-    if style == "github":
-        rows = [tuple(cell.replace("|", "\\|") for cell in cells) for cells in rows]
-    return tabulate(rows, headers, tablefmt=style, colalign=align, disable_numparse=True)
-
-
-def plain(summaries: Sequence[Summary], notes: Sequence[str] = ()) -> str:
-    """The table with its legend and its notes."""
-    return "\n".join([render(summaries), legend(summaries), *notes])
-
-
-def html(summaries: Sequence[Summary], notes: Sequence[str] = ()) -> str:
-    """The same for a notebook; every text in it is escaped."""
-    from html import escape
-
-    below = "<br>".join(escape(line) for line in [*legend(summaries).splitlines(), *notes])
-    return f"{aligned(render(summaries, 'html'))}<p><small>{below}</small></p>"
-
-
-def aligned(markup: str) -> str:
-    """A table of tabulate's, with what is left to the default kept left: JupyterLab's default is the right."""
-    return markup.replace("<th>", '<th style="text-align: left;">').replace("<td>", '<td style="text-align: left;">')

@@ -1,4 +1,4 @@
-"""The hooks that stamp python-socketio's ``AsyncServer`` under ASGI; as those of :mod:`labkit.server.hooks`.
+"""The hooks that stamp python-socketio's ``AsyncServer`` under ASGI, as :mod:`labkit.server.hooks` those of Flask.
 
 ``engineio ... asgi.WebSocket.wait``       the receive loop asks (*loop_free*) and gets a packet (*dispatched*)
 ``socketio.AsyncServer._handle_event``     in the receive loop: which event it was
@@ -13,31 +13,21 @@ from typing import Any
 
 from engineio.async_drivers.asgi import WebSocket
 
-from labkit.server.hooks import StampingHooks, require_names
+from labkit.server.stamping import StampingHooks
 
 
 class AsyncHooks(StampingHooks):
-    """The hooks of one ``AsyncServer``."""
+    """The hooks of one ``AsyncServer``.
+
+    Raises:
+        ServerError: another version of a library has other names; nothing was changed.
+    """
 
     def __init__(self, server: Any) -> None:
         super().__init__(server)
         # Of a connection's task, and of the tasks that it starts to wait for the next packet: its websocket.
         self._websocket: ContextVar[Any] = ContextVar("labkit-websocket", default=None)
-        require_names(
-            (server, "_handle_event"),
-            (server, "_handle_event_internal"),
-            (server.manager, "emit"),
-            (WebSocket, "wait"),
-        )
-        self._handle, self._handle_internal, self._emit_on = (
-            server._handle_event,
-            server._handle_event_internal,
-            server.manager.emit,
-        )
-        server._handle_event = self._handle_event
-        server._handle_event_internal = self._handle_event_internal
-        server.manager.emit = self._emit
-        server.eio._async = {**server.eio._async, "websocket": self._stamped_websocket()}
+        self._put_in_place((WebSocket, "wait"))
 
     def _stamped_websocket(self) -> type:
         hooks = self

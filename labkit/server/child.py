@@ -1,40 +1,42 @@
 """A server in a process of its own, for the modes that cannot share one: gunicorn, gevent, ASGI.
 
-It shows the same face as :class:`~labkit.server.in_process.Server`. Stamps are taken in the child on the clock that all processes
-share, and come back when the run is over. The process ends when its standard input closes, so also with its parent.
+Stamps are taken in the child, on the clock that all processes share, and come back when the run is over. The child ends
+when its standard input closes, so it never outlives its parent.
 """
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any
 
-from labkit.base import processes
+from labkit.base import clock, processes
 from labkit.base.errors import LabError, NotPicklable, ServerError
 from labkit.base.processes import OrderedProcess
 from labkit.plan import modes
-from labkit.server.contract import Setup
-from labkit.server.in_process import listen
+from labkit.server.contract import Served
+from labkit.server.ports import listen
+from labkit.server.setup import Setup
 from labkit.server.stamps import Stamps
 from labkit.server.steady import Held
 from labkit.strategies import Strategy
 
-#: How long an app may take to start, and an order other than to start or stop.
+#: How long an app may take to start, and how long any other order may take but the one to stop.
 START_S, ORDER_S = 30.0, 30.0
 
 
-class ChildServer(OrderedProcess):
+class ChildServer(Served):
     """A strategy behind a real server in a child process: ``with ChildServer("asgi", strategy, work) as server``.
 
     Args:
         mode: one of :data:`labkit.plan.modes.MODES` but ``threading``.
-        strategy, complex_calculation, stock, options, instrumented, host, port: as :class:`~labkit.server.in_process.Server`.
+        strategy, complex_calculation, stock, options, instrumented, host, port: as
+            :class:`~labkit.server.in_process.Server`.
 
     Raises:
         NotPicklable: strategy or work cannot be sent to another process.
         MissingExtra: a package that the mode needs is absent.
         PortInUse: something listens there.
-        ServerError: the app did not start; with its own words.
+        ServerError: the app did not start, or its process ended; with its own words.
     """
 
     def __init__(
@@ -50,103 +52,76 @@ class ChildServer(OrderedProcess):
         port: int = 0,
     ) -> None:
         self.mode = modes.MODES[mode]
-        self.setup = Setup(
-            mode,
-            strategy,
-            complex_calculation,
-            {**strategy.options, **(options or {})},
-            stock,
-            instrumented,
-            host,
-            port,
-            self.mode.maker,
+        given = {**strategy.options, **(options or {})}
+        super().__init__(
+            Setup(mode, strategy, complex_calculation, given, stock, instrumented, host, port, self.mode.maker)
         )
-        self.port = port
-        self.log: list[str] = []
-        self.errors: list[str] = []
+        self._process: _ServerProcess | None = None
         self._serving_pid = 0
         self._events = 0
-        serve = f"from labkit.server.child_worker import main; main({self.mode.arbiter!r}, {host!r}, {port!r})"
-        super().__init__(f"{self.mode.first}\n{serve}", own_group=True)
-
-    @property
-    def url(self) -> str:
-        """Where clients connect."""
-        return f"http://{self.setup.host}:{self.port}"
+        self._errors: list[str] = []
 
     @property
     def is_running(self) -> bool:
         """Whether its process runs."""
-        return self.pid is not None
-
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """What ``SocketIO(...)`` or ``AsyncServer(...)`` is given."""
-        return self.setup.options
-
-    @property
-    def tuned(self) -> Mapping[str, str]:
-        """What differs from a stock server, for people to read."""
-        return {} if self.setup.stock else self.mode.tuned
-
-    @property
-    def stock(self) -> bool:
-        """Whether the server's defaults are left as they are."""
-        return self.setup.stock
-
-    @property
-    def instrumented(self) -> bool:
-        """Whether hooks stamp events."""
-        return self.setup.instrumented
+        return self._process is not None and self._process.pid is not None
 
     @property
     def serving_pid(self) -> int:
         """The process that serves: the child, or gunicorn's worker below it."""
         return self._serving_pid
 
-    def ended(self, last_words: str) -> LabError:
-        """What to raise where it has ended."""
-        return ServerError(f"the {self.setup.mode} server ended ({last_words}): see what its app does")
+    @property
+    def tuned(self) -> Mapping[str, str]:
+        """What differs from a stock server, for people to read."""
+        return {} if self.stock else self.mode.tuned
+
+    @property
+    def errors(self) -> list[str]:
+        """Tracebacks of handlers that raised, up to the last :meth:`collect`."""
+        return self._errors
 
     def start(self) -> None:
         """Start the process, hand over what it serves, wait until it listens."""
-        if self.pid is not None:
+        if self.is_running:
             raise ServerError("this server runs already: stop it first, or make another")
+        self._kill()  # what is left of one that died
         self.mode.require()
         pickled = _pickled(self.setup)
         if self.setup.port:
             listen(self.setup.host, self.setup.port).close()  # raises the sentence that fits where it cannot
-        self.launch()
+        self._process = _ServerProcess(self.mode, self.setup.host, self.setup.port)
         try:
-            with self.time_limit(START_S):
-                self.port, self._serving_pid = self._ask("setup", list(sys.path), pickled)
+            self.port, self._serving_pid = self._order("setup", list(sys.path), pickled, limit_s=START_S)
         except BaseException:
-            self.kill()
+            self._kill()
             raise
 
-    def _ask(self, name: str, *args: Any) -> Any:
-        super().send(name, *args)
-        return self.receive()
+    def _order(self, name: str, *args: Any, limit_s: float = ORDER_S) -> Any:
+        """Give an order and wait for its answer; a process that takes longer is killed."""
+        process = self._process
+        if process is None:
+            raise ServerError("this server does not run: start it")
+        try:
+            with process.time_limit(limit_s):
+                return process.order(name, *args)
+        finally:
+            if process.pid is None:
+                self._kill()
 
-    def send(self, name: str, *args: Any) -> None:
-        """Give an order without waiting; to a server that runs."""
-        if self.pid is None:
-            raise self._ended() if self._process is not None else ServerError("this server does not run: start it")
-        super().send(name, *args)
-
-    def order(self, name: str, *args: Any) -> Any:
-        """Give an order and wait for its answer."""
-        with self.time_limit(ORDER_S):
-            return super().order(name, *args)
+    def _kill(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
 
     def record(self, events: int) -> None:
-        """From now on stamp so many events."""
+        """From now on stamp this many events."""
         self._events = events
-        self.order("record", events)
+        self._order("record", events)
 
     def collect(self) -> Stamps:
-        """Stamp no more; the stamps since :meth:`record`."""
-        columns, self.errors, self.log = self.order("collect")
+        """Stop stamping; the stamps since :meth:`record`, all of them missing where there are no hooks."""
+        columns, self._errors, self.log = self._order("collect")
         stamps = Stamps(self._events)
         for name, column in columns.items():
             setattr(stamps, name, column)
@@ -155,36 +130,57 @@ class ChildServer(OrderedProcess):
     @contextmanager
     def held_still(self, switch_interval_s: float | None, freeze_gc: bool) -> Iterator[Held]:
         """Hold still what is known to change results, in the process that serves."""
-        now_s = self.order("hold", switch_interval_s, freeze_gc)
+        now_s = self._order("hold", switch_interval_s, freeze_gc)
         try:
-            yield Held(now_s, lambda: int(self.order("full_collections")))
+            yield Held(now_s, lambda: int(self._order("full_collections")))
         finally:
-            if self.pid is not None:
-                self.order("release")
+            if self.is_running:
+                self._order("release")
 
     def stop(self, timeout_s: float = 5.0) -> None:
-        """Let the app close and the process end; after `timeout_s` it is killed. Nothing that it started stays."""
-        if self.pid is None:
-            self.kill()
+        """Let the app close and the process end; nothing that it started stays. Twice does no harm.
+
+        Args:
+            timeout_s: after this, the process is killed.
+        """
+        process, self._process = self._process, None
+        if process is None:
             return
-        below = processes.descendants(self.pid)
+        below = [] if process.pid is None else processes.descendants(process.pid)
         try:
-            with self.time_limit(timeout_s):
-                self.log = self._ask("stop")
-                assert self._process is not None
-                self._process.wait()
+            if process.pid is not None:
+                with process.time_limit(timeout_s):
+                    self.log = process.order("stop")
+                    while process.pid is not None:
+                        clock.sleep(0.001)
         except ServerError:
             self.log.append(f"killed: it had not stopped after {timeout_s:g} s")
         finally:
-            self.kill()
+            process.kill()
             processes.kill_all(below)
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
 
-    def __exit__(self, *exc: object) -> None:
-        self.stop()
+class _ServerProcess(OrderedProcess):
+    """The process of one start: its end is an error, and it is not started anew, as others are, by the next order.
+
+    Another process would listen elsewhere, and know nothing of what this one has recorded.
+    """
+
+    def __init__(self, mode: modes.Mode, host: str, port: int) -> None:
+        self._mode = mode.name
+        self._launched = False
+        serve = f"from labkit.server.child_worker import main; main({mode.arbiter!r}, {host!r}, {port!r})"
+        super().__init__(f"{mode.first}\n{serve}", own_group=True)
+
+    def launch(self) -> None:
+        """Start the process, the first time."""
+        if not self._launched:
+            self._launched = True
+            super().launch()
+
+    def ended(self, last_words: str) -> LabError:
+        """What to raise where it has ended."""
+        return ServerError(f"the {self._mode} server ended ({last_words}): see what its app does")
 
 
 def _pickled(setup: Setup) -> bytes:

@@ -1,66 +1,109 @@
-"""What is served, and the face that every server shows, whether it is a thread of this process or a child's."""
+"""What every server shows to a measurement, and what a mode has to provide so that it can be served.
 
-import logging
+A measurement talks to a :class:`Served`: a server on a thread of this process, or one in a child process. A mode makes
+an :class:`App` in the process that serves. An app that also listens by itself is a :class:`Host`.
+"""
+
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
-from labkit.base.errors import ServerError
+from labkit.server.setup import Setup
 from labkit.server.stamps import Stamps
 from labkit.server.steady import Held
-from labkit.strategies import Strategy
 
 #: The event that a bystander sends: the server does nothing but acknowledge it.
 PING_EVENT = "bystander"
 
 
-class Served(Protocol):
-    """A server as a measurement sees it, whether it is a thread of this process or a child's."""
+class Served(ABC):
+    """A server, wherever it runs: ``with server: server.url``.
+
+    Attributes:
+        setup: what it is made of.
+        port: where it listens, since it was started.
+        log: what the server complained of, a line each.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.port = setup.port
+        self.log: list[str] = []
 
     @property
-    def url(self) -> str: ...
+    def url(self) -> str:
+        """Where clients connect: ``http://127.0.0.1:PORT``."""
+        return f"http://{self.setup.host}:{self.port}"
 
     @property
-    def is_running(self) -> bool: ...
+    def options(self) -> Mapping[str, Any]:
+        """What ``SocketIO(...)`` or ``AsyncServer(...)`` is given."""
+        return self.setup.options
 
     @property
-    def serving_pid(self) -> int: ...
+    def stock(self) -> bool:
+        """Whether the server's defaults are left as they are."""
+        return self.setup.stock
 
     @property
-    def options(self) -> Mapping[str, Any]: ...
+    def instrumented(self) -> bool:
+        """Whether hooks stamp events."""
+        return self.setup.instrumented
 
     @property
-    def tuned(self) -> Mapping[str, str]: ...
+    @abstractmethod
+    def tuned(self) -> Mapping[str, str]:
+        """What differs from a stock server, for people to read."""
 
     @property
-    def stock(self) -> bool: ...
+    @abstractmethod
+    def is_running(self) -> bool:
+        """Whether it can be connected to."""
 
     @property
-    def instrumented(self) -> bool: ...
+    @abstractmethod
+    def serving_pid(self) -> int:
+        """The process that serves."""
 
     @property
-    def log(self) -> list[str]: ...
+    @abstractmethod
+    def errors(self) -> list[str]:
+        """Tracebacks of handlers that raised, in the order in which they did."""
 
-    @property
-    def errors(self) -> list[str]: ...
+    @abstractmethod
+    def record(self, events: int) -> None:
+        """From now on stamp this many events."""
 
-    def record(self, events: int) -> None: ...
+    @abstractmethod
+    def collect(self) -> Stamps:
+        """Stop stamping; the stamps since :meth:`record`, all of them missing where there are no hooks."""
 
-    def collect(self) -> Stamps: ...
+    @abstractmethod
+    def held_still(self, switch_interval_s: float | None, freeze_gc: bool) -> AbstractContextManager[Held]:
+        """Hold still what is known to change results, in the process that serves."""
 
-    def held_still(self, switch_interval_s: float | None, freeze_gc: bool) -> AbstractContextManager[Held]: ...
+    @abstractmethod
+    def start(self) -> None:
+        """Make the app, listen, serve."""
 
-    def start(self) -> None: ...
+    @abstractmethod
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Stop serving; twice does no harm."""
 
-    def stop(self) -> None: ...
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
 
 
 class App(Protocol):
     """What a mode serves, made by ``maker(setup, log)`` in the process that serves.
 
     Attributes:
-        hooks: that stamp events; None where there are none.
+        hooks: what stamps events; None where nothing does.
         close: what the strategy returned.
     """
 
@@ -69,65 +112,10 @@ class App(Protocol):
 
 
 class Host(App, Protocol):
-    """An app that serves itself. Where an arbiter serves the app, an :class:`App` is all that is asked for."""
+    """An app that listens by itself. Where an arbiter listens for it, as gunicorn does, an :class:`App` is enough."""
 
     def serve(self, ready: Callable[[int], object]) -> None:
-        """Listen, say on which port, serve until stopped."""
+        """Listen, tell `ready` the port, serve until stopped."""
 
     def stop(self) -> None:
         """From another thread: end :meth:`serve`."""
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What a server is made of.
-
-    Attributes:
-        mode: one of :data:`labkit.plan.modes.MODES`.
-        strategy: how events are handled.
-        calculation: what the strategy calls with an event's data.
-        options: arguments of ``SocketIO(...)`` or ``AsyncServer(...)``, the strategy's among them.
-        stock: leave the server's defaults untouched.
-        instrumented: place the hooks that stamp events.
-        host, port: where to listen.
-        maker: what makes the server, in the process that serves; as :attr:`labkit.plan.modes.Mode.maker`.
-    """
-
-    mode: str
-    strategy: Strategy
-    calculation: Callable[[Any], Any]
-    options: Mapping[str, Any]
-    stock: bool = False
-    instrumented: bool = True
-    host: str = "127.0.0.1"
-    port: int = 0
-    maker: str | Callable[..., object] = ""
-
-    def register(self, socketio: Any) -> Callable[[], object] | None:
-        """Register the strategy; its close function, where it has one."""
-        try:
-            return self.strategy.register(socketio, self.calculation, **self.strategy.parameters)
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise ServerError(f"{self.strategy.name} could not be registered ({reason}): mend its register") from error
-
-
-def refused_options(error: Exception) -> ServerError:
-    """The error where the library does not take the options."""
-    return ServerError(f"SocketIO(...) does not take these options ({error}): change them")
-
-
-def acknowledge(*_: object) -> None:
-    """Return nothing: Socket.IO sends the acknowledgement."""
-
-
-def list_logger(log: list[str]) -> logging.Logger:
-    """A logger of its own, so that nothing reaches the notebook's stderr."""
-
-    class _Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            log.append(self.format(record))
-
-    logger = logging.Logger("labkit.server.in_process", logging.WARNING)
-    logger.addHandler(_Handler())
-    return logger

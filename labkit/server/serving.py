@@ -24,7 +24,7 @@ class Serving:
         strategy: how events are handled.
         work: what an event costs.
         mode: one of :data:`labkit.plan.modes.MODES`.
-        server: what stamps, logs and tells its address.
+        server: the server itself: its log, its stamps, the errors of its handlers.
     """
 
     def __init__(self, strategy: Strategy, work: Work, mode: str, server: Served) -> None:
@@ -32,8 +32,8 @@ class Serving:
         self.work = work
         self.mode = mode
         self.server = server
-        # Without this, a cell that is run again would leave the server of the first time running for ever.
-        self._end = weakref.finalize(self, server.stop)
+        # Without this, a cell that is run again would leave its first server running for ever.
+        weakref.finalize(self, server.stop)
 
     @property
     def is_running(self) -> bool:
@@ -46,10 +46,11 @@ class Serving:
         return self.server.url
 
     def start(self) -> Self:
-        """Serve again after :meth:`stop`.
+        """Serve, also again after :meth:`stop`; at another port, unless one was chosen.
 
         Raises:
-            ServerError: it runs.
+            PortInUse: something listens there.
+            ServerError: it runs already, or it did not start.
         """
         if self.is_running:
             raise ServerError(f"this server runs already, at {self.url}: fire at it, or stop it first")
@@ -67,11 +68,14 @@ class Serving:
         self.stop()
 
     def __repr__(self) -> str:
-        where = f"at {self.url}" if self.is_running else "stopped"
-        return f"<Server {where}: {self.strategy.name} serves {self.work.name}; {modes.MODES[self.mode].served_by}>"
+        return f"<{self._text()}>"
 
     def _repr_html_(self) -> str:
-        return f"<p>{escape(repr(self).strip('<>'))}</p>"
+        return f"<p>{escape(self._text())}</p>"
+
+    def _text(self) -> str:
+        where = f"at {self.url}" if self.is_running else "stopped"
+        return f"Server {where}: {self.strategy.name} serves {self.work.name}; {modes.MODES[self.mode].served_by}"
 
 
 def serve(
@@ -86,20 +90,23 @@ def serve(
     ping_timeout_s: float | None = None,
     port: int = 0,
 ) -> Serving:
-    """Start a real Flask-SocketIO server that handles events by a strategy: on a thread of this process, most often.
+    """Start a real Flask-SocketIO server that handles events by a strategy.
+
+    It runs on a thread of this process, or in a child process where the mode needs one. It goes on until it is stopped.
 
     Args:
         strategy: a name (:func:`labkit.strategies.names_in` lists them), a `strategy(...)`, or a `register` function.
         work: what an event costs.
-        mode: how it runs: one of :data:`labkit.plan.modes.MODES`. All but ``threading`` run in a child process.
+        mode: how it runs: one of :data:`labkit.plan.modes.MODES`; all but ``threading`` run in a child process.
         options: further arguments of ``SocketIO(...)``.
         stock: leave the server's defaults as they are.
         instrumented: stamp the server's stages.
-        ping_interval_s, ping_timeout_s: of the heartbeat; the library's own where None.
+        ping_interval_s, ping_timeout_s: of the heartbeat, in seconds; the library's own where None.
         port: of the loopback address 127.0.0.1; 0 for one that is free.
 
     Raises:
         UsageError: the request makes no sense; nothing was started.
+        MissingExtra: a package that the mode needs is absent.
         PortInUse: something listens there.
         ServerError: it did not start.
     """
@@ -117,15 +124,14 @@ def serve(
         server = Server(chosen, calculation, **settings)
     else:
         server = ChildServer(mode, chosen, calculation, **settings)
-    server.start()
-    return Serving(chosen, work, mode, server)
+    return Serving(chosen, work, mode, server).start()
 
 
 def require_possible(strategy: str | Register | Strategy, work: Work, mode: str = "threading") -> Strategy:
-    """The strategy, if it can run in this mode with this work. Starts nothing.
+    """The strategy, where it can run in this mode with this work. Nothing is started.
 
     Raises:
-        UsageError: it cannot: the sentence says why.
+        UsageError: it cannot, and the sentence says why.
         MissingExtra: a package that the mode needs is absent.
     """
     if not isinstance(work, Work):

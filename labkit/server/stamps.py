@@ -1,7 +1,7 @@
-"""Preallocated arrays of stamps: one column a stage, one place an event, no lock and no growth.
+"""Preallocated arrays of stamps: one column per stage, one place per event, no lock and no growth.
 
-An event's number in the plan is its place in every column, so a stamp is one store into an ``array``
-(about 30 ns), whatever thread takes it, and no two threads ever write the same place.
+An event's number in the plan is its place in every column. So a stamp is one store into an ``array`` (about 30 ns),
+whichever thread takes it, and no two threads ever write the same place.
 """
 
 from array import array
@@ -11,10 +11,13 @@ from labkit.runs.stages import SERVER_COLUMNS
 
 
 class Stamps:
-    """The server's stamps of one run, in ns of :data:`labkit.base.clock.now_ns`; :data:`labkit.runs.stages.MISSING` where none was taken.
+    """The server's stamps of one run, in ns of :data:`labkit.base.clock.now_ns`.
+
+    Where none was taken, there is :data:`labkit.runs.stages.MISSING`.
 
     Args:
-        events: places; an event whose number is not in ``range(events)`` is not stamped (warm-up, foreign traffic).
+        events: how many places; an event whose number is not in ``range(events)`` is not stamped (warm-up, foreign
+            traffic).
         now: where stamps come from; a fake in tests.
     """
 

@@ -11,11 +11,11 @@ from labkit.base import interrupts
 
 @dataclass(frozen=True)
 class Held:
-    """What is held still in the server's process while a run lasts.
+    """What is held still in one process while a run lasts.
 
     Attributes:
         switch_interval_s: of ``sys.setswitchinterval``, as it is now.
-        full_collections: asks how many full garbage collections there were since.
+        full_collections: a call that says how many full garbage collections there have been since.
     """
 
     switch_interval_s: float

@@ -1,6 +1,6 @@
-"""The exhibits: ways of handling an event, each in a file of its own that can be pasted into an app.
+"""The strategies: ways of handling an event, each in a file of its own that can be pasted into an app.
 
-An exhibit is ordinary Flask-SocketIO code without a labkit import. It has
+A strategy is ordinary Flask-SocketIO code without a labkit import. It has
 
 ``MODES``      the async modes in which it may run (:mod:`labkit.plan.modes`)
 ``OPTIONS``    arguments of ``SocketIO(...)`` that belong to it
@@ -12,7 +12,7 @@ In mode ``asgi``, `socketio` is python-socketio's ``AsyncServer``, and handlers 
 function of the reader's that is meant for it says so: ``register.MODES = {"asgi"}``.
 
 The event's data is ``{"id": 7, "payload": ...}``. An answer is the event ``response`` with what `complex_calculation`
-returned, alone or in a list, or with ``{"id": 7, "busy": True}`` from an exhibit that declines, or with
+returned, alone or in a list, or with ``{"id": 7, "busy": True}`` from a strategy that declines, or with
 ``{"id": 7, "superseded": True}`` from one that works on a newer event instead. What the handler returns acknowledges
 the event, where its client asks for that. The lab's `complex_calculation` never raises: an error is an answer.
 """
@@ -42,8 +42,8 @@ DEFAULT = (
     "server-batch",
 )
 
-#: All exhibits, in the order in which the lab shows them; after the default ones those about too much of something, and
-#: those of other modes than threading.
+#: All strategies of the lab, in the order in which it shows them: the default ones, those about too much of something,
+#: and those of other modes than threading.
 NAMES = (
     *DEFAULT,
     "load-shedding",
@@ -113,7 +113,7 @@ def require_known(mode: str) -> None:
 
 
 def names_in(mode: str) -> tuple[str, ...]:
-    """The exhibits that can run in a mode, in the order of the lab."""
+    """The strategies that can run in a mode, in the order of the lab."""
     return tuple(name for name in NAMES if strategy(name).runs_in(mode))
 
 
@@ -123,66 +123,67 @@ def default_in(mode: str) -> tuple[str, ...]:
 
 
 def strategy(
-    exhibit: str | Register | ModuleType | Strategy,
+    base: str | Register | ModuleType | Strategy,
+    /,
     *,
     name: str | None = None,
     options: Mapping[str, Any] | None = None,
     **parameters: Any,
 ) -> Strategy:
-    """A strategy from an exhibit's name, from a module, or from a `register` function in a notebook cell.
+    """A strategy from its name, from a module, or from a `register` function in a notebook cell.
 
     Args:
-        exhibit: one of :data:`NAMES`, a module with `register`, or a function like `register`.
-        name: how to call it; made of the exhibit's name and of what differs where None.
+        base: one of :data:`NAMES`, a module with `register`, or a function like `register`.
+        name: how to call it; made of the name of `base` and of what differs where None.
         options: further arguments of ``SocketIO(...)``, such as ``{"async_handlers": False}``.
         parameters: keyword arguments of `register`, such as ``workers=2``.
 
     Raises:
-        StrategyError: there is no such exhibit, it is not one, or `register` does not know a parameter.
+        StrategyError: there is no such strategy, it is not one, or `register` does not know a parameter.
     """
-    base = _base(exhibit)
-    known = dict(list(inspect.signature(base.register).parameters.items())[2:])
+    found = _base(base)
+    known = dict(list(inspect.signature(found.register).parameters.items())[2:])
     takes_any = any(p.kind is p.VAR_KEYWORD for p in known.values())
     for parameter in parameters:
         if parameter not in known and not takes_any:
-            raise StrategyError(f"{base.name} has no parameter {parameter!r}: it has {', '.join(known) or 'none'}")
+            raise StrategyError(f"{found.name} has no parameter {parameter!r}: it has {', '.join(known) or 'none'}")
     options = dict(options or {})
     differs = [f"{key}={value}" for key, value in {**options, **parameters}.items()]
     return replace(
-        base,
-        name=name or ", ".join([base.name, *differs]),
-        options={**base.options, **options},
-        parameters={**base.parameters, **parameters},
+        found,
+        name=name or ", ".join([found.name, *differs]),
+        options={**found.options, **options},
+        parameters={**found.parameters, **parameters},
     )
 
 
-def _base(exhibit: str | Register | ModuleType | Strategy) -> Strategy:
-    if isinstance(exhibit, Strategy):
-        return exhibit
-    if isinstance(exhibit, str):
-        if exhibit not in NAMES:
-            raise StrategyError(f"unknown strategy {exhibit!r}: choose from {', '.join(NAMES)}")
-        return _from_module(importlib.import_module(f"{__name__}.{exhibit.replace('-', '_')}"), exhibit)
-    if isinstance(exhibit, ModuleType):
-        return _from_module(exhibit, exhibit.__name__.rpartition(".")[2].replace("_", "-"))
-    if callable(exhibit):
+def _base(given: str | Register | ModuleType | Strategy) -> Strategy:
+    if isinstance(given, Strategy):
+        return given
+    if isinstance(given, str):
+        if given not in NAMES:
+            raise StrategyError(f"unknown strategy {given!r}: choose from {', '.join(NAMES)}")
+        return _from_module(importlib.import_module(f"{__name__}.{given.replace('-', '_')}"), given)
+    if isinstance(given, ModuleType):
+        return _from_module(given, given.__name__.rpartition(".")[2].replace("_", "-"))
+    if callable(given):
         # A function of a cell is most often called `register`: its module says no more, so ask for a name.
-        name = getattr(exhibit, "__name__", type(exhibit).__name__)
+        name = getattr(given, "__name__", type(given).__name__)
         return Strategy(
             name.replace("_", "-"),
-            exhibit,
-            modes=frozenset(getattr(exhibit, "MODES", FLASK_MODES)),
-            options=getattr(exhibit, "OPTIONS", {}),
-            about=_first_line(exhibit.__doc__),
-            source=_source(exhibit),
+            given,
+            modes=frozenset(getattr(given, "MODES", FLASK_MODES)),
+            options=getattr(given, "OPTIONS", {}),
+            about=_first_line(given.__doc__),
+            source=_source(given),
         )
-    raise StrategyError(f"a strategy is an exhibit's name, a module or a register function, not {exhibit!r}")
+    raise StrategyError(f"a strategy is a name, a module or a register function, not {given!r}")
 
 
 def _from_module(module: ModuleType, name: str) -> Strategy:
     register = getattr(module, "register", None)
     if not callable(register):
-        raise StrategyError(f"{module.__name__} is not an exhibit: it has no register(socketio, complex_calculation)")
+        raise StrategyError(f"{module.__name__} is no strategy: it has no register(socketio, complex_calculation)")
     return Strategy(
         name,
         register,
@@ -206,11 +207,11 @@ def _source(thing: Any) -> str:
 
 
 def runnable(name: str) -> str:
-    """The exhibit as a complete app, of a mode in which it can run, that needs no labkit."""
+    """A strategy as a complete app, of a mode in which it can run, that needs no labkit."""
     chosen = strategy(name)
     return around(chosen.source, chosen.modes)
 
 
-def show(exhibit: str | Register | ModuleType | Strategy) -> Plain:
-    """The code of an exhibit, as it can be pasted into an app."""
-    return Plain(strategy(exhibit).source.rstrip())
+def show(which: str | Register | ModuleType | Strategy) -> Plain:
+    """The code of a strategy, as it can be pasted into an app."""
+    return Plain(strategy(which).source.rstrip())

@@ -1,4 +1,4 @@
-"""The app that ``labkit show`` puts around an exhibit: one for each kind of server that an exhibit may need."""
+"""The app that ``labkit show`` puts around a strategy: one for each kind of server that a strategy may need."""
 
 _WORK = '''
 
@@ -35,7 +35,7 @@ monkey.patch_all()  # before anything else is imported
 
 
 def around(source: str, modes: frozenset[str]) -> str:
-    """A complete app, for the first of these that the exhibit can run in: threading, gevent, ASGI."""
+    """A complete app, for the first of these that the strategy can run in: threading, gevent, ASGI."""
     if "threading" in modes:
         imports = "from flask import Flask\nfrom flask_socketio import SocketIO"
         before, main = "", _FLASK.format(async_mode="threading", unsafe=", allow_unsafe_werkzeug=True")

@@ -55,7 +55,7 @@ def panel(
     """A panel to choose what is compared, measure it, and see it: the last expression of a notebook's cell.
 
     Args:
-        strategies: exhibits by name, chosen at first; all others are there to choose.
+        strategies: by name, chosen at first; all others are there to choose.
         mode: how the server runs: one of :data:`labkit.plan.modes.MODES`.
         kind: of work: ``cpu``, ``io_wait`` or ``cpu_nogil``.
         work_ms: its size.
@@ -89,23 +89,7 @@ class Panel:
         self.result: Comparison | None = None
         self._task: asyncio.Task[Comparison | None] | None = None
         self._running = self._cancelled = False
-        self.inputs: dict[str, Any] = {
-            "strategies": widgets.SelectMultiple(
-                options=NAMES,
-                value=choices.strategies,
-                rows=9,
-                description="Strategies",
-                tooltip="Ctrl or Shift for several",
-                **_LABELS,
-            ),
-            "mode": _select(widgets, "Mode of the server", {name: name for name in modes.MODES}, choices.mode),
-            "kind": _select(widgets, "Kind of work", KINDS, choices.kind),
-            "plan": _select(widgets, "Schedule", PLANS, choices.plan),
-        }
-        for name, (widget, label, low, high) in _NUMBERS.items():
-            self.inputs[name] = getattr(widgets, widget)(
-                value=getattr(choices, name), min=low, max=high, description=label, **_LABELS
-            )
+        self.inputs = _inputs(widgets, choices)
         self.start = widgets.Button(description="Run", button_style="primary", tooltip="Measure what is chosen")
         self.cancel = widgets.Button(
             description="Cancel", disabled=True, tooltip="Stop after the run that is under way"
@@ -271,6 +255,28 @@ def _picture(result: Comparison) -> str:
 
     told = f"The lead figure. {headline(result)} The table below has the numbers."
     return style.embedded(plots.overview(result), told)
+
+
+def _inputs(widgets: Any, choices: Choices) -> dict[str, Any]:
+    """The widgets of the choices, by the names of the choices."""
+    inputs = {
+        "strategies": widgets.SelectMultiple(
+            options=NAMES,
+            value=choices.strategies,
+            rows=9,
+            description="Strategies",
+            tooltip="Ctrl or Shift for several",
+            **_LABELS,
+        ),
+        "mode": _select(widgets, "Mode of the server", {name: name for name in modes.MODES}, choices.mode),
+        "kind": _select(widgets, "Kind of work", KINDS, choices.kind),
+        "plan": _select(widgets, "Schedule", PLANS, choices.plan),
+    }
+    for name, (widget, label, low, high) in _NUMBERS.items():
+        inputs[name] = getattr(widgets, widget)(
+            value=getattr(choices, name), min=low, max=high, description=label, **_LABELS
+        )
+    return inputs
 
 
 def _select(widgets: Any, label: str, options: Mapping[str, str], value: str) -> Any:

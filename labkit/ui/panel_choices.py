@@ -7,6 +7,7 @@ from typing import Any
 from labkit.base.errors import LabError, UsageError
 from labkit.experiments.compare import Ordered, ordered
 from labkit.plan import schedules, work
+from labkit.plan.calibration import Expected
 from labkit.plan.schedules import Schedule
 from labkit.plan.work import Work
 
@@ -25,12 +26,16 @@ PLANS: Mapping[str, str] = {
 }
 
 
+#: In place of a calibration, which calls the work: to find out whether a choice can be measured, it is not needed.
+_NOT_CALIBRATED = Expected((), (), False, (), ())
+
+
 @dataclass(frozen=True)
 class Choices:
     """A comparison that has not been measured yet.
 
     Attributes:
-        strategies: exhibits by name.
+        strategies: by name.
         mode: how the server runs: one of :data:`labkit.plan.modes.MODES`.
         kind: of work: one of :data:`KINDS`.
         work_ms: its size.
@@ -84,14 +89,14 @@ class Choices:
         return self.schedule.span_s + self.events * self.work_ms / 1000
 
     def ordered(self) -> Ordered:
-        """What will be measured, in which order; LabError where it cannot be. Starts nothing."""
+        """What will be measured, in which order. Calibrates the work, and starts nothing; LabError if it cannot be."""
         return ordered(self.strategies, self.work, self.schedule, **self.settings)
 
     @property
     def problem(self) -> str:
-        """Why this cannot be measured, in a sentence; empty where it can. Starts nothing."""
+        """Why this cannot be measured, in a sentence; empty if it can. Starts nothing, and does not call the work."""
         try:
-            self.ordered()
+            ordered(self.strategies, self.work, self.schedule, expected=_NOT_CALIBRATED, **self.settings)
         except LabError as error:
             return str(error)
         return ""

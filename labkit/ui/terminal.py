@@ -1,4 +1,4 @@
-"""A comparison in the terminal, while it is measured and afterwards: the only module besides `cli` that prints."""
+"""A comparison in the terminal, while it is measured and afterwards."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
+from rich.table import Table as Grid
 from rich.text import Text
 
 from labkit.base.errors import MissingExtra
@@ -21,6 +21,9 @@ from labkit.runs import environment
 from labkit.runs import table as tables
 from labkit.runs.comparison import Comparison
 from labkit.runs.run import Run
+from labkit.runs.summary import Summary
+from labkit.runs.table import Table
+from labkit.ui.grid import grid
 
 _COLOURS = {"good": "green", "needs work": "yellow", "poor": "red"}
 
@@ -34,41 +37,46 @@ def scope(mode: str, plan: str, work: str, service_ms: float) -> str:
     )
 
 
-#: Where the terminal is narrower than the whole table, its columns come in two parts, each with the strategy before it.
-#: Columns of :data:`labkit.runs.table.HEADERS`; where the width is short, in two parts.
+#: Columns of :data:`labkit.runs.table.HEADERS`. Where the terminal is narrower than all of them together, they come in
+#: two parts, each with the strategy before it.
 _VERDICT, _LATENCIES, _COUNTS = 1, (2, 3, 4, 5, 6, 7), (1, 8, 9, 10, 11, 12)
 
 
 def table(result: Comparison, width: int) -> RenderableType:
-    """One row a strategy; what a cell means is in the legend below it."""
-    whole = _table(result, range(1, len(tables.HEADERS)))
+    """One row per strategy; what a cell means is in the legend below it."""
+    return _fitted(tables.of_summaries(result.summaries), result.summaries, width)
+
+
+def _fitted(cells: Table, summaries: Sequence[Summary], width: int) -> RenderableType:
+    whole = _part(cells, summaries, range(1, len(cells.headers)))
     if Console(width=10_000).measure(whole).maximum <= width:
         return whole
-    return Group(_table(result, _LATENCIES), "", _table(result, _COUNTS))
+    return Group(_part(cells, summaries, _LATENCIES), "", _part(cells, summaries, _COUNTS))
 
 
-def _table(result: Comparison, columns: Sequence[int]) -> Table:
-    shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
-    for i in (0, *columns):
-        left = i in (0, _VERDICT)
-        shown.add_column(tables.HEADERS[i], justify="left" if left else "right", no_wrap=True)
-    for summary in result.summaries:
-        cells: list[RenderableType] = list(tables.row(summary))
-        cells[_VERDICT] = Text("/").join(
-            Text(word, style=_COLOURS.get(word, "")) for word in (summary.own_verdict, summary.bystander_verdict)
-        )
+def _part(cells: Table, summaries: Sequence[Summary], columns: Sequence[int]) -> Grid:
+    chosen = (0, *columns)
+    right = [place for place, column in enumerate(chosen) if column not in cells.left]
+    shown = grid([cells.headers[column] for column in chosen], right=right, wrap=False)
+    for summary, row in zip(summaries, cells.rows, strict=True):
         bad = summary.lost or summary.unaccounted
-        shown.add_row(*(cells[i] for i in (0, *columns)), style="bold red" if bad else "")
+        coloured = (_coloured(row[column]) if column == _VERDICT else row[column] for column in chosen)
+        shown.add_row(*coloured, style="bold red" if bad else "")
     return shown
+
+
+def _coloured(verdict: str) -> Text:
+    return Text("/").join(Text(word, style=_COLOURS.get(word, "")) for word in verdict.split("/"))
 
 
 def final(result: Comparison, width: int) -> RenderableType:
     """The table, its legend, and every reason for doubt."""
-    notes = [Text(note, style="bold red" if "INVALID" in note else "yellow") for note in result.notes]
+    cells = tables.of_summaries(result.summaries, result.notes)
+    legend, *doubts = cells.notes
+    notes = [Text(note, style="bold red" if "INVALID" in note else "yellow") for note in doubts]
     contrasts = [Text(line) for line in _contrasts(result)]
     hidden = [Text(line, style="dim") for mode in result.modes for line in modes.hidden(mode)]
-    legend = Text(tables.legend(result.summaries), style="dim")
-    return Group(table(result, width), legend, *hidden, *notes, *contrasts)
+    return Group(_fitted(cells, result.summaries, width), Text(legend, style="dim"), *hidden, *notes, *contrasts)
 
 
 def _contrasts(result: Comparison) -> tuple[str, ...]:
@@ -95,7 +103,7 @@ class Progress:
             below = Text(f"{line}; Ctrl-C keeps what is there", style="dim")
             self._live.update(Group(table(result, self._console.width), below), refresh=True)
         else:
-            # Where nobody can redraw, a line a run: a log file and a pipe get the same news.
+            # Where nobody can redraw, each run is a line: a log file and a pipe get the same news.
             self._console.print(f"[{line}] {_line(run)}", highlight=False, markup=False, soft_wrap=True)
 
 

@@ -26,10 +26,11 @@ def main() -> None:
     for mode, strategy, work, events in CASES:
         settings = {"ping_interval_s": INTERVAL_S, "ping_timeout_s": TIMEOUT_S, "warm_up": 0, "window_s": 0.5}
         run = lab.measure(strategy, work, lab.burst(events), mode=mode, timeout_s=8, **settings)
-        beats, closed = run.conditions.heartbeats, run.conditions.closed
+        told = run.conditions
+        longest_s = told.heartbeats.silence_ns / 1e9 if told.heartbeats else float("nan")
         print(
-            f"  {mode:10} {strategy:18} {run.plan.name} of {run.work:14} senders dropped {closed['senders']}, "
-            f"innocents dropped {closed['others']}, longest silence {beats['longest_silence_s']:.2f} s, lost {run.lost}"
+            f"  {mode:10} {strategy:18} {run.plan.name} of {run.work:14} senders dropped {told.closed_senders}, "
+            f"innocents dropped {told.closed_others}, longest silence {longest_s:.2f} s, lost {run.lost}"
         )
 
 

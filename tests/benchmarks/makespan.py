@@ -12,8 +12,8 @@ RUNS = 6
 def waiting() -> None:
     """A pool of threads, 20 ms of waiting: the ideal is a whole number of rounds."""
     for workers, events, asked in ((4, 40, 1.10), (20, 200, 1.15)):
-        exhibit = lab.strategy("thread-pool", workers=workers, waiting=events)
-        result = lab.compare([exhibit], lab.io_wait(20), lab.burst(events), repeats=RUNS, ping_hz=0)
+        pool = lab.strategy("thread-pool", workers=workers, waiting=events)
+        result = lab.compare([pool], lab.io_wait(20), lab.burst(events), repeats=RUNS, ping_hz=0)
         ideal_ms = -(-events // workers) * 20
         told = [run.makespan_ms / ideal_ms for run in result.runs]
         _print(f"thread-pool of {workers}, {events} x io_wait:20ms, over {ideal_ms} ms", told, asked)

@@ -1,4 +1,4 @@
-"""A run of a million events: bytes an event of the record, and how long closing and summarising it takes."""
+"""A run of a million events: bytes per event of the record, and how long closing and summarising it takes."""
 
 import resource
 
@@ -7,7 +7,8 @@ import numpy as np
 from labkit import Comparison
 from labkit.base import clock
 from labkit.plan import schedules
-from labkit.runs import close as ledger
+from labkit.runs.close import close
+from labkit.runs.conditions import Conditions
 from labkit.runs.fired import Fired
 from labkit.runs.stages import SERVER_COLUMNS
 from labkit.server.stamps import Stamps
@@ -24,8 +25,8 @@ def fired(plan: schedules.Schedule) -> tuple[Fired, Stamps]:
     stamps = Stamps(len(plan))
     for column in SERVER_COLUMNS:
         np.frombuffer(getattr(stamps, column), np.int64)[:] = sent + 50_000
-    heard = np.flatnonzero(random.random(len(plan)) > 0.01)
-    order = heard[np.argsort(done[heard])]
+    answered = np.flatnonzero(random.random(len(plan)) > 0.01)
+    order = answered[np.argsort(done[answered])]
     none = np.zeros(0, np.int64)
     return Fired(
         start_ns=start_ns,
@@ -52,9 +53,9 @@ def main() -> None:
     plan = schedules.constant(10_000, events=EVENTS, connections=CONNECTIONS)
     raw, stamps = fired(plan)
     before = clock.now_ns()
-    run = ledger.close(
+    run = close(
         raw,
-        stamps,
+        stamps.columns(),
         strategy="inline",
         work="none",
         mode="threading",
@@ -62,7 +63,8 @@ def main() -> None:
         ping_ns=np.zeros(0, np.int64),
         timeout_s=1.0,
         service_ms=[0.0] * EVENTS,
-        environment={},
+        machine={},
+        conditions=Conditions(),
     )
     closed_s = (clock.now_ns() - before) / clock.NS_PER_S
     before = clock.now_ns()

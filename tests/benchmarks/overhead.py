@@ -1,4 +1,4 @@
-"""What an exhibit itself costs an event: a null job, one event at a time, beside `inline`."""
+"""What a strategy itself costs per event: a null job, one event at a time, beside `inline`."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ def main() -> None:
     plan = lab.constant(100, events=EVENTS)
     result = lab.compare(names_in("threading"), NULL, plan, repeats=RUNS, ping_hz=0)
     print(f"{EVENTS} null jobs, 100/s, median of {RUNS} runs; to the work: from the handler's start to the work's")
-    print("exhibit".ljust(18) + "to the work us   own p50 ms   beyond inline us   server CPU us an event")
+    print("strategy".ljust(18) + "to the work us   own p50 ms   beyond inline us   server CPU us an event")
     base = _median(result, "inline", lambda run: np.median(run.own_ms))
     for name in result.strategies:
         start_us = 1000 * _median(result, name, lambda run: np.nanmedian(run.between_ms("handler_start", "work_start")))

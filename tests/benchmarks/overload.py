@@ -1,4 +1,4 @@
-"""20,000 events of 1 kB at once, at exhibits with a bound: threads and memory more than before, nothing unaccounted."""
+"""20,000 events of 1 kB at once, at strategies with a bound: more threads and memory than before, all accounted for."""
 
 import sys
 
@@ -8,12 +8,12 @@ EVENTS, BYTES = 20_000, 1000
 WORKERS, WAITING = 4, 100
 
 
-def main(*exhibits: str) -> None:
+def main(*strategies: str) -> None:
     payloads = ["x" * BYTES]
     work = lab.call(_wait, payloads=payloads)
     plan = lab.burst(EVENTS)
     print(f"asked: at most 100 MB and {WORKERS + 20} threads more than before, unaccounted 0")
-    for name in exhibits or ("load-shedding", "thread-pool", "conflate"):
+    for name in strategies or ("load-shedding", "thread-pool", "conflate"):
         parameters = {"workers": WORKERS} | ({} if name == "conflate" else {"waiting": WAITING})
         # No warm-up: the workers begin in the burst, and count.
         run = lab.measure(lab.strategy(name, **parameters), work, plan, ping_hz=10, window_s=5, timeout_s=60, warm_up=0)
@@ -21,7 +21,7 @@ def main(*exhibits: str) -> None:
         counts = ", ".join(f"{count} {outcome}" for outcome, count in run.outcomes.items() if count)
         print(
             f"{name}: {(resident.max() - resident[0]) / 1e6:.0f} MB and {run.threads_peak} threads more, {counts}, "
-            f"unaccounted {run.unaccounted}, in {run.environment['duration_s']:.1f} s"
+            f"unaccounted {run.unaccounted}, in {run.conditions.duration_s:.1f} s"
         )
 
 

@@ -12,7 +12,7 @@ import labkit as lab
 from labkit.client import connection
 from labkit.client.process import ClientThread
 from labkit.runs.stages import NEVER, STAGES
-from labkit.server import hooks as instrument
+from labkit.server import hooks
 
 NULL = lab.call(lambda: 0, payloads=[0])
 INJECTED_MS = 20
@@ -76,10 +76,10 @@ def slow_read(original):
     return held
 
 
-def stage_means(exhibit="inline", work=NULL) -> dict[str, float]:
+def stage_means(strategy="inline", work=NULL) -> dict[str, float]:
     # The client on a thread, so that its own stages can be patched from here; one event at a time, so they never meet.
     with ClientThread() as client:
-        run = lab.measure(exhibit, work, lab.constant(10, events=5), ping_hz=0, warm_up=1, client=client)
+        run = lab.measure(strategy, work, lab.constant(10, events=5), ping_hz=0, warm_up=1, client=client)
     assert run.lost == 0
     means = {}
     for before, after in itertools.pairwise(STAGES):
@@ -95,11 +95,11 @@ def injections() -> None:
     names = [f"{a} to {b}" for a, b in itertools.pairwise(STAGES)]
     cases = {
         names[0]: (patched(connection.Loop, "call_at", slow_timer), {}),
-        names[1]: (patched(instrument._StampedBuffer, "append", slow_read), {}),
-        names[2]: (patched(instrument._StampedBuffer, "pop", slow), {}),
-        names[3]: (contextlib.nullcontext(), {"exhibit": before_work}),
+        names[1]: (patched(hooks._StampedBuffer, "append", slow_read), {}),
+        names[2]: (patched(hooks._StampedBuffer, "pop", slow), {}),
+        names[3]: (contextlib.nullcontext(), {"strategy": before_work}),
         names[4]: (contextlib.nullcontext(), {"work": lab.io_wait(INJECTED_MS)}),
-        names[5]: (contextlib.nullcontext(), {"exhibit": after_work}),
+        names[5]: (contextlib.nullcontext(), {"strategy": after_work}),
         names[6]: (patched(simple_websocket.Server, "send", slow), {}),
     }
     baseline = stage_means()
@@ -136,23 +136,23 @@ def hooks_alone() -> None:
 
     events = 20_000
     socketio = SocketIO(Flask("bench"), async_mode="threading")
-    hooks = Hooks(socketio)
-    hooks._originals = dict.fromkeys(hooks._originals, lambda *args: None)
-    hooks.record(Stamps(events))
+    stamping = Hooks(socketio)
+    stamping._handle = stamping._handle_internal = stamping._emit_on = lambda *args: None
+    stamping.record(Stamps(events))
     messages = [["message", {"id": i, "payload": i}] for i in range(events)]
     costs = []
     for _ in range(5):
-        for inbox, around in ((_StampedBuffer(hooks._now), True), ([], False)):
-            hooks._loop.inbox = inbox
+        for buffer, around in ((_StampedBuffer(stamping.now), True), ([], False)):
+            stamping._loop.buffer = buffer
             start = time.process_time()
             for message in messages:
-                inbox.append(message)
-                inbox.pop(0)
+                buffer.append(message)
+                buffer.pop(0)
                 if around:
-                    hooks._handle_event("eio", "/", None, message)
-                    hooks._handle_event_internal(None, "sid", "eio", message, "/", None)
-                    hooks._emit("response", message[1], "/")
-                    hooks.stamps.loop_free[inbox.held_by] = hooks.stamps.now()
+                    stamping._handle_event("eio", "/", None, message)
+                    stamping._handle_event_internal(None, "sid", "eio", message, "/", None)
+                    stamping._emit("response", message[1], "/")
+                    stamping.loop_free(buffer.held_by)
             costs.append((around, (time.process_time() - start) / events * 1e6))
     cost = np.median([c for around, c in costs if around]) - np.median([c for around, c in costs if not around])
     print(f"the hooks alone, {events} events in a row: {cost:.1f} us an event (asked at most 10)")
@@ -167,7 +167,7 @@ def import_time() -> None:
         start = time.perf_counter()
         subprocess.run([sys.executable, "-c", "pass"], check=True)
         took.append((whole - (time.perf_counter() - start)) * 1000)
-    print(f"import labkit: {np.median(took):.1f} ms (asked 200)")
+    print(f"import labkit: {np.median(took):.1f} ms (asked 50)")
 
 
 if __name__ == "__main__":

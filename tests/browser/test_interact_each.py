@@ -1,5 +1,7 @@
 """Clicks under several settings, in one browser."""
 
+import re
+
 import pytest
 
 from labkit import io_wait
@@ -50,6 +52,20 @@ def test_where_a_browser_is_not_required_its_absence_is_told(monkeypatch):
     found = interact_each({"A": {}}, required=False)
     assert found.measured == ()
     assert "playwright install chromium" in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("variant", "why"),
+    [
+        ({"exhibit": "inline"}, "exhibit is called strategy now"),
+        ({"click_block": 3}, "no setting 'click_block': click_block_ms?"),
+        ({"passes": 3}, "no setting 'passes': strategy, work, clicks, "),
+    ],
+)
+def test_a_setting_that_is_none_is_refused_before_anything_starts(variant, why):
+    for variants, shared in (({"A": {}, "B": variant}, {}), ({"A": {}}, variant)):
+        with nothing_left_behind(), pytest.raises(UsageError, match=re.escape(why)):
+            interact_each(variants, **shared)
 
 
 @pytest.mark.parametrize("wrong", [{"variants": {}}, {"variants": {"A": {}}, "repeats": 0}])

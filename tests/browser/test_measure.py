@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from labkit import io_wait
+from labkit import browser, io_wait
 from labkit.base.clock import NS_PER_MS
 from labkit.base.errors import BrowserError, MissingExtra, UsageError
 from labkit.browser import measure
@@ -268,6 +268,19 @@ def test_without_a_browser_nothing_is_started(monkeypatch):
 def test_a_request_that_makes_no_sense_is_refused_before_anything_starts(patterns, settings, why):
     with nothing_left_behind(), pytest.raises(UsageError, match=why):
         render(patterns, **settings)
+
+
+@pytest.mark.parametrize("old", [measure.interact, browser.frame, browser.serve])
+def test_who_writes_exhibit_is_told_the_new_word(old):
+    with nothing_left_behind(), pytest.raises(UsageError, match="exhibit is called strategy now: write that"):
+        old(exhibit="inline")
+
+
+def test_it_says_which_strategy_answered(monkeypatch):
+    """By its name, among all that decides what may be pooled."""
+    needed()
+    (measured,) = measure.interact("thread", clicks=1, every_s=0.1).measured
+    assert (measured.settings["strategy"], measured.settings["work"]) == ("thread", io_wait(ms=1).name)
 
 
 # --- joining the two clocks, by hand ---

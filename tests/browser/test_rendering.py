@@ -102,7 +102,7 @@ def test_of_what_both_measured_alike_the_runs_are_pooled():
 
 
 def test_what_was_measured_under_other_settings_stays_apart():
-    for changed in ({"rate_hz": 30.0}, {"exhibit": "thread"}):
+    for changed in ({"rate_hz": 30.0}, {"strategy": "thread"}):
         other = Rendering((Measured("naive", {**SETTINGS, **changed}, runs=(timed(),)),))
         assert [len(each.runs) for each in (rendering() + other).measured] == [3, 3, 1]
 
@@ -146,6 +146,14 @@ def test_a_file_of_schema_version_1_is_read(tmp_path):
     path = tmp_path / "x.json"
     path.write_text(json.dumps({**about, "schema_version": 1}))
     assert Rendering.load(path)["naive"].explained.inp_error_ms is None
+
+
+def test_a_file_of_schema_version_2_called_the_strategy_an_exhibit(tmp_path):
+    about = rendering().to_dict()
+    about["measured"][0]["settings"]["exhibit"] = "thread"
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps({**about, "schema_version": 2}))
+    assert Rendering.load(path)["naive"].settings == {**SETTINGS, "strategy": "thread"}
 
 
 def test_a_newer_file_is_refused(tmp_path):

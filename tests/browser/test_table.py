@@ -2,6 +2,7 @@
 
 from labkit.browser import table
 from labkit.browser.rendering import Measured, Rendering
+from labkit.runs.summary import BOUNDS_MS
 from tests.support.rendered import SETTINGS, exact, rendering, timed
 
 
@@ -9,10 +10,10 @@ def cell(each, header):
     return dict(zip((h.replace("\n", " ") for h in table.HEADERS), table.row(each), strict=True))[header]
 
 
-def test_counts_are_an_event_and_a_frame():
+def test_counts_are_per_event_and_per_frame():
     forced = Measured("forced", SETTINGS, exact=exact(layouts=200, forced=200))
-    assert cell(forced, "DOM ops an event") == "3"
-    assert cell(forced, "reflows a frame") == "20"
+    assert cell(forced, "DOM ops per event") == "3"
+    assert cell(forced, "reflows per frame") == "20"
     assert cell(forced, "of which forced") == "20"
 
 
@@ -36,15 +37,25 @@ def test_an_inp_too_short_to_be_told_is_good_where_somebody_clicked():
 
 
 def test_columns_without_a_value_are_left_out():
-    found = table.render([Measured("x", SETTINGS, runs=(timed(),))])
-    assert "reflows" not in found
-    assert "paint cost" not in found
-    assert "staleness" in found
+    found = table.of_measured([Measured("x", SETTINGS, runs=(timed(),))]).headers
+    assert not [header for header in found if header.startswith(("reflows", "paint cost"))]
+    assert "staleness\np50" in found
+
+
+def test_only_pattern_and_verdict_stand_at_the_left():
+    for measured in ([Measured("x", SETTINGS, runs=(timed(),))], rendering().measured, ()):
+        found = table.of_measured(measured)
+        assert [found.headers[i] for i in found.left] == ["pattern", "verdict\nINP/staleness"][: len(found.headers)]
+
+
+def test_the_legend_has_the_bounds_of_the_one_verdict():
+    assert "up to 200 ms good, above 500 ms poor" in repr(rendering())
+    assert BOUNDS_MS == (200, 500)
 
 
 def test_text_html_and_markdown_have_all_rows():
     result = rendering()
-    for found in (repr(result), result._repr_html_(), result.table("github")):
+    for found in (repr(result), result._repr_html_(), result.github()):
         assert "naive" in found
         assert "forced" in found
         assert "110 (100-120)" in found

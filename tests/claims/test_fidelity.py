@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
-from labkit.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, claim, fidelity
+from labkit.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, fidelity
+from labkit.claims.judging import claim
 from labkit.experiments.selftest import Reading
 from labkit.experiments.stall import Stall
 from labkit.runs.comparison import Comparison
+from labkit.runs.conditions import INSIDE, OUTSIDE
 from labkit.runs.summary import Distribution
 from tests.support import simulated
 
@@ -23,10 +25,16 @@ def stall(from_send, from_intended):
     return Stall(reading([100.0] * 100), *told)
 
 
-def two(first, second, **values):
-    """A comparison of two variants, each with one value of what `values` names."""
+def two(without, with_, condition, **values):
+    """A comparison of two kinds of runs, each with one value of what `values` names; called as a reader likes."""
     ((key, (a, b)),) = values.items()
-    return simulated.comparison({first: {key: a}, second: {key: b}}, repeats=2)
+    name, off, on = condition
+    first, second = {key: a, "conditions": {name: off}}, {key: b, "conditions": {name: on}}
+    return simulated.comparison({without: first, with_: second}, repeats=2)
+
+
+PLACE, FROZEN = ("client", OUTSIDE, INSIDE), ("gc_frozen", True, False)
+STOCK, STAMPED = ("stock", False, True), ("instrumented", True, False)
 
 
 CASES = {
@@ -34,17 +42,20 @@ CASES = {
     "closed-loop-hides-a-stall": (stall(19.9, 0), stall(20.1, 0)),
     "intended-start-shows-it": (stall(0, 50.1), stall(0, 49.9)),
     "client-inside-is-late": (
-        two("client outside", "client inside", pings_late_ms=(0.05, 0.51)),
-        two("client outside", "client inside", pings_late_ms=(0.05, 0.49)),
+        two("here", "there", PLACE, pings_late_ms=(0.05, 0.51)),
+        two("here", "there", PLACE, pings_late_ms=(0.05, 0.49)),
     ),
     "collection-holds-everybody": (
-        two("frozen", "not frozen", handler_ms=(10, 31)),
-        two("frozen", "not frozen", handler_ms=(10, 29)),
+        two("held", "free", FROZEN, handler_ms=(10, 31)),
+        two("held", "free", FROZEN, handler_ms=(10, 29)),
     ),
-    "nagle-holds-small-answers": (two("tuned", "stock", own_ms=(2, 6.1)), two("tuned", "stock", own_ms=(2, 5.9))),
+    "nagle-holds-small-answers": (
+        two("ours", "theirs", STOCK, own_ms=(2, 6.1)),
+        two("ours", "theirs", STOCK, own_ms=(2, 5.9)),
+    ),
     "stamps-cost-little": (
-        two("stamped", "not stamped", own_ms=(4, 3.1)),
-        two("stamped", "not stamped", own_ms=(4, 2.9)),
+        two("watched", "alone", STAMPED, own_ms=(4, 3.1)),
+        two("watched", "alone", STAMPED, own_ms=(4, 2.9)),
     ),
 }
 every_claim = pytest.mark.parametrize("slug", [c.slug for c in fidelity.CLAIMS])
@@ -72,7 +83,10 @@ def test_other_evidence_is_not_testable(slug):
 def pinging(name, late_ms, *, work_ms=500, pings=50):
     """A burst that is worked on for so long altogether, beside pings at 50/s."""
     own_ms = (float(work_ms),) * 5
-    return simulated.run(name, own_ms=own_ms, service_ms=work_ms / 5, pings=pings, pings_late_ms=late_ms)
+    place = {"client": name.removeprefix("client ")}
+    return simulated.run(
+        name, own_ms=own_ms, service_ms=work_ms / 5, pings=pings, pings_late_ms=late_ms, conditions=place
+    )
 
 
 def test_pings_that_are_due_when_the_work_is_over_are_sent_in_time_wherever_the_client_is():

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from labkit.base.errors import UsageError
 from labkit.claims import CLAIMS as ALL
-from labkit.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, check, claim
+from labkit.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, check
 from labkit.claims import handlers as advice
+from labkit.claims.judging import claim
 from labkit.runs import environment
 from labkit.runs.comparison import Comparison
 from tests.support import simulated

@@ -6,7 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from labkit.claims import CLAIMS, DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, claim, load
+from labkit.claims import CLAIMS, DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, load
+from labkit.claims.judging import claim
+from labkit.experiments.slow_reader import Backlog
 from labkit.plan.schedules import burst, constant
 from labkit.runs.comparison import Comparison
 from tests.claims.test_handlers import assert_is_a_sentence, waiting
@@ -14,7 +16,7 @@ from tests.support import simulated
 
 SHEDDING = {"conditions": {"parameters": {"workers": 2, "waiting": 4}}}  # holds 3 services of 100 ms
 QUEUE = {"conditions": {"parameters": {"workers": 2}}}  # 24 events in 12 services
-PILE = {"messages": 2000, "size_bytes": 10_000, "waiting_peak": 1000, "piled_mb": 10.0, "reads_from_s": 2.5}
+PILE = {"messages": 2000, "size_bytes": 10_000, "waiting_peak": 1000, "piled_mb": 10.0}
 LITTLE = {**PILE, "waiting_peak": 100, "piled_mb": 1.0}
 
 
@@ -42,13 +44,16 @@ def acknowledged(acked_ms, own_ms=300):
     return simulated.comparison({"ack-first": {"acked_ms": acked_ms, "own_ms": own_ms}})
 
 
-def piles(inline, dropping):
-    return simulated.comparison(
-        {
-            "inline": {"conditions": {"slow_reader": inline}},
-            "drop-for-slow": {"conditions": {"slow_reader": dropping}},
-        }
+def pile(strategy, messages, size_bytes, waiting_peak, piled_mb):
+    """What a client that did not read left, as the numbers say."""
+    run = simulated.run(strategy, messages, pings=0)
+    return Backlog(
+        run, np.zeros(1), np.array([waiting_peak]), np.zeros(1, int), 2500.0, np.array([piled_mb * 1e6]), size_bytes
     )
+
+
+def piles(inline, dropping):
+    return pile("inline", **inline), pile("drop-for-slow", **dropping)
 
 
 OLD = ["answered", *["superseded"] * 6]
@@ -100,7 +105,7 @@ UNTESTABLE = [
     ("conflation-does-less-work", lambda: simulated.comparison({"inline": {}}), "runs of conflate"),
     ("ordered-pool-keeps-order", lambda: ordered(1, 2, 3), "four events on a connection"),
     ("ack-comes-first", lambda: simulated.comparison({"ack-first": {}}), "asked for acknowledgements"),
-    ("drop-for-slow-bounds-memory", lambda: simulated.comparison({"inline": {}, "drop-for-slow": {}}), "does not read"),
+    ("drop-for-slow-bounds-memory", lambda: piles(PILE, LITTLE)[:1], "does not read"),
     ("drop-for-slow-bounds-memory", lambda: piles({**PILE, "size_bytes": 7_999}, LITTLE), "more bytes"),
 ]
 
@@ -183,6 +188,6 @@ def test_whoever_was_never_answered_proves_no_bound():
     assert claim("shedding-bounds-latency", shedding(math.inf, 601)).status == NOT_TESTABLE
 
 
-def test_an_exhibit_is_found_under_a_name_with_parameters():
+def test_a_strategy_is_found_under_a_name_with_parameters():
     named = simulated.run("ordered-pool, workers=2", own_ms=[1, 2, 3, 4])
     assert claim("ordered-pool-keeps-order", Comparison((named,))).status == HOLDS

@@ -6,6 +6,7 @@ import pytest
 from labkit import claim
 from labkit.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, modes
 from labkit.runs.comparison import Comparison
+from labkit.runs.heartbeats import Heartbeats
 from tests.support import simulated
 
 #: Of each claim what holds and what does not: (mode, strategy, own, bystander, computes).
@@ -119,8 +120,9 @@ def test_one_run_in_three_does_not_decide_what_gevent_does():
 
 
 def beating(mode, strategy, closed, *, interval_s=0.5, events=8, computes=True):
-    beats = {"interval_s": interval_s, "timeout_s": 0.2}
-    about = {"heartbeats": beats, "closed": dict(zip(("senders", "others"), closed, strict=True))}
+    senders, others = closed
+    beats = Heartbeats(round(interval_s * 1e9), 200_000_000, 0, 0)
+    about = {"heartbeats": beats, "closed_senders": senders, "closed_others": others}
     made = simulated.run(strategy, events, mode=mode, service_ms=800 if events == 1 else 100, conditions=about)
     if not computes:
         made.events["work_cpu"] = np.where(made.events["work_cpu"] > 0, 10_000, made.events["work_cpu"])

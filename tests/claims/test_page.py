@@ -6,7 +6,8 @@ import pytest
 
 from labkit.browser.passes import Exact
 from labkit.browser.rendering import Measured, Rendering
-from labkit.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, claim, page
+from labkit.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, page
+from labkit.claims.judging import claim
 from tests.support.rendered import SETTINGS, exact, explained, rendering, timed
 
 
@@ -20,9 +21,18 @@ def counted(**ways):
     )
 
 
-def ran(ways):
-    """Ways that were run in real time: name -> what differs from a run made by hand."""
-    return Rendering(tuple(Measured(name, SETTINGS, runs=(timed(**about),) * 3) for name, about in ways.items()))
+def ran(ways, **strategies):
+    """Ways that were run in real time: name -> what differs from a run made by hand, and which strategy answered."""
+    return Rendering(
+        tuple(
+            Measured(
+                name,
+                {**SETTINGS, "strategy": strategies.get(name, "inline"), "click_block_ms": name == page.PAGE_HEAVY},
+                runs=(timed(**about),) * 3,
+            )
+            for name, about in ways.items()
+        )
+    )
 
 
 def traced(long_tasks, name=page.PAGE_HEAVY):
@@ -64,8 +74,8 @@ CASES = {
         ran({page.SERVER_HEAVY: {"step_ms": 19}, page.NEITHER: {"step_ms": 5}}),
     ),
     "thread-shows-nobody-sooner": (
-        ran({"A": {"step_ms": 10}, "B": {"step_ms": 6.1}}),
-        ran({"A": {"step_ms": 10}, "B": {"step_ms": 5.9}}),
+        ran({"A": {"step_ms": 10}, "B": {"step_ms": 6.1}}, B="thread"),
+        ran({"A": {"step_ms": 10}, "B": {"step_ms": 5.9}}, B="thread"),
     ),
     "script-holds-the-pipeline": (
         ran({"naive": {"step_ms": 5}, SLOW: {"step_ms": 15}}),
@@ -78,8 +88,26 @@ CASES = {
 
 def test_a_of_the_tour_is_a_heavy_server_handler():
     for inp_ms, status in ((64.0, HOLDS), (63.0, DOES_NOT_HOLD)):
-        result = ran({"A": {"inp_ms": None}, page.PAGE_HEAVY: {"inp_ms": inp_ms}})
+        others = {"B": {"inp_ms": 999.0}, page.NEITHER: {"inp_ms": 999.0}, page.PAGE_HEAVY: {"inp_ms": inp_ms}}
+        result = ran({"A": {"inp_ms": None}, **others}, B="thread-broadcast")
         assert claim("page-decides-inp", result).status == status
+
+
+@pytest.mark.parametrize("b", ["thread", "thread-broadcast"])
+def test_a_and_b_are_found_by_their_strategies_not_by_their_letters(b):
+    def judged(**strategies):
+        return claim("thread-shows-nobody-sooner", ran({"x": {"step_ms": 10}, "A": {"step_ms": 6.1}}, **strategies))
+
+    assert judged(x="inline", A=b).status == HOLDS  # 0.61 of A's; the other way round it were 1.6
+    assert judged(x="inline", A=b).headroom < 1.1 < judged(x=b, A="inline").headroom
+    assert judged(x="inline", A="process-pool").status == NOT_TESTABLE
+
+
+def test_of_two_that_could_be_a_neither_is():
+    ways = {"A": {}, "also": {}, "B": {}}
+    verdict = claim("thread-shows-nobody-sooner", ran(ways, B="thread"))
+    assert verdict.status == NOT_TESTABLE
+    assert "one way of them" in verdict.why
 
 
 def test_every_claim_has_a_case():
@@ -92,7 +120,7 @@ def test_a_core_that_was_slowed_for_b_does_not_make_a_the_quicker():
             "A": {"step_ms": a_ms, "work_cpu_ms": cpu_ms.get("a")},
             "B": {"step_ms": b_ms, "work_cpu_ms": cpu_ms.get("b")},
         }
-        return claim("thread-shows-nobody-sooner", ran(ways)).headroom
+        return claim("thread-shows-nobody-sooner", ran(ways, B="thread")).headroom
 
     usual = judged(10, 6.1)
     assert judged(10, 6.1, a=200.0, b=200.0) == usual
@@ -116,7 +144,7 @@ def test_without_a_browser_it_says_what_is_missing(slug):
 @pytest.mark.parametrize("slug", CASES)
 def test_what_lacks_the_way_or_the_pass_is_not_testable(slug):
     assert claim(slug, Rendering(())).status == NOT_TESTABLE
-    bare = Rendering(tuple(Measured(each.name, SETTINGS) for each in CASES[slug][0].measured))
+    bare = Rendering(tuple(Measured(each.name, each.settings) for each in CASES[slug][0].measured))
     assert claim(slug, bare).status == NOT_TESTABLE
 
 

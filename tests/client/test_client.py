@@ -12,7 +12,6 @@ import time
 from dataclasses import replace
 
 import numpy as np
-import psutil
 import pytest
 from flask import request
 from flask_socketio import disconnect, emit
@@ -25,6 +24,7 @@ from labkit.runs.stages import Outcome
 from tests.support.helpers import (
     echo,
     ends_within,
+    gone,
     make_job,
     make_server,
     no_thread_dies,
@@ -77,14 +77,6 @@ def answering(answer):
 def fire(client, running, job, *, senders=1, bystander=True, listener=True):
     client.open(running.url, senders, bystander, listener)
     return client.fire(job)
-
-
-def gone(pid):
-    """Ended, whether or not anybody has collected it."""
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 # Firing
@@ -646,7 +638,7 @@ def test_an_order_starts_the_process():
     client = ClientProcess()
     assert client.pid is None
     with nothing_left_behind():
-        assert client.spin(10) >= 0
+        assert client.order("spin", 10) >= 0
         assert client.pid is not None
         client.kill()
     assert client.pid is None
@@ -693,7 +685,7 @@ def test_a_process_that_died_between_two_orders_is_started_again():
 
 def test_the_last_words_of_a_process_are_told():
     with ClientProcess() as client:
-        client.spin(1)
+        client.order("spin", 1)
         client._process.stdin.write(b"this is no order\n")
         client._process.stdin.flush()
         with pytest.raises(ClientError, match=r"the client process ended \(.+Error: .+\): run it again"):
@@ -704,15 +696,41 @@ def test_an_order_that_fails_is_told_and_the_process_goes_on(process):
     pid = process.pid
     with pytest.raises(ClientError, match=r"the client failed \(TypeError: "):
         process.order("spin", "fast")
-    assert process.spin(1) >= 0
+    assert process.order("spin", 1) >= 0
     assert process.pid == pid
 
 
+def test_spinning_beside_takes_as_long_as_the_slower_of_the_two(monkeypatch):
+    from labkit.client import process as module
+
+    with ClientProcess() as client:
+        alone_ms = client.order("spin", 1000)
+        assert client.spin_beside(1000) > 0
+        monkeypatch.setattr(module, "spin", lambda turns: 1e6)
+        assert client.spin_beside(1000) == 1e6
+        monkeypatch.setattr(module, "spin", lambda turns: 0.0)
+        assert client.spin_beside(100_000) > alone_ms
+
+
+def test_an_interrupt_while_spinning_beside_leaves_no_answer_for_the_next_order(monkeypatch):
+    from labkit.client import process as module
+
+    def interrupted(turns):
+        raise KeyboardInterrupt
+
+    with ClientProcess() as client:
+        monkeypatch.setattr(module, "spin", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            client.spin_beside(10)
+        assert client.pid is None
+        assert client.order("warm", [], 0.1) == 0
+
+
 def test_ctrl_c_does_not_end_the_process(process):
-    process.spin(1)
+    process.order("spin", 1)
     pid = process.pid
     os.kill(pid, signal.SIGINT)
-    assert process.spin(1) >= 0
+    assert process.order("spin", 1) >= 0
     assert process.pid == pid
 
 
@@ -733,7 +751,7 @@ def test_ctrl_c_while_waiting_ends_the_process_and_the_next_order_gets_its_own_a
 
 def test_the_process_ends_when_its_input_closes():
     with ClientProcess() as client:
-        client.spin(1)
+        client.order("spin", 1)
         client._process.stdin.close()
         client._process.wait(2)
         assert client._process.returncode == 0
@@ -746,7 +764,7 @@ def parent(code):
         "import time",
         "from labkit.client.process import ClientProcess",
         "client = ClientProcess()",
-        "client.spin(1)",
+        "client.order('spin', 1)",
     ]
     lines += [code, "print(client.pid, flush=True)", "time.sleep(60)"]
     owner = subprocess.Popen([sys.executable, "-c", "\n".join(lines)], stdout=subprocess.PIPE, text=True)
@@ -793,7 +811,7 @@ time.sleep(0.2)
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc")
 def test_what_the_process_prints_cannot_get_between_its_answers(process):
-    process.spin(1)
+    process.order("spin", 1)
     here = f"/proc/{process.pid}/fd"
     assert os.readlink(f"{here}/1") == os.readlink(f"{here}/2")
 
@@ -808,7 +826,8 @@ def test_the_thread_does_the_same_and_leaves_nothing_behind(capfd):
             client.open(running.url, 2)
             assert client.warm([1], 5) == 2
             fired = client.fire(make_job(6, senders=2, pings=3))
-            assert client.spin(10) >= 0
+            assert client.order("spin", 10) >= 0
+            assert client.spin_beside(10) is None  # two loops in one process would share a GIL
         assert wait_until(lambda: not running._wsgi._open)
     assert sorted(fired.delivery_event) == list(range(6))
     assert set(fired.delivery_status) == {Outcome.ANSWERED}
@@ -829,7 +848,7 @@ def test_the_thread_raises_the_same_kind_of_error_as_the_process(process, order)
     with ClientThread() as thread:
         for client in (process, thread):
             with pytest.raises(ClientError):
-                getattr(client, name)(argument)
+                client.order(name, argument)
 
 
 @ends_within(5)
@@ -861,6 +880,6 @@ def test_a_closed_thread_can_be_opened_again(server):
 def test_ctrl_c_is_the_parents_to_handle():
     """The terminal sends it to both: the client must still be there to be asked for what was fired."""
     with taking_interrupts(), ClientProcess() as process:
-        assert process.spin(1000) > 0
+        assert process.order("spin", 1000) > 0
         os.kill(process.pid, signal.SIGINT)
-        assert process.spin(1000) > 0
+        assert process.order("spin", 1000) > 0

@@ -69,7 +69,7 @@ def test_a_plan_is_fired_whole_and_every_answer_is_its_own_callers(three):
     assert (run.strays, run.unaccounted, run.delivered("duplicate")) == (0, 0, 0)
     assert np.isfinite(run.bystander_ms).all()
     assert len(run.bystander_ms) > 0
-    assert run.conditions.warm_up == [14, 14]
+    assert (run.conditions.warm_up_asked, run.conditions.warm_up_answered) == (14, 14)
 
 
 def test_what_comes_to_strangers_is_seen_in_all_processes(three):
@@ -105,7 +105,7 @@ def test_starting_before_preparing_is_refused(three):
 
 def test_nothing_is_left_behind():
     with nothing_left_behind(), ClientFleet(2) as clients:
-        assert clients.spin(10) >= 0
+        assert clients.spin_beside(10) >= 0
         assert len(clients.pids) == 2
     assert clients.pids == ()
 

@@ -27,14 +27,14 @@ def batch(window_ms, size, **about):
 
 
 def test_answers_that_come_together_came_in_one_message():
-    assert batching.emits(simulated.run()) == 10
-    assert batching.emits(together(simulated.run(), 5)) == 2
-    assert batching.emits(simulated.run(own_ms=[float("inf")] * 3)) == 0
+    assert batching.messages(simulated.run()) == 10
+    assert batching.messages(together(simulated.run(), 5)) == 2
+    assert batching.messages(simulated.run(own_ms=[float("inf")] * 3)) == 0
 
 
 def test_what_reaches_two_clients_at_one_instant_are_two_messages():
     run = simulated.run(plan=simulated.burst(4, connections=2), own_ms=5)
-    assert batching.emits(run) == 2
+    assert batching.messages(run) == 2
 
 
 def test_the_trade_off_is_in_the_order_of_the_windows_with_inline_first():
@@ -47,7 +47,7 @@ def test_the_trade_off_is_in_the_order_of_the_windows_with_inline_first():
 def test_context_switches_are_told_where_every_run_counted_them():
     runs = [batch(50, 10), batch(50, 10)]
     counted = [
-        dataclasses.replace(r, conditions={**r.environment, "server_switches": n})
+        dataclasses.replace(r, conditions=dataclasses.replace(r.conditions, server_switches=n))
         for r, n in zip(runs, (30, 50), strict=True)
     ]
     assert "300 ms CPU, 40 context switches, answered" in repr(batching.trade_off(Comparison(tuple(counted))))

@@ -9,12 +9,12 @@ import pytest
 import labkit as lab
 from labkit.base.errors import UsageError
 from labkit.experiments import capacity_search
-from labkit.experiments import measure as experiment
 from labkit.experiments.capacity import BREAKS, CLIENT, HOLDS, Trial
-from labkit.experiments.capacity_search import capacity as capacity_plots
+from labkit.experiments.capacity_search import capacity
 from labkit.plan import queueing
+from labkit.plan.calibration import expected_answers
 from labkit.plan.schedules import burst, constant
-from labkit.plots import capacity as capacity_plots
+from labkit.plots import capacity_curve
 from labkit.runs.summary import Distribution
 from labkit.strategies import strategy
 from tests.support import simulated
@@ -41,7 +41,7 @@ def server(monkeypatch):
                 bystander_ms=bystander_ms(plan.rate_hz), work=work.name, service_ms=service_ms,
             )  # fmt: skip
 
-        monkeypatch.setattr(experiment, "measure", measure)
+        monkeypatch.setattr(capacity_search, "measure", measure)
         return fired
 
     return prepare
@@ -156,7 +156,7 @@ def test_throughput_and_what_was_sent():
 
 
 def test_calibration_in_turn():
-    expected = capacity_search.tiled(experiment.expected_answers(lab.io_wait(1), burst(3)), 7)
+    expected = capacity_search.tiled(expected_answers(lab.io_wait(1), burst(3)), 7)
     assert expected.payloads == (0, 1, 2, 0, 1, 2, 0)
     assert len(expected.service_ms) == len(expected.cpu_ms) == len(expected.answers) == 7
 
@@ -181,7 +181,7 @@ def test_text_json_html_and_figure(server):
     about = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert about["confirmed"]
     assert [t["verdict"] for t in about["trials"]][:2] == [HOLDS, BREAKS]
-    figure = capacity_plots.curve(found, found)
+    figure = capacity_curve(found, found)
     assert len(figure.axes) == 2
     assert figure.get_suptitle().startswith("<pool>: between")
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
@@ -190,5 +190,5 @@ def test_text_json_html_and_figure(server):
 
 def test_a_figure_of_nothing_found(server):
     server(bystander_ms=lambda rate: math.inf)
-    assert capacity_plots.curve(capacity("thread-pool", WORK)).axes
+    assert capacity_curve(capacity("thread-pool", WORK)).axes
     assert Distribution.of(np.array([])).max_ms != 0

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from labkit import burst, call, io_wait
+from labkit import burst, call, compare_modes, io_wait
 from labkit.base.errors import MissingExtra, ModeError, NotPicklable, UsageError
 from labkit.plan.modes import MODES
 from labkit.strategies import default_in
@@ -22,7 +22,7 @@ def measured(monkeypatch):
         calls.append((mode, chosen.name))
         return simulated.run(chosen.name, plan=plan, mode=mode, work=work.name)
 
-    monkeypatch.setattr("labkit.experiments.measure.measure", measure)
+    monkeypatch.setattr("labkit.experiments.compare.measure", measure)
     return calls
 
 

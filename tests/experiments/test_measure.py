@@ -3,6 +3,7 @@
 import gc
 import itertools
 import math
+import re
 import subprocess
 import sys
 import threading
@@ -23,7 +24,6 @@ from labkit.base.errors import (
     UsageError,
     WorkloadError,
 )
-from labkit.experiments import measure as experiment
 from labkit.experiments.compare import compare
 from labkit.experiments.compare import ordered as in_order
 from labkit.experiments.measure import measure
@@ -31,7 +31,9 @@ from labkit.plan.interleaving import interleaved
 from labkit.plan.schedules import burst
 from labkit.plan.work import call, io_wait
 from labkit.runs.stages import NEVER, STAGES
+from labkit.server import serving
 from labkit.strategies import strategy
+from tests.support import simulated
 
 QUICK = io_wait(2)
 
@@ -96,18 +98,26 @@ def test_the_bystander_pings_at_its_rate_for_the_window(runs, name):
     assert np.isfinite(run.bystander_ms).all()
 
 
-def test_the_environment_tells_the_machine_the_settings_and_the_confounders(runs):
-    about = runs["inline-serial"].environment
-    assert {"python", "system", "cores", "versions", "measured", "seed", "server_log", "duration_s"} <= set(about)
-    assert about["server_settings"]["SocketIO(async_handlers=...)"] == "False"
-    assert about["switch_interval_s"] == sys.getswitchinterval()
-    assert (about["gc_frozen"], about["stock"], about["answers_checked"]) == (True, False, True)
-    assert about["warm_up"] == [2, 2]
-    assert about["handler_errors"] == []
-    assert about["server_switches"] > len(runs["inline-serial"])  # its threads hand over to each other for every event
-    assert len(about["spare_cpu"]) == 2
-    assert all(0 < share <= 1 for share in about["spare_cpu"])
-    assert about["server_cpu_s"] >= 0
+def test_a_run_tells_its_machine_its_settings_and_its_confounders(runs):
+    assert {"python", "system", "cores", "versions"} <= set(runs["inline-serial"].machine)
+    about = runs["inline-serial"].conditions
+    assert about.measured
+    assert about.duration_s > 0
+    assert (about.options, about.is_serial, runs["inline"].conditions.is_serial) == (
+        {"async_handlers": False},
+        True,
+        False,
+    )
+    assert about.tuned
+    assert about.switch_interval_s == sys.getswitchinterval()
+    assert (about.gc_frozen, about.stock, about.instrumented, about.answers_checked) == (True, False, True, True)
+    assert (about.warm_up_asked, about.warm_up_answered) == (2, 2)
+    assert about.handler_errors == ()
+    assert about.server_switches > len(runs["inline-serial"])  # its threads hand over to each other for every event
+    assert len(about.spare_cpu) == 2
+    assert all(0 < share <= 1 for share in about.spare_cpu)
+    assert about.server_cpu_s >= 0
+    assert about.client == "outside"
 
 
 def test_the_servers_process_is_watched(runs):
@@ -120,7 +130,7 @@ def test_the_servers_process_is_watched(runs):
 def test_a_run_can_be_saved_and_loaded(runs, tmp_path):
     loaded = type(runs["inline"]).load(runs["inline"].save(tmp_path / "run"))
     assert repr(loaded) == repr(runs["inline"])
-    assert loaded.environment == runs["inline"].environment
+    assert (loaded.machine, loaded.conditions) == (runs["inline"].machine, runs["inline"].conditions)
 
 
 def test_a_broadcast_reaches_the_bystander_and_the_listener_too(client):
@@ -138,7 +148,7 @@ def test_without_hooks_and_pings_only_the_client_stamps(client):
 def test_a_stock_server_differs_in_nothing(client):
     run = measure("inline", QUICK, burst(2), stock=True, client=client)
     assert run.outcomes["answered"] == 2
-    assert (run.conditions.stock, run.conditions.server_settings) == (True, {})
+    assert (run.conditions.stock, run.conditions.tuned, run.conditions.options) == (True, {}, {})
 
 
 def test_a_function_of_the_reader_is_a_strategy(client):
@@ -155,7 +165,7 @@ def test_events_of_several_connections_are_answered_on_their_own(client):
     run = measure("inline", QUICK, burst(6, connections=3), client=client)
     answers = dict(zip(run.deliveries["event"].tolist(), run.deliveries["connection"].tolist(), strict=True))
     assert [answers[event] for event in range(6)] == run.plan.connection.tolist()
-    assert run.conditions.warm_up == [6, 6]
+    assert (run.conditions.warm_up_asked, run.conditions.warm_up_answered) == (6, 6)
 
 
 def test_a_workload_that_raises_sometimes_fails_those_events_alone(client):
@@ -182,7 +192,7 @@ def test_a_strategy_that_never_answers_is_said_to_have_timed_out(client):
 
     run = measure(register, QUICK, burst(3), timeout_s=0.2, client=client)
     assert (run.outcomes["timed out"], run.unaccounted) == (3, 0)
-    assert run.conditions.warm_up == [2, 0]
+    assert (run.conditions.warm_up_asked, run.conditions.warm_up_answered) == (2, 0)
 
 
 def test_a_handler_that_raises_is_told(client):
@@ -192,7 +202,7 @@ def test_a_handler_that_raises_is_told(client):
             raise ValueError("so it goes")
 
     run = measure(register, QUICK, burst(2), timeout_s=0.2, warm_up=0, client=client)
-    assert run.conditions.handler_errors == ["ValueError: so it goes"] * 2
+    assert run.conditions.handler_errors == ("ValueError: so it goes",) * 2
 
 
 def test_a_function_that_has_changed_since_the_last_run_is_calibrated_anew(client):
@@ -221,7 +231,7 @@ def test_a_callable_object_without_a_hash_is_measured_too(client):
 CLIENT_IN_THE_SAME_PROCESS = """
 import threading
 from labkit.client.process import ClientThread
-from labkit.experiments.measure import measure as experiment
+from labkit.experiments.measure import measure
 from labkit.plan.schedules import burst
 from labkit.plan.work import io_wait
 
@@ -333,7 +343,7 @@ def nothing_starts(monkeypatch):
     def made(*args, **kwargs):
         raise AssertionError("a server was made")
 
-    monkeypatch.setattr(experiment, "Server", made)
+    monkeypatch.setattr(serving, "Server", made)
     before = alive()
     yield
     assert alive() == before
@@ -352,8 +362,8 @@ def raises(payload):
 @pytest.mark.parametrize(
     ("error", "arguments"),
     [
-        (StrategyError, {"exhibit": "no-such-strategy"}),
-        (StrategyError, {"exhibit": 42}),
+        (StrategyError, {"strategy": "no-such-strategy"}),
+        (StrategyError, {"strategy": 42}),
         (ModeError, {"mode": "telepathy"}),
         (UsageError, {"window_s": -1}),
         (UsageError, {"window_s": math.nan}),
@@ -362,14 +372,14 @@ def raises(payload):
         (UsageError, {"ping_hz": -50}),
         (UsageError, {"switch_interval_s": 0}),
         (UsageError, {"switch_interval_s": -1}),
-        (NotPicklable, {"exhibit": "process-pool", "work": held_lock()}),
+        (NotPicklable, {"strategy": "process-pool", "work": held_lock()}),
         (WorkloadError, {"work": call(raises)}),
         (WorkloadError, {"work": call(lambda: {1, 2})}),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else str(value)[:30],
 )
 def test_a_run_that_makes_no_sense_is_refused(error, arguments):
-    settings = {"exhibit": "inline", "work": QUICK, "plan": burst(2), "client": Untouched(), **arguments}
+    settings = {"strategy": "inline", "work": QUICK, "plan": burst(2), "client": Untouched(), **arguments}
     with pytest.raises(error) as refusal:
         measure(**settings)
     assert len(str(refusal.value).split()) > 4
@@ -384,24 +394,26 @@ def test_more_events_than_fit_into_memory_are_refused(monkeypatch):
 
 @pytest.mark.usefixtures("nothing_starts")
 @pytest.mark.parametrize(
-    ("error", "exhibits", "settings"),
+    ("error", "strategies", "settings"),
     [
         (UsageError, ["inline"], {"repeats": 0}),
         (UsageError, ["inline"], {"repeats": -1}),
         (UsageError, [], {}),
         (UsageError, ["inline", "thread", "inline"], {}),
         (StrategyError, ["inline", "no-such-strategy"], {}),
-        (StrategyError, "inline", {}),
+        (StrategyError, "no-such-strategy", {}),
+        (UsageError, ["inline"], {"repeat": 2}),
+        (UsageError, ["inline"], {"exhibits": ["thread"]}),
         (ModeError, ["inline"], {"mode": "telepathy"}),
         (NotPicklable, ["inline", "process-pool"], {"work": held_lock()}),
         (UsageError, ["inline"], {"window_s": -1}),
     ],
 )
-def test_a_comparison_that_makes_no_sense_is_refused(error, exhibits, settings):
+def test_a_comparison_that_makes_no_sense_is_refused(error, strategies, settings):
     told = []
     settings = {"work": QUICK, "plan": burst(2), "client": Untouched(), "progress": told.append, **settings}
     with pytest.raises(error):
-        compare(exhibits, **settings)
+        compare(strategies, **settings)
     assert told == []
 
 
@@ -471,10 +483,56 @@ def test_variants_differ_by_their_settings_alone():
     assert not any(np.isnan(run.handler_blocking_ms).any() for run in result.of("with stamps"))
 
 
-@pytest.mark.parametrize(("variants", "repeats"), [({}, 1), ({"a": {}}, 0)])
-def test_no_variant_or_no_repeat_is_refused(variants, repeats):
-    with pytest.raises(UsageError, match="at least one"):
-        lab.vary("inline", lab.cpu(1), lab.burst(1), variants, repeats=repeats)
+@pytest.mark.usefixtures("nothing_starts")
+@pytest.mark.parametrize(
+    ("variants", "repeats", "said"),
+    [
+        ({}, 1, "at least one variant"),
+        ({"a": {}}, 0, "repeats must be 1 or more"),
+        ({"a": {}, "b": {"windows_s": 1}}, 1, "there is no setting 'windows_s': window_s?"),
+        ({"a": {}, "b": {"exhibit": "inline"}}, 1, "exhibit is called strategy now"),
+    ],
+)
+def test_variants_that_make_no_sense_are_refused_before_the_first_run(variants, repeats, said):
+    with pytest.raises(UsageError, match=re.escape(said)):
+        lab.vary("inline", lab.io_wait(1), lab.burst(1), variants, repeats=repeats, client=Untouched())
+
+
+def test_a_variant_keeps_the_name_of_its_strategy(client):
+    result = lab.vary("inline", QUICK, burst(1), {"a": {}, "b": {"warm_up": 0}}, repeats=1, client=client)
+    assert result.strategies == ("a", "b")
+    assert {run.strategy for run in result.runs} == {"inline"}
+    assert {run.variant for run in result.runs} == {"a", "b"}
+
+
+# --- what was measured is kept ---
+
+
+def test_a_single_name_is_understood(client):
+    assert compare("inline", QUICK, burst(1), repeats=1, client=client).strategies == ("inline",)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), LabError("so it goes")])
+def test_what_was_measured_is_in_the_folder_when_a_run_fails_or_ctrl_c_comes(client, error, tmp_path):
+    def break_off(done, total, run):
+        if done == 2:
+            raise error
+
+    folder = tmp_path / "results"
+    with pytest.raises(type(error)) as raised:
+        compare(["thread", "inline"], QUICK, burst(1), progress=break_off, save_to=folder, client=client)
+    if isinstance(error, LabError):
+        assert str(folder) in raised.value.__notes__[0]
+    kept = lab.Comparison.load(folder)
+    assert len(kept.runs) == 2
+    assert kept.names == ("thread", "inline")
+
+
+@pytest.mark.usefixtures("nothing_starts")
+def test_a_folder_that_holds_runs_is_refused_before_the_first_run(tmp_path):
+    simulated.run().save(tmp_path / "run-00000-inline")
+    with pytest.raises(UsageError, match="name another folder"):
+        compare("inline", QUICK, burst(1), save_to=tmp_path, client=Untouched())
 
 
 def test_a_variant_in_a_mode_that_there_is_not_is_refused():

@@ -210,7 +210,7 @@ def test_told_apart_is_one_sided():
 # --- simplicity ---
 
 
-def test_every_exhibit_has_a_place_and_reasons_except_the_one_that_leaks():
+def test_every_strategy_has_a_place_and_reasons_except_the_one_that_leaks():
     assert set(NAMES) - set(SIMPLICITY) == {"thread-broadcast"}
     assert all(SIMPLICITY.values())
 

@@ -9,6 +9,7 @@ first figure that a notebook has stored, or the one named in `FIGURES`.
 import base64
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
@@ -26,33 +27,38 @@ WIDTH_PX = 260
 #: Which figure stands for a notebook, where it is not the first.
 FIGURES = {"00_tour": 3, "02_does_a_thread_help": 0, "07_async_modes": 2}
 
+#: Lines of the advice that are too long for a table, in fewer words; the others are told as `labkit claims` tells them.
+IN_SHORT = {
+    1: "How events are processed and rendered affects responsiveness",
+    7: "A: several DOM updates per event, several reflows; bad",
+    8: "B, batched: fewer DOM operations, one reflow per batch; good",
+    9: "Slow event processing delays style, layout and paint",
+    12: "Use background threads for expensive work; batch DOM updates",
+    13: "Heavy handlers block the main thread, which causes input delay",
+    14: "Record in DevTools; look for long tasks while events are handled",
+}
+
 
 def claims_table(found: Recorded) -> str:
-    """The 14 lines with their recorded verdicts, as Markdown."""
-    rows = ["| | the advice says, in our words | verdict | |", "|---|---|---|---|"]
+    """The 14 lines with their recorded verdicts, as Markdown: of each line one case in which it is so, and one not."""
+    rows = ["| the advice says, in short | verdict | so for | not for |", "|---|---|---|---|"]
     verdicts = {slug: Verdict(CLAIMS[slug], each.status or "", 1.0) for slug, each in found.claims.items()}
     for line in LINES:
-        judged = judge(line, verdicts)
         status = (found.lines[line.number].status or "not the same in every run").lower().removesuffix(" here")
-        rows.append(f"| {line.number} | {line.quote} | **{status}** | {folded(judged.why)} |")
-    least = {slug: each.smallest_headroom for slug, each in found.claims.items() if each.smallest_headroom is not None}
-    tightest = min(least, key=lambda slug: least[slug])
-    cores, python = found.environment["cores"], found.environment["python"]
+        judged = judge(line, verdicts)
+        said = IN_SHORT.get(line.number, line.quote.removesuffix("."))
+        rows.append(f"| {line.number}. {said} | **{status}** | {one_of(judged.so)} | {one_of(judged.not_so)} |")
+    machine = found.environment
     told = (
-        f"\n*(`{found.command}`, {found.date[:10]}: {found.runs} runs of all claims on {cores} shared cores, "
-        f"{found.environment['system']}, Python {python}, {found.environment['browser']}; smallest headroom, measured "
-        f"over bound, {least[tightest]:.2f} of `{tightest}`.)*"
+        f"\n*(`{found.command}`, {found.date[:10]}: {found.runs} runs on {machine['cores']} shared cores, "
+        f"{machine['system']}, Python {machine['python']}, {machine['browser']}.)*"
     )
     return "\n".join(rows) + "\n" + told + "\n"
 
 
-def folded(why: str) -> str:
-    """Reasons that are many are counted, and unfold at a click."""
-    counts = [(said, len(cases.split(";"))) for said, cases in re.findall(r"(So for|Not so for): (.*?)\.(?= |$)", why)]
-    if sum(count for _, count in counts) <= 2:
-        return why
-    summary = ", ".join(f"{said.lower()} {count}" for said, count in counts)
-    return f"<details><summary>{summary}</summary>{why}</details>"
+def one_of(cases: Sequence[str]) -> str:
+    """The first case; nothing where there is none. `labkit claims` tells them all."""
+    return cases[0] if cases else ""
 
 
 def with_table(text: str, table: str) -> str:

@@ -24,9 +24,9 @@ TAG = "exercise"
 
 _HEAD = """# Solutions
 
-For those who teach. Made by `python tests/maintenance/make_solutions.py` from the exercises of the notebooks; change it there. Each
-code runs after all cells of its notebook, with their variables. *Measured* is what it showed when the notebook was last
-refreshed: an order, a count, a yes or no, that another machine should show as well.
+For those who teach. Made by `python tests/maintenance/make_solutions.py` from the exercises of the notebooks; change it
+there. Each code runs after all cells of its notebook, with their variables. *Measured* is what it showed when the
+notebook was last refreshed: an order, a count, a yes or no, that another machine should show as well.
 """
 
 

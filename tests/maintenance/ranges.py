@@ -7,8 +7,8 @@
 
 Each pair of a Python and a resolution gets a fresh environment, made by uv: "oldest" are the lowest versions of what
 labkit itself names (`--resolution lowest-direct`), whatever they need in the newest that fits. CI does not run this: it
-fetches some hundred packages for each environment. tests/repository/test_house.py is left out: numpy's types change from year to
-year, and the house is checked with the newest. Exit code: 0 all passed, 1 one did not.
+fetches some hundred packages for each environment. `tests/repository/test_house.py` is left out: numpy's types change
+from year to year, and the house is checked with the newest. Exit code: 0 all passed, 1 one did not.
 """
 
 import argparse
@@ -26,15 +26,15 @@ ROOT = Path(__file__).parents[2]
 RESOLUTIONS = {"oldest": "lowest-direct", "newest": "highest"}
 TIMEOUT_S = 600
 
-#: Where labkit touches other packages: server and hooks, client, exhibits, figures, the command.
+#: Where labkit touches other packages: server and hooks, client, strategies, figures, the command. Under `tests/`.
 FAST = (
-    "test_server",
-    "test_client",
-    "test_strategies",
-    "test_plots",
-    "test_cli",
-    "test_records",
-    "test_workloads",
+    "server/test_in_process",
+    "client/test_client",
+    "strategies/test_strategies",
+    "plots/test_runs",
+    "ui/commands/test_main",
+    "runs/test_run",
+    "plan/test_work",
 )
 
 
@@ -99,7 +99,7 @@ def main(arguments: list[str] | None = None) -> int:
     asked.add_argument("--python", action="append", help="a version, or a program; again for more")
     asked.add_argument("--only", choices=RESOLUTIONS, help="one of the two")
     asked.add_argument("--keep", type=Path, help="a folder for the environments")
-    asked.add_argument("tests", nargs="*", default=FAST, help="names of test modules")
+    asked.add_argument("tests", nargs="*", default=FAST, help="test modules, such as runs/test_run")
     given = asked.parse_args(arguments)
     outcomes = []
     with tempfile.TemporaryDirectory(prefix="labkit-ranges-") as scratch:

@@ -2,7 +2,8 @@
 
     python tests/maintenance/refresh_notebooks.py [notebooks/01_who_waits.ipynb ...]
 
-Solutions of exercises are measured with their notebook: `python tests/maintenance/make_solutions.py` then writes their page.
+Solutions of exercises are measured with their notebook; `python tests/maintenance/make_solutions.py` then writes their
+page.
 
 Noise is what nbval does not compare: pictures, and the outputs of cells tagged nbval-ignore-output. Three refreshes in
 a row leave an empty `git status`. `--all` writes even so, to renew the pictures.

@@ -8,7 +8,7 @@ from loky import ProcessPoolExecutor
 
 import labkit as lab
 from labkit.base.errors import WorkloadError
-from labkit.plan import flask_app
+from labkit.plan import flask_app, targets
 from labkit.plan import work as workloads
 
 SHOP = """
@@ -53,7 +53,7 @@ def shop(tmp_path, monkeypatch):
 
 
 def in_shop(app="labkit_shop:create_app"):
-    return flask_app.in_app(workloads.parse("labkit_shop:price"), app)
+    return flask_app.in_app(targets.parse("labkit_shop:price"), app)
 
 
 def test_the_work_keeps_its_name_and_sees_current_app():
@@ -68,7 +68,7 @@ def test_an_app_that_is_there_already_will_do():
 
 def test_without_the_app_it_fails():
     with pytest.raises(RuntimeError, match="application context"):
-        workloads.parse("labkit_shop:price").function(5)
+        targets.parse("labkit_shop:price").function(5)
 
 
 def test_the_app_is_made_once_whatever_asks():

@@ -24,7 +24,7 @@ def test_flask_handlers_run_wherever_handlers_are_not_asynchronous():
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_every_mode_has_exhibits(mode):
+def test_every_mode_has_strategies(mode):
     assert names_in(mode)
 
 
@@ -118,7 +118,7 @@ def two():
 
 def test_a_strategy_of_several_modes_is_a_row_for_each(two):
     assert two.modes == ("threading", "gevent")
-    assert two.strategies == ("inline (threading)", "inline (gevent)", "thread (threading)")
+    assert two.strategies == ("thread (threading)", "inline (threading)", "inline (gevent)")
     assert [s.strategy for s in two.summaries] == list(two.strategies)
     assert two["inline (gevent)"].own.p50_ms == pytest.approx(90)
     assert two["inline (threading)"].own.p50_ms == pytest.approx(7)
@@ -126,13 +126,13 @@ def test_a_strategy_of_several_modes_is_a_row_for_each(two):
 
 
 def test_a_plain_name_is_refused_where_there_are_several_modes(two):
-    with pytest.raises(UsageError, match=r"there are inline \(threading\), inline \(gevent\)"):
+    with pytest.raises(UsageError, match=r"there are thread \(threading\), inline \(threading\), inline \(gevent\)"):
         two.of("inline")
 
 
 def test_within_one_mode_names_are_plain_again(two):
     assert two.within("gevent").strategies == ("inline",)
-    assert two.within("threading").strategies == ("inline", "thread")
+    assert two.within("threading").strategies == ("thread", "inline")
     assert two.within("gevent").bounds_ms == two.bounds_ms
     with pytest.raises(UsageError, match="no run here is of mode 'asgi': there are threading, gevent"):
         two.within("asgi")

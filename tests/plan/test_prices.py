@@ -94,6 +94,82 @@ def test_numpy_twin_agrees_exactly_for_any_length(index, days):
 
 
 @unhurried
+@given(index=st.integers(20, 300), days=st.integers(1, 10), more=st.integers(0, 300))
+def test_numpy_twin_agrees_exactly_for_any_past(index, days, more):
+    day, past = prices.day_payload(index), 2 * days + more
+    assert prices.most_similar(day, days=days, past=past) == prices.most_similar_numpy(day, days=days, past=past)
+
+
+@unhurried
+@given(index=st.integers(48, 1046), days=st.integers(1, 24), more=st.integers(0, 1100))
+def test_with_less_past_the_answer_is_within_it_and_never_better(index, days, more):
+    day, past = prices.day_payload(index), 2 * days + more
+    answer, whole = (prices.most_similar_numpy(day, days=days, past=p) for p in (past, None))
+    like = prices.history().dates.index(answer["like"])
+    assert max(0, index - past) + days <= like <= index - days
+    assert answer["distance"] >= whole["distance"]
+    if past >= index:
+        assert answer == whole
+
+
+@pytest.mark.parametrize("function", [prices.most_similar, prices.most_similar_numpy])
+def test_a_past_that_holds_no_earlier_stretch(function):
+    with pytest.raises(WorkloadError, match="9 days hold no earlier stretch of 5 days: look at 10 or more"):
+        function(prices.day_payload(100), days=5, past=9)
+
+
+# --- its size ---
+
+
+def timing(whole_ms, disturbed_ms=0.0):
+    """In place of a clock: as if a call with the whole history took so long, and the first one longer."""
+    calls = []
+
+    def timed_ms(call):
+        calls.append(call())
+        return whole_ms * (300 - 49) / (1047 - 247 // 2 - 49) + (disturbed_ms if len(calls) == 1 else 0)
+
+    timed_ms.calls = calls
+    return timed_ms
+
+
+@pytest.mark.parametrize("whole_ms", [1, 100, 129])
+def test_a_job_that_costs_about_as_asked_or_less_stays_whole(whole_ms):
+    size = prices.size_for(100, timing(whole_ms))
+    assert (size.past, size.days) == (None, 1047)
+    assert size.event_ms == size.whole_ms == pytest.approx(whole_ms)
+
+
+@pytest.mark.parametrize(("whole_ms", "past"), [(140, 650), (200, 450), (400, 250), (1000, 100), (9000, 100)])
+def test_a_job_that_costs_more_looks_at_less(whole_ms, past):
+    size = prices.size_for(100, timing(whole_ms))
+    assert (size.past, size.days) == (past, past)
+    assert size.event_ms == pytest.approx(whole_ms * (past - 49) / 875, rel=0.01)
+    assert size.whole_ms == pytest.approx(whole_ms)
+
+
+def test_one_call_that_is_disturbed_a_little_does_not_change_the_job():
+    timed_ms = timing(100, disturbed_ms=30)
+    assert prices.size_for(100, timed_ms).past is None
+    assert len(timed_ms.calls) == 5
+
+
+def test_a_machine_that_is_busy_now_and_then_is_a_slow_one():
+    """People wait for the mean; the fastest call alone would promise what this machine does not keep."""
+    assert prices.size_for(100, timing(100, disturbed_ms=200)).past is not None
+
+
+def test_every_day_that_is_drawn_costs_the_same_where_less_is_looked_at():
+    assert {len(prices._candidates(end, prices.DAYS, 500)) for end in range(1047 - prices.DRAWN_FROM, 1047)} == {451}
+
+
+def test_this_machine_is_timed_in_a_moment():
+    size = prices.size_for(1e-3)
+    assert size.past == 100
+    assert 0 < size.event_ms < size.whole_ms
+
+
+@unhurried
 @given(index=st.integers(48, 1046), days=st.integers(1, 24))
 def test_the_answer_is_an_earlier_stretch_without_overlap_and_its_distance(index, days):
     past = prices.history()

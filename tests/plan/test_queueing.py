@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from labkit.base.errors import UsageError
 from labkit.plan import queueing
+from tests.support import closed_formulas
 
 # Two decimals are coarse enough for ties and idle gaps to turn up often.
 TIMES = st.integers(0, 500).map(lambda hundredths: hundredths / 100)
@@ -30,7 +31,7 @@ def columns(events):
 def test_utilisation_and_littles_law():
     assert queueing.utilisation(rate_hz=20, service_s=0.1) == pytest.approx(2.0)
     assert queueing.utilisation(rate_hz=20, service_s=0.1, servers=4) == pytest.approx(0.5)
-    assert queueing.in_system(rate_hz=20, latency_s=0.25) == pytest.approx(5.0)
+    assert closed_formulas.in_system(rate_hz=20, latency_s=0.25) == pytest.approx(5.0)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def test_utilisation_and_littles_law():
     [(2, 3, 4 / 9), (1, 2, 1 / 3), (0.7, 1, 0.7), (0, 5, 0.0), (3, 4, 27 / 53), (4, 5, 0.5541)],
 )
 def test_erlang_c_textbook_values(offered, servers, waits):
-    assert queueing.erlang_c(offered, servers) == pytest.approx(waits, abs=5e-5)
+    assert closed_formulas.erlang_c(offered, servers) == pytest.approx(waits, abs=5e-5)
 
 
 @pytest.mark.parametrize(("offered", "servers"), [(5.5, 8), (19, 20), (180, 200)])
@@ -46,17 +47,19 @@ def test_erlang_c_equals_its_definition(offered, servers):
     # The defining fraction, each term a logarithm so that 200! fits.
     terms = [k * math.log(offered) - math.lgamma(k + 1) for k in range(servers + 1)]
     top = math.exp(terms[-1]) * servers / (servers - offered)
-    assert queueing.erlang_c(offered, servers) == pytest.approx(top / (sum(map(math.exp, terms[:-1])) + top), rel=1e-9)
+    assert closed_formulas.erlang_c(offered, servers) == pytest.approx(
+        top / (sum(map(math.exp, terms[:-1])) + top), rel=1e-9
+    )
 
 
 def test_steady_state_waits():
-    assert queueing.md1_wait_s(rate_hz=8, service_s=0.1) == pytest.approx(0.2)
-    assert queueing.mmc_wait_s(rate_hz=8, service_s=0.1, servers=1) == pytest.approx(0.8 * 0.1 / 0.2)
-    assert queueing.mmc_wait_s(rate_hz=2, service_s=1, servers=3) == pytest.approx(4 / 9)
-    assert queueing.ps_latency_s(rate_hz=8, service_s=0.1) == pytest.approx(0.5)
+    assert closed_formulas.md1_wait_s(rate_hz=8, service_s=0.1) == pytest.approx(0.2)
+    assert closed_formulas.mmc_wait_s(rate_hz=8, service_s=0.1, servers=1) == pytest.approx(0.8 * 0.1 / 0.2)
+    assert closed_formulas.mmc_wait_s(rate_hz=2, service_s=1, servers=3) == pytest.approx(4 / 9)
+    assert closed_formulas.ps_latency_s(rate_hz=8, service_s=0.1) == pytest.approx(0.5)
     # M/M/1: processor sharing and FIFO have the same mean latency.
-    assert queueing.ps_latency_s(8, 0.1) == pytest.approx(queueing.mmc_wait_s(8, 0.1, 1) + 0.1)
-    assert queueing.md1_wait_s(rate_hz=0, service_s=0.1) == queueing.mmc_wait_s(0, 0.1, 3) == 0
+    assert closed_formulas.ps_latency_s(8, 0.1) == pytest.approx(closed_formulas.mmc_wait_s(8, 0.1, 1) + 0.1)
+    assert closed_formulas.md1_wait_s(rate_hz=0, service_s=0.1) == closed_formulas.mmc_wait_s(0, 0.1, 3) == 0
 
 
 @pytest.mark.parametrize(
@@ -65,8 +68,8 @@ def test_steady_state_waits():
     [(1, 3.0, 5.0), (2, 9 / 5, 2.5), (3, 7 / 5, 5 / 3), (5, 1.0, 1.0), (9, 1.0, 1.0)],
 )
 def test_burst_means_by_hand(servers, fifo_mean, sharing_mean):
-    assert queueing.batch_fifo_mean_s(5, 1.0, servers) == pytest.approx(fifo_mean)
-    assert queueing.batch_sharing_mean_s(5, 1.0, servers) == pytest.approx(sharing_mean)
+    assert closed_formulas.batch_fifo_mean_s(5, 1.0, servers) == pytest.approx(fifo_mean)
+    assert closed_formulas.batch_sharing_mean_s(5, 1.0, servers) == pytest.approx(sharing_mean)
 
 
 @given(events=st.integers(1, 30), servers=SERVERS)
@@ -74,8 +77,8 @@ def test_burst_means_equal_the_burst_event_by_event(events, servers):
     burst = np.zeros(events)
     fifo = queueing.fifo(burst, 0.1, servers).latencies_s(burst).mean()
     shared = queueing.sharing(burst, 0.1, servers).latencies_s(burst).mean()
-    assert queueing.batch_fifo_mean_s(events, 0.1, servers) == pytest.approx(fifo)
-    assert queueing.batch_sharing_mean_s(events, 0.1, servers) == pytest.approx(shared)
+    assert closed_formulas.batch_fifo_mean_s(events, 0.1, servers) == pytest.approx(fifo)
+    assert closed_formulas.batch_sharing_mean_s(events, 0.1, servers) == pytest.approx(shared)
 
 
 # Event by event, by hand
@@ -164,8 +167,8 @@ def test_sharing_agrees_with_a_simulation_in_small_steps(cores):
 @pytest.mark.parametrize(
     ("servers", "draw_service", "formula_s"),
     [
-        (1, lambda rng, n: np.full(n, 1.0), queueing.md1_wait_s(0.6, 1.0)),
-        (3, lambda rng, n: rng.exponential(1.0, n), queueing.mmc_wait_s(1.8, 1.0, 3)),
+        (1, lambda rng, n: np.full(n, 1.0), closed_formulas.md1_wait_s(0.6, 1.0)),
+        (3, lambda rng, n: rng.exponential(1.0, n), closed_formulas.mmc_wait_s(1.8, 1.0, 3)),
     ],
     ids=["M/D/1", "M/M/3"],
 )
@@ -192,8 +195,8 @@ def test_shared_processor_agrees_with_the_formula_whatever_the_service_times():
             # The tail would end too early, having nobody behind it to share with: it is cut like the warm-up.
             means.append(queueing.sharing(arrivals, draw()).latencies_s(arrivals)[warm_up:-100].mean())
         margin = 4 * np.std(means, ddof=1) / math.sqrt(runs)
-        assert margin < 0.1 * queueing.ps_latency_s(0.5, 1.0)
-        assert np.mean(means) == pytest.approx(queueing.ps_latency_s(0.5, 1.0), abs=margin)
+        assert margin < 0.1 * closed_formulas.ps_latency_s(0.5, 1.0)
+        assert np.mean(means) == pytest.approx(closed_formulas.ps_latency_s(0.5, 1.0), abs=margin)
 
 
 # Properties
@@ -267,7 +270,7 @@ def test_more_servers_never_end_an_event_later(discipline, events, servers):
         lambda: queueing.utilisation(-1, 0.1),
         lambda: queueing.utilisation(1, math.nan),
         lambda: queueing.utilisation(1, 0.1, servers=0),
-        lambda: queueing.in_system(1, math.inf),
+        lambda: closed_formulas.in_system(1, math.inf),
         lambda: queueing.fifo([], 0.1),
         lambda: queueing.fifo([[0.0]], 0.1),
         lambda: queueing.fifo([0, math.nan], 0.1),
@@ -278,15 +281,15 @@ def test_more_servers_never_end_an_event_later(discipline, events, servers):
         lambda: queueing.sharing([0, 1], [0.1, math.inf]),
         lambda: queueing.sharing([0, 1], 0.1, cores=1.5),
         lambda: queueing.fifo([0, 1], 0.1).latencies_s([0]),
-        lambda: queueing.md1_wait_s(10, 0.1),
-        lambda: queueing.mmc_wait_s(30, 0.1, servers=3),
-        lambda: queueing.mmc_wait_s(1, 0.1, servers=-1),
-        lambda: queueing.ps_latency_s(11, 0.1),
-        lambda: queueing.erlang_c(3, 3),
-        lambda: queueing.erlang_c(-1, 3),
-        lambda: queueing.batch_fifo_mean_s(0, 0.1),
-        lambda: queueing.batch_sharing_mean_s(3, -0.1),
-        lambda: queueing.batch_sharing_mean_s(3, 0.1, cores=0),
+        lambda: closed_formulas.md1_wait_s(10, 0.1),
+        lambda: closed_formulas.mmc_wait_s(30, 0.1, servers=3),
+        lambda: closed_formulas.mmc_wait_s(1, 0.1, servers=-1),
+        lambda: closed_formulas.ps_latency_s(11, 0.1),
+        lambda: closed_formulas.erlang_c(3, 3),
+        lambda: closed_formulas.erlang_c(-1, 3),
+        lambda: closed_formulas.batch_fifo_mean_s(0, 0.1),
+        lambda: closed_formulas.batch_sharing_mean_s(3, -0.1),
+        lambda: closed_formulas.batch_sharing_mean_s(3, 0.1, cores=0),
     ],
 )
 def test_senseless_requests_say_what_to_do(request_):

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from labkit.base import clock
 from labkit.base.errors import NotPicklable, WorkloadError
+from labkit.plan import targets
 from labkit.plan import work as workloads
-from labkit.plan.work import Calculation, call, cpu, cpu_nogil, io_wait, parse, require_picklable, similar_prices
+from labkit.plan.work import Calculation, call, cpu, cpu_nogil, io_wait, require_picklable, similar_prices
 from labkit.runs import environment
 
 needs_gil = pytest.mark.skipif(not environment.gil(), reason="no GIL: nothing holds it here")
@@ -38,25 +39,25 @@ def says_what_to_do(error):
     [("cpu:100ms", "cpu", 100), ("io_wait:2ms", "io_wait", 2), ("cpu_nogil:0.5ms", "cpu_nogil", 0.5)],
 )
 def test_a_kind_and_its_time_are_parsed(name, kind, ms):
-    work = parse(name)
+    work = targets.parse(name)
     assert (work.name, work.kind, work.ms, work.echoes) == (name, kind, ms, True)
 
 
 @pytest.mark.parametrize("name", ["prices", "prices:numpy"])
 def test_the_example_job_is_parsed(name):
-    assert (parse(name).name, parse(name).kind, parse(name).ms) == (name, "prices", None)
+    assert (targets.parse(name).name, targets.parse(name).kind, targets.parse(name).ms) == (name, "prices", None)
 
 
 @pytest.mark.parametrize("name", ["json:dumps", "os.path:basename", "os:path.basename"])
 def test_a_function_of_any_module_is_parsed(name):
-    assert (parse(name).name, parse(name).kind) == (name, "call")
+    assert (targets.parse(name).name, targets.parse(name).kind) == (name, "call")
 
 
 def test_a_module_of_the_current_folder_is_found(tmp_path, monkeypatch):
     (tmp_path / "jobs_of_the_reader.py").write_text("def price(x):\n    return x + 1\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
-    assert parse("jobs_of_the_reader:price").function(1) == 2
+    assert targets.parse("jobs_of_the_reader:price").function(1) == 2
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,7 @@ def test_a_module_of_the_current_folder_is_found(tmp_path, monkeypatch):
 )
 def test_a_bad_name_is_refused_with_a_sentence(name):
     with pytest.raises(WorkloadError) as error:
-        parse(name)
+        targets.parse(name)
     assert says_what_to_do(error)
 
 
@@ -95,7 +96,7 @@ def test_a_module_that_fails_to_import_is_refused_with_its_reason(tmp_path, monk
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     with pytest.raises(WorkloadError, match="no_such_package_anywhere"):
-        parse("broken_job:f")
+        targets.parse("broken_job:f")
 
 
 @pytest.mark.parametrize("ms", [0, -1, math.nan, math.inf, 3_600_000])
@@ -370,16 +371,16 @@ def test_the_labs_own_work_can_be_sent(work):
 
 
 def test_data_is_for_a_function_of_the_readers():
-    assert list(workloads.parse("math:sqrt", [4, 9]).make_payloads(3, 0)) == [4, 9, 4]
+    assert list(targets.parse("math:sqrt", [4, 9]).make_payloads(3, 0)) == [4, 9, 4]
     for own in ("prices", "cpu:1ms"):
         with pytest.raises(WorkloadError, match="the lab's own work"):
-            workloads.parse(own, [1])
+            targets.parse(own, [1])
 
 
 def test_a_kind_of_the_readers_is_known_by_name_and_time(monkeypatch):
     monkeypatch.setitem(workloads.KINDS, "twice", lambda ms: io_wait(2 * ms))
-    assert workloads.parse("twice:3ms").ms == 6
+    assert targets.parse("twice:3ms").ms == 6
     with pytest.raises(WorkloadError, match=r"write the time in ms, as in twice:100ms"):
-        workloads.parse("twice:soon")
+        targets.parse("twice:soon")
     with pytest.raises(WorkloadError, match=r"give io_wait:100ms, cpu:100ms, cpu_nogil:100ms, twice:100ms, prices"):
-        workloads.parse("thrice")
+        targets.parse("thrice")

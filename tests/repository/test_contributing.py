@@ -1,4 +1,4 @@
-"""What .github/CONTRIBUTING.md shows works: each of its sections is executed, top to bottom."""
+"""What README and .github/CONTRIBUTING.md show works: it is executed, top to bottom. What the pages name is there."""
 
 import re
 from pathlib import Path
@@ -15,6 +15,8 @@ from tests.support.helpers import nothing_left_behind
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / ".github" / "CONTRIBUTING.md"
+README = ROOT / "README.md"
+PAGES = [README, *sorted(PAGE.parent.glob("*.md"))]
 
 
 def write(example):
@@ -68,13 +70,51 @@ def test_what_is_shown_works(title, tmp_path, monkeypatch):
 
 
 def test_every_way_of_adding_is_shown():
-    assert list(SECTIONS) == ["A strategy", "A workload", "A mode", "A claim", "A way of updating the page"]
+    assert list(SECTIONS) == ["A strategy", "A kind of work", "A mode", "A claim", "A way of updating the page"]
 
 
-@pytest.mark.parametrize("page", [PAGE, PAGE.with_name("CHANGELOG.md")], ids=lambda page: page.name)
+def test_what_the_readme_shows_works():
+    (example,) = Document.parse(str(README), PythonCodeBlockParser()).examples()
+    shown = str(example.parsed)
+    assert "ms=100" in shown
+    namespace: dict[str, object] = {}
+    with nothing_left_behind():
+        exec(shown.replace("ms=100", "ms=5"), namespace)  # the same steps, sooner
+    assert len(namespace["run"]) == 10
+    assert namespace["result"].strategies == ("inline", "thread")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_what_is_named_is_there(page):
     text = page.read_text(encoding="utf-8")
     named = re.findall(r"`((?:labkit|tests|notebooks|\.ci|\.github)/[\w./-]*)`", text)
     linked = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
-    missing = [name for name in named if "NAME" not in name and not (ROOT / name).exists()]
+    missing = [name for name in named if name != "labkit-results/TIME" and not (ROOT / name).exists()]
     assert missing + [name for name in linked if not (page.parent / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_within_a_page_lead_to_a_heading_of_it(page):
+    text = page.read_text(encoding="utf-8")
+    anchors = {re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-") for title in _headings(text)}
+    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= anchors
+
+
+def _headings(text):
+    return re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+
+
+def test_every_page_is_linked_from_the_readme():
+    text = README.read_text(encoding="utf-8")
+    assert [page.name for page in PAGES[1:] if f"(.github/{page.name})" not in text] == []
+
+
+@pytest.mark.parametrize(
+    "question", ["a strategy", "a kind of schedule", "a figure", "a hook on rooms", "a check that a run is too short"]
+)
+def test_where_a_thing_goes_is_answered_in_one_row(question):
+    table = PAGE.read_text(encoding="utf-8").partition("## Where does it go?")[2].partition("\n## ")[0]
+    (row,) = [line for line in table.splitlines() if line.startswith(f"| {question} |")]
+    named = re.findall(r"`((?:labkit|tests)/[\w./-]*)`", row)
+    assert any(name.startswith("labkit/") for name in named)
+    assert any(name.startswith("tests/") for name in named)

@@ -1,6 +1,7 @@
 """The command that tries the dependency ranges, with environments that are made up."""
 
 import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -58,11 +59,18 @@ def ran(monkeypatch):
 
 def test_an_environment_for_each_python_and_resolution(ran, capsys):
     commands = ran(pytest=(0, "3 passed in 1s", ""))
-    assert ranges.main(["--python", "3.11", "--python", "3.13", "test_errors"]) == 0
+    assert ranges.main(["--python", "3.11", "--python", "3.13", "base/test_errors"]) == 0
     assert [c[c.index("--python") + 1] for c in commands if "venv" in c] == ["3.11", "3.11", "3.13", "3.13"]
     assert [c[c.index("--resolution") + 1] for c in commands if "install" in c] == ["lowest-direct", "highest"] * 2
-    assert all(c[-1].endswith("test_errors.py") for c in commands if "pytest" in c)
+    assert all(c[-1] == str(Path("tests", "base", "test_errors.py")) for c in commands if "pytest" in c)
     assert capsys.readouterr().out.count("3 passed in 1s") == 4
+
+
+def test_what_is_tried_where_nothing_is_named_is_there(ran):
+    commands = ran(pytest=(0, "3 passed in 1s", ""))
+    assert ranges.main(["--only", "newest"]) == 0
+    (tests,) = [c[-len(ranges.FAST) :] for c in commands if "pytest" in c]
+    assert [name for name in tests if not (ranges.ROOT / name).is_file()] == []
 
 
 def test_a_failure_is_told_and_is_exit_code_1(ran, capsys):

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from labkit.plan.schedules import Schedule
 from labkit.runs import close as ledger
+from labkit.runs.conditions import Conditions
 from labkit.runs.fired import Fired
-from labkit.runs.stages import DELIVERIES, NEVER, OUTCOMES, SERVER_COLUMNS, Outcome
+from labkit.runs.stages import DELIVERIES, NEVER, SERVER_COLUMNS, Outcome, outcome_label
 from labkit.server.stamps import Stamps
 from tests.support.fake_clock import FakeClock
 
@@ -63,7 +64,7 @@ def closed(fired, plan=None, *, stamps=None, ping_ns=(), service_ms=None):
     plan = plan or plan_of(0)
     return ledger.close(
         fired,
-        stamps or Stamps(len(plan)),
+        (stamps or Stamps(len(plan))).columns(),
         strategy="by hand",
         work="none",
         mode="threading",
@@ -71,12 +72,13 @@ def closed(fired, plan=None, *, stamps=None, ping_ns=(), service_ms=None):
         ping_ns=np.array(ping_ns, np.int64),
         timeout_s=TIMEOUT_MS / 1000,
         service_ms=service_ms or [1.0] * len(plan),
-        environment={"seed": 3},
+        machine={"cores": 2},
+        conditions=Conditions(window_s=3.0),
     )
 
 
 def outcomes(run):
-    return [OUTCOMES[o] if o >= 0 else "unaccounted" for o in run.events["outcome"].tolist()]
+    return [outcome_label(o) for o in run.events["outcome"].tolist()]
 
 
 def kinds(run):
@@ -238,10 +240,10 @@ def test_the_service_time_is_that_of_the_calibration():
     assert closed(fired_of(), service_ms=[12.5]).events["service"].tolist() == [12_500_000]
 
 
-def test_the_names_and_the_environment_are_kept():
+def test_the_names_the_machine_and_the_conditions_are_kept():
     run = closed(fired_of())
     assert (run.strategy, run.work, run.mode, run.timeout_s) == ("by hand", "none", "threading", 0.1)
-    assert run.environment == {"seed": 3}
+    assert (run.machine, run.conditions) == ({"cores": 2}, Conditions(window_s=3.0))
 
 
 # --- whatever happens ---

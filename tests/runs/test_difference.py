@@ -13,36 +13,40 @@ latencies = st.lists(st.floats(0.01, 1e5), min_size=1, max_size=7)
 
 
 def test_a_clear_difference_is_said_with_factor_interval_and_runs():
-    found = difference.compare([100, 110, 95, 120, 105, 99], [310, 330, 280, 350, 290, 300])
+    found = difference.compare(
+        [100, 110, 95, 120, 105, 99],
+        [310, 330, 280, 350, 290, 300],
+        names=("process-pool", "inline"),
+        what="bystander p98",
+    )
     assert found.is_distinguishable
     assert found.p_value == pytest.approx(2 / math.comb(12, 6))  # the smallest that six and six can give
-    said = found.sentence("process-pool", "inline", "bystander p98")
-    assert said == "process-pool is 3.0x lower than inline at bystander p98, interval 2.7 to 3.2, 6 runs each"
+    assert repr(found) == "process-pool is 3.0x lower than inline at bystander p98, interval 2.7 to 3.2, 6 runs each"
 
 
 def test_the_lower_of_the_two_is_named_whichever_comes_first():
-    found = difference.compare([300, 310, 320, 330], [100, 101, 102, 103])
-    assert found.sentence("inline", "pool", "p50").startswith("pool is 3.1x lower than inline")
+    found = difference.compare([300, 310, 320, 330], [100, 101, 102, 103], names=("inline", "pool"), what="p50")
+    assert repr(found).startswith("pool is 3.1x lower than inline")
 
 
 def test_three_runs_each_are_too_few_however_large_the_difference():
     found = difference.compare([1, 2, 3], [1000, 2000, 3000])
     assert found.too_few
     assert not found.is_distinguishable
-    assert "too few repeats to compare (3 runs each; 4 of each can tell)" in found.sentence("a", "b", "p50")
+    assert "too few repeats to compare (3 runs each; 4 of each can tell)" in repr(found)
 
 
 def test_equal_runs_are_not_distinguishable():
     found = difference.compare([100, 101, 102, 103, 104], [100, 101, 102, 103, 104])
-    assert "not distinguishable" in found.sentence("a", "b", "p50")
+    assert "not distinguishable" in repr(found)
 
 
 def test_an_answer_that_never_came_is_the_largest():
-    found = difference.compare([1, 1.1, 1.2, 1.3], [math.inf] * 4)
+    found = difference.compare([1, 1.1, 1.2, 1.3], [math.inf] * 4, names=("a", "b"), what="p50")
     assert found.is_distinguishable
     assert math.isnan(found.factor)
     assert found.superiority == 1
-    assert found.sentence("a", "b", "p50") == "a is lower than b at p50 (b had answers that never came), 4 runs each"
+    assert repr(found) == "a is lower than b at p50 (b had answers that never came), 4 runs each"
 
 
 @pytest.mark.parametrize(("first", "second"), [([], [1.0]), ([1.0], []), ([0.0], [1.0]), ([1.0], [-1.0])])

@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from labkit.base.errors import RecordError
+from labkit.runs.conditions import INSIDE, OUTSIDE, Conditions
+from labkit.runs.heartbeats import Heartbeats
 from labkit.runs.run import SCHEMA_VERSION, Run
 from labkit.runs.stages import DELIVERIES, NEVER, OUTCOMES, SIDE_MARKS, STAGES
 from tests.support import simulated
@@ -20,6 +22,26 @@ from tests.support import simulated
 PARTS = ("events", "deliveries", "pings", "samples")
 
 unhurried = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+values = st.none() | st.booleans() | st.integers() | st.text(max_size=9)
+named = st.dictionaries(st.text(max_size=9), values, max_size=3)
+conditions = st.fixed_dictionaries(
+    {},
+    optional={
+        "options": named,
+        "parameters": named,
+        "tuned": st.dictionaries(st.text(max_size=9), st.text(max_size=9), max_size=2),
+        "stock": st.booleans(),
+        "server_cpu_s": st.none() | st.floats(0, 1e3),
+        "server_switches": st.none() | st.integers(0, 10**9),
+        "heartbeats": st.none()
+        | st.builds(Heartbeats, *[st.integers(0, 10**6).map(lambda ms: ms * 1_000_000)] * 3, st.integers(0, 9)),
+        "handler_errors": st.lists(st.text(max_size=9), max_size=3).map(tuple),
+        "spare_cpu": st.lists(st.floats(0, 1), max_size=2).map(tuple),
+        "client": st.sampled_from([INSIDE, OUTSIDE]),
+    },
+)
 
 
 @st.composite
@@ -39,7 +61,7 @@ def runs(draw):
         threads=draw(st.none() | st.integers(0, 9)),
         instrumented=draw(st.booleans()),
         messages=draw(st.dictionaries(places, st.text())),
-        environment=draw(st.dictionaries(st.text(), st.none() | st.integers() | st.text() | st.lists(st.integers()))),
+        conditions=draw(conditions),
     )
 
 
@@ -49,7 +71,7 @@ def assert_same(a, b):
         for column, array in getattr(a, part).items():
             assert array.dtype == getattr(b, part)[column].dtype == np.int64
             np.testing.assert_array_equal(array, getattr(b, part)[column])
-    for attribute in ("strategy", "work", "mode", "timeout_s", "messages", "environment"):
+    for attribute in ("strategy", "work", "mode", "timeout_s", "messages", "machine", "conditions", "variant"):
         assert getattr(a, attribute) == getattr(b, attribute), attribute
     assert a.plan.to_dict() == b.plan.to_dict()
 
@@ -240,14 +262,14 @@ def test_an_array_that_is_not_of_a_run_is_refused(saved, name):
 
 def test_nothing_is_written_when_the_run_cannot_be_written(tmp_path):
     with pytest.raises(TypeError):
-        simulated.run(conditions={"not JSON": object()}).save(tmp_path / "run")
+        simulated.run(conditions={"parameters": {"not JSON": object()}}).save(tmp_path / "run")
     assert os.listdir(tmp_path) == []
 
 
 def test_what_was_saved_before_is_still_there_when_saving_fails(saved):
     before = Run.load(saved[0])
     with pytest.raises(TypeError):
-        simulated.run("thread", conditions={"not JSON": object()}).save(saved[0].with_suffix(""))
+        simulated.run("thread", conditions={"parameters": {"not JSON": object()}}).save(saved[0].with_suffix(""))
     assert_same(before, Run.load(saved[0]))
 
 
@@ -260,6 +282,50 @@ def test_nothing_half_written_is_left_when_the_disk_is_full(tmp_path, monkeypatc
     with pytest.raises(OSError, match="No space left"):
         simulated.run().save(tmp_path / "run")
     assert os.listdir(tmp_path) == []
+
+
+# --- what an earlier version wrote ---
+
+
+def test_a_run_of_schema_1_is_read_with_its_machine_and_its_conditions(saved):
+    before = Run.load(saved[0])
+    about = json.loads(saved[0].read_text())
+    for name in ("machine", "conditions", "variant"):
+        del about[name]
+    environment = {
+        "python": "3.11.7",
+        "cores": 2,
+        "measured": "2026-11-24T09:30:00+00:00",
+        "seed": 0,
+        "server_settings": {"Nagle's algorithm": "off", "SocketIO(async_handlers=...)": "False"},
+        "warm_up": [2, 1],
+        "closed": {"senders": 1, "others": 0},
+        "heartbeats": {"interval_s": 1.0, "timeout_s": 0.5, "longest_silence_s": 2.0, "margin_s": -0.5, "pings": 3},
+        "spare_cpu": [0.9, None],
+        "server_cpu_s": 0.25,
+    }
+    saved[0].write_text(json.dumps({**about, "schema_version": 1, "environment": environment}))
+    run = Run.load(saved[0])
+    assert run.machine == {"python": "3.11.7", "cores": 2}
+    assert run.conditions == Conditions(
+        measured="2026-11-24T09:30:00+00:00",
+        options={"async_handlers": False},
+        tuned={"Nagle's algorithm": "off"},
+        warm_up_asked=2,
+        warm_up_answered=1,
+        closed_senders=1,
+        heartbeats=Heartbeats(1_000_000_000, 500_000_000, 2_000_000_000, 3),
+        spare_cpu=(0.9,),
+        server_cpu_s=0.25,
+    )
+    assert run.conditions.is_serial
+    np.testing.assert_array_equal(run.events["delivered"], before.events["delivered"])
+
+
+def test_a_field_of_a_newer_labkit_is_left_out(saved):
+    conditions = json.loads(saved[0].read_text())["conditions"]
+    rewrite(saved[0], conditions={**conditions, "of tomorrow": 1})
+    assert Run.load(saved[0]).conditions == simulated.run(own_ms=[3, 1, 2], bystander_ms=[1, math.inf]).conditions
 
 
 # --- shape ---

@@ -70,8 +70,8 @@ def test_a_run_closes_its_ledger(runs, mode):
     assert (run.outcomes["answered"], run.unaccounted, run.lost, run.strays) == (4, 0, 0, 0)
     assert len(run.deliveries["kind"]) == 4
     assert np.isfinite(run.bystander_ms).all()
-    assert run.conditions.warm_up == [2, 2]
-    assert run.conditions.handler_errors == []
+    assert (run.conditions.warm_up_asked, run.conditions.warm_up_answered) == (2, 2)
+    assert run.conditions.handler_errors == ()
 
 
 @every_mode
@@ -110,10 +110,12 @@ def test_an_unpatched_sleep_holds_everybody(runs):
 
 
 @pytest.mark.parametrize(("mode", "name"), [(mode, name) for mode in CHILD_MODES for name in names_in(mode)[1:]])
-def test_every_exhibit_runs_where_it_says(client, mode, name):
-    quiet = mode == "gevent-unpatched" and name == "thread"  # whose warm-up answers nobody wakes the hub for
+def test_every_strategy_runs_where_it_says(client, mode, name):
+    # The answers of real threads wait in an unpatched hub: no warm-up, and a heartbeat that wakes it.
+    quiet = mode == "gevent-unpatched" and name == "thread"
+    settings = {"warm_up": 0, "ping_interval_s": 0.7} if quiet else {"warm_up": 1}
     with nothing_left_behind():
-        run = measure(name, io_wait(5), burst(3), mode=mode, client=client, timeout_s=5, warm_up=0 if quiet else 1)
+        run = measure(name, io_wait(5), burst(3), mode=mode, client=client, timeout_s=5, **settings)
     assert (run.outcomes["answered"] + run.outcomes["superseded"], run.unaccounted) == (3, 0)
     assert (run.strays > 0) is (name == "thread-broadcast")
 
@@ -174,11 +176,12 @@ def test_errors_of_handlers_come_back(mode):
         assert "no such price" in server.errors[0]
 
 
-def test_settings_name_what_differs_from_a_stock_server():
-    settings = {mode: make_child(mode, options={"ping_timeout": 3}).settings for mode in CHILD_MODES}
-    assert all(found["SocketIO(ping_timeout=...)"] == "3" for found in settings.values())
-    assert "Nagle's algorithm" in settings["gevent"]
-    assert "Nagle's algorithm" not in make_child("gevent", stock=True).settings
+def test_options_and_what_differs_from_a_stock_server_are_told():
+    servers = {mode: make_child(mode, options={"ping_timeout": 3}) for mode in CHILD_MODES}
+    assert all(server.options == {"ping_timeout": 3} for server in servers.values())
+    assert "Nagle's algorithm" in servers["gevent"].tuned
+    stock = make_child("gevent", stock=True)
+    assert (stock.stock, stock.tuned) == (True, {})
 
 
 # --- what does not start ---
@@ -291,7 +294,31 @@ def test_a_server_that_dies_is_an_error_and_leaves_nothing(mode):
         psutil.wait_procs([serving], 2)
         with pytest.raises(ServerError, match=f"the {mode} server ended"):
             server.record(1)
+        with pytest.raises(ServerError, match="does not run: start it"):
+            server.record(1)
+        assert not server.is_running
         server.stop()
+
+
+def test_a_server_that_died_starts_again():
+    with nothing_left_behind():
+        server = make_child("asgi")
+        server.start()
+        psutil.Process(server.serving_pid).kill()
+        assert wait_until(lambda: not server.is_running)
+        with server, RawClient(server.port) as raw:
+            assert '"result":7' in raw.ask(EVENT)
+
+
+def test_an_order_that_takes_too_long_ends_the_server(monkeypatch):
+    monkeypatch.setattr(ChildServer._order, "__kwdefaults__", {"limit_s": 0.3})
+    with nothing_left_behind():
+        server = make_child("asgi")
+        server.start()
+        psutil.Process(server.serving_pid).suspend()
+        with pytest.raises(ServerError, match="the asgi server ended"):
+            server.record(1)
+        assert not server.is_running
 
 
 @every_mode

@@ -61,8 +61,8 @@ def taken(stamps, place):
 
 
 def test_handler_and_answer_are_stamped_exactly(app, socketio, now):
-    instrument = Hooks(socketio)
-    instrument.record(stamps := Stamps(2, now=now))
+    hooks = Hooks(socketio)
+    hooks.record(stamps := Stamps(2, now=now))
 
     @socketio.on("message")
     def handle(data):
@@ -130,8 +130,8 @@ def test_only_the_first_answer_is_stamped(app, socketio, now):
 
 
 def test_a_handler_that_raises_is_kept_and_its_end_stamped(app, socketio, now):
-    instrument = Hooks(socketio)
-    instrument.record(stamps := Stamps(1, now=now))
+    hooks = Hooks(socketio)
+    hooks.record(stamps := Stamps(1, now=now))
 
     @socketio.on("message")
     def handle(_):
@@ -142,24 +142,24 @@ def test_a_handler_that_raises_is_kept_and_its_end_stamped(app, socketio, now):
     with pytest.raises(LookupError):
         client.emit("message", {"id": 0})
     assert taken(stamps, 0) == {"handler_start": 1_000, "handler_end": 1_009}
-    (error,) = instrument.errors
+    (error,) = hooks.errors
     assert "LookupError: no such thing" in error
 
 
 def test_a_new_record_forgets_old_errors(socketio):
-    instrument = Hooks(socketio)
-    instrument.errors.append("old")
-    instrument.record(None)
-    assert instrument.errors == []
+    hooks = Hooks(socketio)
+    hooks.errors.append("old")
+    hooks.record(None)
+    assert hooks.errors == []
 
 
 def test_nothing_is_stamped_before_record_and_after_none(app, socketio, now):
-    instrument = Hooks(socketio)
+    hooks = Hooks(socketio)
     answer_inline(socketio, lambda data: data)
     client = socketio.test_client(app)
     client.emit("message", {"id": 0})
-    instrument.record(stamps := Stamps(1, now=now))
-    instrument.record(None)
+    hooks.record(stamps := Stamps(1, now=now))
+    hooks.record(None)
     client.emit("message", {"id": 0})
     assert taken(stamps, 0) == {}
     assert len(client.get_received()) == 2
@@ -184,7 +184,7 @@ def test_an_empty_inbox_raises_as_a_list_does_and_stays_in_step(now):
     assert (inbox.pop(0), inbox.read_ns) == ("a", 1_000)
 
 
-# Attaching and detaching
+# Put in place
 
 
 def remove(monkeypatch, owner, name):
@@ -205,49 +205,19 @@ def remove(monkeypatch, owner, name):
         (simple_websocket.Server, "receive"),
     ],
 )
-def test_a_private_name_that_is_gone_is_told_at_attach_time(socketio, monkeypatch, owner, name):
+def test_a_private_name_that_is_gone_is_told_when_they_are_put_in_place(socketio, monkeypatch, owner, name):
     owner = {"server": type(socketio.server), "manager": type(socketio.server.manager)}.get(owner, owner)
     remove(monkeypatch, owner, name)
     with pytest.raises(ServerError, match=rf"has no {name}: install the versions"):
         Hooks(socketio)
 
 
-def test_a_failed_attach_changes_nothing(socketio, monkeypatch):
+def test_hooks_that_cannot_be_put_in_place_change_nothing(socketio, monkeypatch):
     remove(monkeypatch, simple_websocket.Server, "handshake")
     before = dict(vars(socketio.server))
     with pytest.raises(ServerError):
         Hooks(socketio)
     assert vars(socketio.server) == before
-
-
-def test_detach_restores_everything(socketio):
-    server = socketio.server
-    before = (server._handle_event, server._handle_event_internal, server.manager.emit, server.eio._async["websocket"])
-    instrument = Hooks(socketio)
-    assert server.eio._async["websocket"] is not before[3]
-    instrument.detach()
-    after = (server._handle_event, server._handle_event_internal, server.manager.emit, server.eio._async["websocket"])
-    assert after == before
-
-
-def test_detach_keeps_the_hooks_of_somebody_else(socketio):
-    def theirs(*args, **kwargs):
-        return None
-
-    socketio.server.manager.emit = theirs
-    Hooks(socketio).detach()
-    assert socketio.server.manager.emit is theirs
-
-
-def test_a_detached_server_still_answers(app, socketio, now):
-    instrument = Hooks(socketio)
-    instrument.record(stamps := Stamps(1, now=now))
-    answer_inline(socketio, lambda data: data)
-    instrument.detach()
-    client = socketio.test_client(app)
-    client.emit("message", {"id": 0})
-    assert len(client.get_received()) == 1
-    assert taken(stamps, 0) == {}
 
 
 def test_other_servers_of_the_process_stay_as_they_are(socketio):
@@ -400,5 +370,5 @@ def test_errors_of_handlers_are_kept_on_a_real_server(server):
 def test_a_server_without_hooks_answers(server):
     running = server(instrumented=False)
     answered(running, 2)
-    assert running.instrument is None
+    assert running.hooks is None
     assert running.errors == []

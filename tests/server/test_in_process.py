@@ -14,7 +14,8 @@ from labkit.base.errors import LabError, PortInUse, ServerError
 from labkit.plan import work
 from labkit.plan.work import Calculation
 from labkit.server.contract import PING_EVENT
-from labkit.server.in_process import TUNED, _Threads
+from labkit.server.threads import Threads
+from labkit.server.werkzeug_server import TUNED
 from labkit.strategies import names_in, strategy
 from tests.support.helpers import (
     RawClient,
@@ -106,7 +107,7 @@ def test_options_of_the_caller_win_over_the_strategys():
 
 
 @pytest.mark.parametrize("name", [name for name in names_in("threading") if name != "process-pool"])
-def test_every_exhibit_answers_and_leaves_nothing_behind(name):
+def test_every_strategy_answers_and_leaves_nothing_behind(name):
     from labkit.server.in_process import Server
 
     with nothing_left_behind(), Server(strategy(name), Calculation(work.io_wait(1).function)) as running:
@@ -304,6 +305,33 @@ def test_stop_from_two_threads_at_once(server):
     assert not other.is_alive()
 
 
+def test_clients_that_come_while_the_strategy_closes_do_not_disturb_the_stop():
+    def register(socketio, complex_calculation):
+        def close():
+            for _ in range(3):
+                socket.create_connection(("127.0.0.1", running.port), timeout=1).close()
+                time.sleep(0.02)
+
+        return close
+
+    with nothing_left_behind():
+        running = make_server(register)
+        with running:
+            pass
+        assert running.log == []
+
+
+def test_stop_on_the_thread_that_accepts_connections_does_not_wait_for_itself():
+    """The collector ends a server that is forgotten on whatever thread it happens to run."""
+    with nothing_left_behind():
+        running = make_server()
+        running.start()
+        running._wsgi.process_request = lambda request, _: (running.stop(), request.close())
+        socket.create_connection(("127.0.0.1", running.port), timeout=1).close()
+        assert wait_until(lambda: not running._accepting.is_alive())
+        assert can_listen(running.port)
+
+
 @pytest.mark.parametrize("async_handlers", [True, False])
 def test_stop_waits_for_a_handler_in_flight(async_handlers):
     begun, ended = threading.Event(), threading.Event()
@@ -371,19 +399,19 @@ def test_waiting_for_a_thread_that_is_about_to_start(monkeypatch):
 
     monkeypatch.setattr(threading.Thread, "start", slow_start)
     ended = threading.Event()
-    threads = _Threads([])
+    threads = Threads([])
     starter = threading.Thread(target=threads.make(target=ended.set, name="slow").start)
     starter.start()
     assert inside.wait(5)
     threading.Timer(0.05, go_on.set).start()
-    assert threads.join(now_ns() + 5 * NS_PER_S) == []
+    assert threads.join_all(now_ns() + 5 * NS_PER_S) == []
     assert ended.is_set()
     starter.join()
 
 
 def test_a_thread_that_another_starts_meanwhile_is_waited_for_too():
     ended = threading.Event()
-    threads = _Threads([])
+    threads = Threads([])
 
     def last():
         time.sleep(0.1)
@@ -394,7 +422,7 @@ def test_a_thread_that_another_starts_meanwhile_is_waited_for_too():
         threads.make(target=last).start()
 
     threads.make(target=first).start()
-    assert threads.join(now_ns() + 5 * NS_PER_S) == []
+    assert threads.join_all(now_ns() + 5 * NS_PER_S) == []
     assert ended.is_set()
 
 
@@ -595,13 +623,13 @@ def test_tuned_switches_nagles_algorithm_off(server):
 
 
 def test_what_differs_from_stock_is_disclosed():
-    assert make_server().settings == TUNED
+    assert make_server().tuned == TUNED
 
 
 def test_stock_discloses_nothing_but_its_options():
-    assert make_server(stock=True).settings == {}
-    settings = make_server(stock=True, options={"async_handlers": False}).settings
-    assert settings == {"SocketIO(async_handlers=...)": "False"}
+    stock = make_server(stock=True, options={"async_handlers": False})
+    assert (stock.stock, stock.tuned) == (True, {})
+    assert stock.options == {"async_handlers": False}
 
 
 def test_a_stock_server_leaves_nothing_behind_either(capfd):

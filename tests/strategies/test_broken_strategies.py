@@ -1,6 +1,6 @@
-"""A claim that cannot go red says nothing: each exhibit is broken on purpose, and a claim notices.
+"""A claim that cannot go red says nothing: each strategy is broken on purpose, and a claim notices.
 
-The breakage is a small change of the exhibit's own text, of the kind that somebody makes; both are really measured.
+The breakage is a small change of the strategy's own text, of the kind that somebody makes; both are really measured.
 """
 
 import importlib
@@ -13,7 +13,6 @@ import pytest
 from labkit import burst, call, claim, compare, cpu, io_wait, strategy
 from labkit.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE
 from labkit.experiments.slow_reader import slow_reader
-from labkit.runs.comparison import Comparison
 from labkit.strategies import MODES, NAMES
 
 
@@ -22,7 +21,7 @@ def _waits(ms):
     return ms
 
 
-#: Exhibit: what is measured beside it, events at once, the work, the claim that notices, what it says then, and what
+#: Strategy: what is measured beside it, events at once, the work, the claim that notices, what it says then, and what
 #: is broken.
 BROKEN = {
     "inline": (
@@ -178,18 +177,17 @@ BROKEN = {
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 
 
-#: What else an exhibit is measured with.
+#: What else a strategy is measured with.
 SETTINGS = {"ack-first": {"acknowledge": True}}
 PARAMETERS = {"load-shedding": {"workers": 2, "waiting": 4}}
 
 
-def to_a_slow_client(exhibits, messages, client):
-    runs = [slow_reader(exhibit, messages=messages, rate_hz=2000, client=client).run for exhibit in exhibits]
-    return Comparison(tuple(runs))
+def to_a_slow_client(strategies, messages, client):
+    return tuple(slow_reader(each, messages=messages, rate_hz=2000, client=client) for each in strategies)
 
 
 def broken(name, changes):
-    """The exhibit with its text changed, under its own name."""
+    """The strategy with its text changed, under its own name."""
     source = inspect.getsource(importlib.import_module(f"labkit.strategies.{name.replace('-', '_')}"))
     for old, new in changes.items():
         assert source.count(old) == 1, f"{name} has {old!r} not exactly once"
@@ -199,24 +197,24 @@ def broken(name, changes):
     return strategy(module, name=name, **PARAMETERS.get(name, {}))
 
 
-def test_every_exhibit_is_broken_once():
+def test_every_strategy_is_broken_once():
     assert tuple(BROKEN) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_claim_notices_that_an_exhibit_is_broken(name, client):
+def test_a_claim_notices_that_a_strategy_is_broken(name, client):
     beside, events, work, slug, says, changes = BROKEN[name]
     mode = next(mode for mode in MODES if mode in strategy(name).modes)
     measured = {"plan": burst(events), "repeats": 1, "timeout_s": 2, "client": client, "mode": mode}
     measured |= SETTINGS.get(name, {})
 
-    def runs_of(exhibits):
-        return to_a_slow_client(exhibits, events, client) if work is None else compare(exhibits, work, **measured)
+    def runs_of(strategies):
+        return to_a_slow_client(strategies, events, client) if work is None else compare(strategies, work, **measured)
 
     others = runs_of(beside) if beside else None
 
-    def verdict(exhibit):
-        found = runs_of([exhibit])
+    def verdict(chosen):
+        found = runs_of([chosen])
         return claim(slug, found if others is None else others + found)
 
     assert verdict(strategy(name, name=name, **PARAMETERS.get(name, {}))).status == HOLDS

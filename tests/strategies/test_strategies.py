@@ -1,4 +1,4 @@
-"""Every exhibit keeps the contract, runs without the lab, and leaves nothing behind."""
+"""Every strategy keeps the contract, runs without the lab, and leaves nothing behind."""
 
 import ast
 import contextlib
@@ -25,8 +25,8 @@ from labkit.runs.stages import Outcome
 from labkit.server.in_process import Server
 from labkit.strategies import DEFAULT, MODES, NAMES, Strategy, default_in, names_in, runnable, show, strategy
 
-every_exhibit = pytest.mark.parametrize("name", NAMES)
-every_exhibit_of_a_thread = pytest.mark.parametrize("name", names_in("threading"))
+every_strategy = pytest.mark.parametrize("name", NAMES)
+every_strategy_of_a_thread = pytest.mark.parametrize("name", names_in("threading"))
 
 
 def module_of(name):
@@ -60,8 +60,8 @@ def rightly_answered(fired):
 # --- the contract ---
 
 
-@every_exhibit
-def test_an_exhibit_has_modes_options_and_register(name):
+@every_strategy
+def test_a_strategy_has_modes_options_and_register(name):
     module = module_of(name)
     assert module.MODES
     assert set(MODES) >= module.MODES
@@ -69,21 +69,21 @@ def test_an_exhibit_has_modes_options_and_register(name):
     assert list(inspect.signature(module.register).parameters)[:2] == ["socketio", "complex_calculation"]
 
 
-@every_exhibit
-def test_an_exhibits_parameters_all_have_defaults(name):
+@every_strategy
+def test_a_strategys_parameters_all_have_defaults(name):
     parameters = list(inspect.signature(module_of(name).register).parameters.values())[2:]
     assert all(p.default is not p.empty for p in parameters)
 
 
-@every_exhibit
-def test_an_exhibit_says_in_a_line_what_it_does(name):
+@every_strategy
+def test_a_strategy_says_in_a_line_what_it_does(name):
     assert module_of(name).__doc__.strip().endswith((".", ")"))
     assert strategy(name).about == module_of(name).__doc__.strip().partition("\n")[0]
     assert len(strategy(name).about) < 120
 
 
-@every_exhibit
-def test_an_exhibit_knows_nothing_of_the_lab(name):
+@every_strategy
+def test_a_strategy_knows_nothing_of_the_lab(name):
     tree = ast.parse(inspect.getsource(module_of(name)))
     imported = [node.module or "." for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     imported += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
@@ -91,23 +91,23 @@ def test_an_exhibit_knows_nothing_of_the_lab(name):
     assert not [module for module in imported if module.startswith(("labkit", "."))]
 
 
-@every_exhibit
-def test_an_exhibit_is_short_enough_to_paste(name):
+@every_strategy
+def test_a_strategy_is_short_enough_to_paste(name):
     source = inspect.getsource(module_of(name))
     body = inspect.getsource(module_of(name).register).splitlines()
     assert len([line for line in body if line.strip()]) <= 25
     assert len(source.splitlines()) <= 40
 
 
-@every_exhibit
-def test_an_exhibit_acquires_nothing_before_it_is_registered(name):
+@every_strategy
+def test_a_strategy_acquires_nothing_before_it_is_registered(name):
     tree = ast.parse(inspect.getsource(module_of(name)))
     allowed = (ast.Import, ast.ImportFrom, ast.Assign, ast.FunctionDef, ast.Expr)
     assert all(isinstance(node, allowed) for node in tree.body)
     assert not [n for a in tree.body if isinstance(a, ast.Assign) for n in ast.walk(a) if isinstance(n, ast.Call)]
 
 
-def test_every_file_of_the_folder_is_an_exhibit_that_the_lab_shows():
+def test_every_file_of_the_folder_is_a_strategy_that_the_lab_shows():
     folder = os.path.dirname(inspect.getfile(Strategy))
     files = {name[:-3].replace("_", "-") for name in os.listdir(folder) if name.endswith(".py") and name[0] != "_"}
     assert files == set(NAMES)
@@ -125,7 +125,7 @@ def register(socketio, complex_calculation, workers=2):
     """One of the reader's own."""
 
 
-def test_a_strategy_takes_everything_from_its_exhibit():
+def test_a_strategy_takes_everything_from_its_strategy():
     chosen = strategy("inline-serial")
     assert (chosen.name, chosen.options, chosen.parameters) == ("inline-serial", {"async_handlers": False}, {})
     assert chosen.register is module_of("inline-serial").register
@@ -147,13 +147,13 @@ def test_a_name_given_is_kept():
     assert strategy("thread-pool", name="eight", workers=8).name == "eight"
 
 
-def test_options_and_parameters_add_to_those_of_the_exhibit():
+def test_options_and_parameters_add_to_those_of_the_strategy():
     chosen = strategy(strategy("inline-serial", options={"ping_interval": 5}), options={"ping_timeout": 6})
     assert chosen.options == {"async_handlers": False, "ping_interval": 5, "ping_timeout": 6}
     assert strategy(strategy("thread-pool", workers=8), waiting=1).parameters == {"workers": 8, "waiting": 1}
 
 
-def test_an_option_leaves_the_exhibit_as_it_was():
+def test_an_option_leaves_the_strategy_as_it_was():
     strategy("inline-serial", options={"async_handlers": True})
     assert strategy("inline-serial").options == {"async_handlers": False}
 
@@ -191,7 +191,7 @@ def test_an_unknown_name_is_refused(name):
 
 
 @pytest.mark.parametrize("thing", [json, None, 42, ["inline"]])
-def test_what_is_no_exhibit_is_refused(thing):
+def test_what_is_no_strategy_is_refused(thing):
     with pytest.raises(StrategyError):
         strategy(thing)
 
@@ -223,7 +223,7 @@ def test_a_deprecated_mode_is_refused_with_the_reason():
         strategy("inline").require_mode("eventlet")
 
 
-def test_the_exhibits_of_a_mode_are_those_that_can_run_there():
+def test_the_strategies_of_a_mode_are_those_that_can_run_there():
     assert set(names_in("asgi")) == {"asgi-inline", "asgi-to-thread", "asgi-process-pool"}
     assert "gevent-hub-pool" in names_in("gevent")
     assert not set(names_in("threading")) & {"gevent-hub-pool", *names_in("asgi")}
@@ -238,13 +238,13 @@ def test_the_exhibits_of_a_mode_are_those_that_can_run_there():
 # --- show() and runnable() ---
 
 
-@every_exhibit
+@every_strategy
 def test_show_is_the_source_and_its_repr_is_too(name):
     assert repr(show(name)) == str(show(name)) == inspect.getsource(module_of(name)).rstrip()
 
 
-@every_exhibit
-def test_a_runnable_app_mentions_no_lab_and_starts_with_the_exhibit(name):
+@every_strategy
+def test_a_runnable_app_mentions_no_lab_and_starts_with_the_strategy(name):
     assert show(name) in runnable(name)
     assert runnable(name).startswith(show(name)) or runnable(name).startswith("from gevent import monkey\n")
     assert "labkit" not in runnable(name)
@@ -285,8 +285,8 @@ def app_running(command, folder):
 WITHOUT_THE_LAB = "import runpy, sys; sys.modules['labkit'] = None; runpy.run_path('app.py', run_name='__main__')"
 
 
-@every_exhibit
-def test_an_exhibit_runs_without_the_lab(name, tmp_path, client):
+@every_strategy
+def test_a_strategy_runs_without_the_lab(name, tmp_path, client):
     (tmp_path / "app.py").write_text(runnable(name))
     with app_running(["-c", WITHOUT_THE_LAB], tmp_path) as url:
         client.open(url, senders=1, bystander=False, listener=False)
@@ -340,9 +340,9 @@ def resource_trackers(client):
     answers_of(strategy("process-pool"), Calculation(io_wait(5).function), client)
 
 
-@every_exhibit_of_a_thread
+@every_strategy_of_a_thread
 @pytest.mark.usefixtures("resource_trackers")
-def test_what_an_exhibit_owns_is_gone_after_it_is_closed(name, client):
+def test_what_a_strategy_owns_is_gone_after_it_is_closed(name, client):
     threads, children = alive()
     fired = answers_of(strategy(name), Calculation(io_wait(5).function), client)
     assert rightly_answered(fired)[-1:] == [2]
@@ -350,7 +350,7 @@ def test_what_an_exhibit_owns_is_gone_after_it_is_closed(name, client):
     assert waits_for(lambda: alive()[1] <= children), alive()[1] - children
 
 
-@every_exhibit_of_a_thread
+@every_strategy_of_a_thread
 def test_an_answer_goes_to_its_caller_alone_except_by_broadcast(name, client):
     fired = answers_of(strategy(name), Calculation(io_wait(5).function), client, three_events(connection=1))
     reached = {1} if name != "thread-broadcast" else {0, 1, 2, 3}  # two senders, the bystander, the listener
@@ -358,7 +358,7 @@ def test_an_answer_goes_to_its_caller_alone_except_by_broadcast(name, client):
     assert len(fired.delivery_event) == 3 * len(reached)
 
 
-@every_exhibit_of_a_thread
+@every_strategy_of_a_thread
 def test_an_error_of_the_work_reaches_its_caller(name, client):
     def job(payload):
         raise ValueError("so it goes")

@@ -11,7 +11,7 @@ import pytest
 
 import labkit as lab
 from labkit.base.errors import ClientError, MissingExtra, UsageError
-from labkit.experiments import measure
+from labkit.experiments.compare import Ordered
 from labkit.runs.comparison import Comparison
 from labkit.ui import panel as control_panel
 from tests.support import simulated
@@ -29,12 +29,13 @@ def measured(monkeypatch):
     """In place of measuring: runs made by hand; the list holds what each was asked for, and on which thread."""
     asked = []
 
-    def measurements(strategies, work, plan, *, repeats, mode="threading"):
-        for number, name in enumerate(measure.interleaved(strategies, repeats)):
-            asked.append((name, work, plan, mode, threading.current_thread()))
-            yield simulated.run(name, plan=plan, seed=number, work=work.name)
+    def runs(order):
+        for number, (strategy, settings, _) in enumerate(order.turns):
+            mode = settings.get("mode", "threading")
+            asked.append((strategy.name, order.work, order.plan, mode, threading.current_thread()))
+            yield simulated.run(strategy.name, plan=order.plan, seed=number, work=order.work.name)
 
-    monkeypatch.setattr(measure, "measurements", measurements)
+    monkeypatch.setattr(Ordered, "runs", runs)
     return asked
 
 
@@ -199,16 +200,16 @@ def test_a_cancelled_panel_can_run_again(measured):
 
 
 def failing(error, after=1):
-    def measurements(strategies, work, plan, **settings):
+    def runs(order):
         for _ in range(after):
-            yield simulated.run("inline", plan=plan)
+            yield simulated.run("inline", plan=order.plan)
         raise error
 
-    return measurements
+    return runs
 
 
 def test_an_error_is_its_sentence_and_what_was_measured_stays(monkeypatch):
-    monkeypatch.setattr(measure, "measurements", failing(ClientError("the client <process> ended: run it again")))
+    monkeypatch.setattr(Ordered, "runs", failing(ClientError("the client <process> ended: run it again")))
     panel = made()
     assert asyncio.run(panel.run()) is panel.result
     assert len(panel.result.runs) == 1
@@ -219,7 +220,7 @@ def test_an_error_is_its_sentence_and_what_was_measured_stays(monkeypatch):
 
 
 def test_a_defect_is_named_as_one(monkeypatch):
-    monkeypatch.setattr(measure, "measurements", failing(ZeroDivisionError("0"), after=0))
+    monkeypatch.setattr(Ordered, "runs", failing(ZeroDivisionError("0"), after=0))
     panel = made()
     assert asyncio.run(panel.run()) is None
     assert "a defect of labkit" in says(panel)
@@ -227,7 +228,7 @@ def test_a_defect_is_named_as_one(monkeypatch):
 
 
 def test_an_interrupt_ends_a_cell_but_not_the_kernels_loop(monkeypatch):
-    monkeypatch.setattr(measure, "measurements", failing(KeyboardInterrupt()))
+    monkeypatch.setattr(Ordered, "runs", failing(KeyboardInterrupt()))
 
     async def scenario():
         panel = made()

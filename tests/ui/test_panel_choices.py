@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 import labkit as lab
 from labkit import plots
 from labkit.base.errors import UsageError
+from labkit.plan import calibration
 from labkit.plan.modes import MODES
 from labkit.strategies import NAMES
 from labkit.ui.panel_choices import KINDS, PLANS, Choices
@@ -86,6 +87,15 @@ def test_a_problem_is_told_where_a_strategy_cannot_run_in_the_mode_and_only_ther
         assert choices.problem.startswith(f"{foreign[0]} cannot run in mode {choices.mode!r}, only in ")
     else:
         assert choices.problem == ""
+
+
+def test_to_look_for_a_problem_costs_no_call_of_the_work(monkeypatch):
+    """It is looked for whenever a widget changes: ten seconds of work must not be done then."""
+    called = []
+    monkeypatch.setattr(calibration, "expect", lambda *arguments: called.append(arguments))
+    monkeypatch.setattr(calibration, "_expect_once", lambda *arguments: called.append(arguments))
+    assert Choices(("inline",), kind="cpu_nogil", work_ms=9_999).problem == ""
+    assert called == []
 
 
 def test_code_reads_as_people_write_it():

@@ -17,8 +17,10 @@ from labkit.experiments.capacity import Capacity, Trial
 from labkit.experiments.diagnose import HOLDS, Diagnosis
 from labkit.experiments.recommend import recommend
 from labkit.plan.schedules import constant
+from labkit.plan.work import cpu
 from labkit.runs.summary import Distribution
 from labkit.server.in_process import Server
+from labkit.server.serving import Serving
 from labkit.strategies import Strategy
 from tests.support import rendered, simulated
 from tests.support.helpers import answer_inline, echo
@@ -65,6 +67,11 @@ def frame():
     return Frame(Server(Strategy("tested", answer_inline), echo, port=9), proxy="/user/me/")
 
 
+def serving():
+    strategy = Strategy("tested", answer_inline)
+    return Serving(strategy, cpu(5), "threading", Server(strategy, echo))
+
+
 #: Rich as widgets, not as HTML; what it says in plain text is tested with it.
 WIDGETS = {"labkit.ui.panel.Panel"}
 
@@ -78,6 +85,7 @@ MAKERS = {
     "labkit.runs.comparison.Comparison": comparison,
     "labkit.experiments.diagnose.Diagnosis": diagnosis,
     "labkit.experiments.recommend.Recommendation": lambda: recommend(diagnosis(), comparison()),
+    "labkit.server.serving.Serving": serving,
 }
 
 
@@ -130,7 +138,7 @@ def test_the_plain_repr_says_what_the_rich_one_says(name):
     plain = repr(shown)
     words = Words(shown._repr_html_()).words
     assert len(words) > 5
-    assert words <= set(plain.split())
+    assert words <= set(plain.removeprefix("<").removesuffix(">").split())
 
 
 @pytest.mark.parametrize("name", MAKERS)

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -22,7 +23,7 @@ STRATEGY_KEYS = {"name", "lost", "unaccounted", "bystander", "verdict", "own", "
 
 
 def worst():
-    """Every exhibit with the widest cells that a run can end with."""
+    """Every strategy with the widest cells that a run can end with."""
     wide = {"own_ms": 36000, "handler_ms": 36000, "blocked_ms": 36000, "bystander_ms": 300, "threads": 200}
     names = {name: {} for name in NAMES}
     names["thread"] = {"outcomes": {"timed out": 100}}
@@ -156,8 +157,8 @@ def test_the_object_has_the_documented_keys():
 def test_the_object_says_what_was_measured():
     result = simulated.comparison({"thread": {"own_ms": 7}, "inline": {"own_ms": 9}}, repeats=2, bounds_ms=(1.0, 2.0))
     found = as_object(result, scope_line="here")
-    assert [s["name"] for s in found["strategies"]] == ["inline", "thread"]
-    assert [s["own"]["p50_ms"] for s in found["strategies"]] == [9, 7]
+    assert [s["name"] for s in found["strategies"]] == ["thread", "inline"]
+    assert [s["own"]["p50_ms"] for s in found["strategies"]] == [7, 9]
     assert [s["runs"] for s in found["strategies"]] == [2, 2]
     assert (found["scope"], found["mode"], found["work"]) == ("here", "threading", "cpu:100ms")
     assert (found["plan"], found["events"], found["service_ms"]) == ("burst of 10", 10, 100)
@@ -180,8 +181,7 @@ def test_what_was_not_measured_is_null():
 
 
 def without_cpu(run):
-    del run.conditions.server_cpu_s
-    return run
+    return replace(run, conditions=replace(run.conditions, server_cpu_s=None))
 
 
 def test_the_object_says_whether_it_can_be_trusted():

@@ -173,20 +173,25 @@ def _asked(path: Path) -> Browser | None:
         changed_ns = path.stat().st_mtime_ns
     except OSError:
         return None
-    known = _known.get((path, changed_ns)) or _told(path)
+    known = _known.get((path, changed_ns)) or _by_its_version(path)
     if known is not None:  # one that did not answer may have been too busy
         _known[path, changed_ns] = known
     return known
 
 
-def _told(path: Path) -> Browser | None:
-    """By its ``--version``."""
+def _by_its_version(path: Path) -> Browser | None:
+    """None where its ``--version`` names none."""
     is_shell = "headless" in path.name and "shell" in path.name
     if sys.platform == "win32":  # chrome.exe --version opens a window there
         return Browser("Chrome", "", path, is_shell) if path.is_file() else None
-    told = said(path)
-    version = re.search(r"\d+(?:\.\d+){1,3}", told.stdout) if told is not None else None
-    if told is None or told.returncode != 0 or version is None or not re.search(r"chrom", told.stdout, re.IGNORECASE):
+    answer = said(path)
+    version = re.search(r"\d+(?:\.\d+){1,3}", answer.stdout) if answer is not None else None
+    if (
+        answer is None
+        or answer.returncode != 0
+        or version is None
+        or not re.search(r"chrom", answer.stdout, re.IGNORECASE)
+    ):
         return None
-    name = "Google Chrome" if "Google Chrome" in told.stdout else "Chromium"
+    name = "Google Chrome" if "Google Chrome" in answer.stdout else "Chromium"
     return Browser(f"{name} headless shell" if is_shell else name, version[0], path, is_shell)

@@ -3,11 +3,12 @@
 import asyncio
 import base64
 import gzip
-import os
 from pathlib import Path
 from typing import Any
 
 from playwright.async_api import CDPSession
+
+from labkit.base.files import whole
 
 #: What DevTools' Performance panel records (front_end/panels/timeline/TimelineController.ts), without screenshots,
 #: without what invalidated which node, and without the sampling profiler: they cost more than they tell here.
@@ -46,7 +47,7 @@ class Tracing:
             },
         )
 
-    async def stop(self, path: str | os.PathLike[str]) -> None:
+    async def stop(self, path: Path) -> None:
         """Stop, and write what was recorded to a ``.json.gz``, whole or not at all."""
         ended: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
 
@@ -56,17 +57,13 @@ class Tracing:
         self._session.once("Tracing.tracingComplete", end)
         await self._session.send("Tracing.end")
         stream = (await asyncio.wait_for(ended, 30))["stream"]
-        path = Path(path)
-        half = path.with_name(path.name + ".part")
         try:
-            with gzip.open(half, "wb") as file:
+            with whole(path) as half, gzip.open(half, "wb") as file:
                 while True:
                     piece = await self._session.send("IO.read", {"handle": stream, "size": 1 << 20})
                     data = piece["data"]
                     file.write(base64.b64decode(data) if piece.get("base64Encoded") else data.encode())
                     if piece["eof"]:
                         break
-            os.replace(half, path)
         finally:
-            half.unlink(missing_ok=True)
             await self._session.send("IO.close", {"handle": stream})

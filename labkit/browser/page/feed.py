@@ -25,7 +25,7 @@ class Order:
 
     Attributes:
         events: how many updates.
-        rate_hz: how many a second; 0: all at once.
+        rate_hz: how many per second; 0: all at once.
         burst: so many at one instant, at the same mean rate.
         window_ms: the server collects what is due within such a window and sends it as one message; 0: one by one.
         keys: of how many things the updates are about.

@@ -10,6 +10,7 @@ from html import escape
 from typing import Self
 
 from labkit.base.errors import UsageError
+from labkit.base.renamed import refusing_old_names
 from labkit.browser.page.server import server_of
 from labkit.plan.work import Work
 from labkit.server.in_process import Server
@@ -60,8 +61,9 @@ class Frame:
         )
 
 
+@refusing_old_names
 def frame(
-    exhibit: str | Strategy = "inline",
+    strategy: str | Strategy = "inline",
     work: Work | None = None,
     *,
     port: int = 0,
@@ -71,7 +73,7 @@ def frame(
     """The page by hand in a notebook: ``page = browser.frame("inline", lab.cpu(300))``, then ``page``.
 
     Args:
-        exhibit: how the page's button is answered.
+        strategy: how the page's button is answered.
         work: what an answer costs; 1 ms of waiting where None.
         port: 0 for one that is free.
         proxy: where the reader's browser finds the Jupyter server whose jupyter-server-proxy passes the page on: ``/``,
@@ -84,7 +86,7 @@ def frame(
         UsageError: `proxy` is no address.
         LabError: the server did not start.
     """
-    server = server_of(exhibit, work, port=port)
+    server = server_of(strategy, work, port=port)
     server.start()
     try:
         return Frame(server, proxy=os.environ.get(PREFIX, "") if proxy is None else proxy, height=height)

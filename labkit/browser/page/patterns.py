@@ -5,6 +5,7 @@ writes them. One of the reader's is named by its file.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
@@ -64,6 +65,15 @@ def pattern(name: str | Path, *, window_ms: float | None = None, called: str | N
             "or name a file such as mine.js"
         )
     return _windowed(Pattern(called or name, name), window_ms, called)
+
+
+def ways(patterns: Sequence[str | Path | Pattern]) -> tuple[Pattern, ...]:
+    """Several, each by name, by file or as it is.
+
+    Raises:
+        UsageError: as :func:`pattern`.
+    """
+    return tuple(each if isinstance(each, Pattern) else pattern(each) for each in patterns)
 
 
 def _windowed(way: Pattern, window_ms: float | None, called: str | None) -> Pattern:

@@ -18,10 +18,12 @@ from labkit.base import clock
 from labkit.base.errors import UsageError
 from labkit.browser.page import javascript
 from labkit.browser.page.feed import Feed, Order
-from labkit.browser.page.patterns import Pattern, pattern
+from labkit.browser.page.patterns import Pattern, ways
+from labkit.base.renamed import refusing_old_names
 from labkit.plan.work import Calculation, Work, io_wait
 from labkit.server.in_process import Server
-from labkit.strategies import Strategy, strategy
+from labkit.strategies import Strategy
+from labkit.strategies import strategy as strategy_of
 
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 
@@ -129,7 +131,7 @@ def _blueprint(found: javascript.Parts, own: Mapping[str, str]) -> Blueprint:
 
 
 def server_of(
-    exhibit: str | Strategy = "inline",
+    strategy: str | Strategy = "inline",
     work: Work | None = None,
     *,
     patterns: Sequence[str | Path | Pattern] = (),
@@ -137,14 +139,14 @@ def server_of(
 ) -> Server:
     """A server with the page, not yet started; arguments as of :func:`serve`."""
     work = work or io_wait(ms=1)
-    ways = [each if isinstance(each, Pattern) else pattern(each) for each in patterns]
-    page = Page(payloads=list(work.make_payloads(20, 0)), patterns=ways)
-    return Server(strategy(exhibit), Calculation(work.function), extension=page, port=port)
+    page = Page(payloads=list(work.make_payloads(20, 0)), patterns=ways(patterns))
+    return Server(strategy_of(strategy), Calculation(work.function), extension=page, port=port)
 
 
+@refusing_old_names
 @contextmanager
 def serve(
-    exhibit: str | Strategy = "inline",
+    strategy: str | Strategy = "inline",
     work: Work | None = None,
     *,
     patterns: Sequence[str | Path | Pattern] = (),
@@ -153,7 +155,7 @@ def serve(
     """The page by hand, for a browser of one's own: ``with serve() as server: server.url``.
 
     Args:
-        exhibit: how the page's button is answered.
+        strategy: how the page's button is answered.
         work: what an answer costs; 1 ms of waiting where None.
         patterns: files of the reader's, offered beside the page's own.
         port: 0 for one that is free.
@@ -163,5 +165,5 @@ def serve(
         UsageError: a file is no pattern.
         LabError: the server did not start.
     """
-    with server_of(exhibit, work, patterns=patterns, port=port) as server:
+    with server_of(strategy, work, patterns=patterns, port=port) as server:
         yield server

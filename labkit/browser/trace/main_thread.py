@@ -104,43 +104,64 @@ def analyse(spans: Sequence[Span], frames_us: Sequence[float], *, origin_us: flo
         frames_us: when the thread began a frame, in order.
         origin_us: when the trace began.
     """
+    marks = _marks(spans, frames_us)
+    long_tasks = [
+        _long_task(spans, range(first, last), marks, origin_us)
+        for first, last in _tasks(spans)
+        if spans[first].name in TASKS and spans[first].duration_us > LONG_MS * 1000
+    ]
+    has_frames = bool(frames_us) and any(span.name in TASKS for span in spans)
+    return MainThread(
+        self_ms=_by_part(spans),
+        counts=_counts(spans) | {"frame": len(frames_us)},
+        forced_layouts=sum(forced for forced, span in zip(marks.forced, spans, strict=True) if span.name in LAYOUT),
+        forced_styles=sum(forced for forced, span in zip(marks.forced, spans, strict=True) if span.name in STYLE),
+        forced_by=dict(marks.forced_by.most_common()),
+        layouts_elsewhere=marks.elsewhere if has_frames else None,
+        long_tasks=tuple(long_tasks),
+        has_stacks=marks.stacks > 0,
+    )
+
+
+@dataclass
+class _Marks:
+    """What is to be said of each span, and counted on the way.
+
+    Attributes:
+        script: by span, the function around it; None where there is none.
+        forced: by span, whether it is a layout or a style recalculation that script forced.
+        forced_by: how many layouts which place forced.
+        elsewhere: layouts that neither script forced nor a frame brought.
+        stacks: how many layouts and style recalculations say which script forced them.
+    """
+
+    script: list[tuple[str, str, int] | None] = field(default_factory=list)
+    forced: list[bool] = field(default_factory=list)
+    forced_by: Counter[str] = field(default_factory=Counter)
+    elsewhere: int = 0
+    stacks: int = 0
+
+
+def _marks(spans: Sequence[Span], frames_us: Sequence[float]) -> _Marks:
     has_microtasks = any(span.name in MICROTASKS for span in spans)
     forcing = SCRIPT if has_microtasks else SCRIPT | CALLERS
-    script: list[tuple[str, str, int] | None] = []
-    within, task_of = list[bool](), list[int]()
-    forced = list[bool]()
-    forced_by, elsewhere, stacks = Counter[str](), 0, 0
+    marks, within, task_of = _Marks(), list[bool](), list[int]()
     for index, span in enumerate(spans):
-        parent = span.parent
-        script.append(_script(span) or (script[parent] if parent >= 0 else None))
+        parent = span.parent  # it comes before what is within it
+        marks.script.append(_script(span) or (marks.script[parent] if parent >= 0 else None))
         within.append(span.name in forcing or (parent >= 0 and within[parent]))
         task_of.append(task_of[parent] if parent >= 0 else index)
         reflows = span.name in STYLE or span.name in LAYOUT
         stack = _stack_top(span) if reflows else None
-        stacks += stack is not None
-        forced.append(reflows and (within[-1] or stack is not None))
-        if span.name in LAYOUT:
-            if forced[-1]:
-                forced_by[place(*(stack or script[-1] or (UNNAMED, "", 0)))] += 1
-            else:
-                elsewhere += not _in_a_frame(span, spans[task_of[-1]], frames_us)
-    long_tasks = []
-    for first, last in _tasks(spans):
-        if spans[first].name in TASKS and spans[first].duration_us > LONG_MS * 1000:
-            part = range(first, last)
-            long_tasks.append(_long_task(spans, part, script, forced, origin_us))
-    names = Counter(span.name for span in spans)
-    has_frames = bool(frames_us) and any(name in TASKS for name in names)
-    return MainThread(
-        self_ms=_by_part(spans),
-        counts=_counts(spans) | {"frame": len(frames_us)},
-        forced_layouts=sum(f for f, span in zip(forced, spans, strict=True) if span.name in LAYOUT),
-        forced_styles=sum(f for f, span in zip(forced, spans, strict=True) if span.name in STYLE),
-        forced_by=dict(forced_by.most_common()),
-        layouts_elsewhere=elsewhere if has_frames else None,
-        long_tasks=tuple(long_tasks),
-        has_stacks=stacks > 0,
-    )
+        marks.stacks += stack is not None
+        marks.forced.append(reflows and (within[-1] or stack is not None))
+        if span.name not in LAYOUT:
+            continue
+        if marks.forced[-1]:
+            marks.forced_by[place(*(stack or marks.script[-1] or (UNNAMED, "", 0)))] += 1
+        else:
+            marks.elsewhere += not _in_a_frame(span, spans[task_of[-1]], frames_us)
+    return marks
 
 
 def place(function: str, url: str, line: int) -> str:
@@ -177,26 +198,20 @@ def _counts(spans: Sequence[Span]) -> dict[str, int]:
     return dict(found)
 
 
-def _long_task(
-    spans: Sequence[Span],
-    part: range,
-    script: Sequence[tuple[str, str, int] | None],
-    forced: Sequence[bool],
-    origin_us: float,
-) -> LongTask:
+def _long_task(spans: Sequence[Span], part: range, marks: _Marks, origin_us: float) -> LongTask:
     task, inside = spans[part.start], [spans[i] for i in part]
     js_ms: dict[tuple[str, str, int], float] = {}
     for i in part:
         if PART_OF[spans[i].name] == "js":
-            key = script[i] or (UNNAMED, "", 0)
+            key = marks.script[i] or (UNNAMED, "", 0)
             js_ms[key] = js_ms.get(key, 0.0) + spans[i].self_us / 1000
     return LongTask(
         start_ms=(task.start_us - origin_us) / 1000,
         duration_ms=task.duration_us / 1000,
         cause=_cause(inside),
         self_ms=_by_part(inside),
-        forced_layouts=sum(forced[i] for i in part if spans[i].name in LAYOUT),
-        forced_styles=sum(forced[i] for i in part if spans[i].name in STYLE),
+        forced_layouts=sum(marks.forced[i] for i in part if spans[i].name in LAYOUT),
+        forced_styles=sum(marks.forced[i] for i in part if spans[i].name in STYLE),
         scripts=tuple(Script(*key, ms) for key, ms in sorted(js_ms.items(), key=lambda item: -item[1]) if ms > 0),
         spans=tuple(inside),
     )

@@ -9,17 +9,14 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from tabulate import tabulate
-
 from labkit.browser.trace import interactions, main_thread
 from labkit.browser.trace.events import FRAMES, MICROTASKS, PART_OF, PARTS, TASKS, Event, load
 from labkit.browser.trace.interactions import Interaction
 from labkit.browser.trace.main_thread import LONG_MS, LongTask, MainThread
 from labkit.browser.trace.nesting import nest, spans_of
 from labkit.browser.trace.renderer import Renderer, choose
-
-#: INP up to the first is good, above the second poor (https://web.dev/articles/inp).
-GOOD_MS, POOR_MS = 200, 500
+from labkit.runs.summary import verdict
+from labkit.runs.table import Table
 
 #: So many long tasks, and places that force layouts, are told.
 SHOWN = 5
@@ -34,8 +31,7 @@ _WIDTH = 110
 class Trace:
     """What a trace says of one page.
 
-    Recording slows a page down: compare its milliseconds with one
-    another, and take its counts as they are.
+    Recording slows a page down: compare its milliseconds with one another, and take its counts as they are.
 
     Attributes:
         url: the page's; of its scripts' origin where the trace does not tell; empty where it tells neither.
@@ -209,12 +205,10 @@ def _wrapped(line: str) -> str:
 def _parts(trace: Trace) -> str:
     total = sum(trace.self_ms.values()) or 1.0
     rows = [
-        (part, f"{trace.self_ms[part]:.1f}", f"{trace.self_ms[part] / total:.0%}", trace.counts.get(part, ""))
+        (part, f"{trace.self_ms[part]:.1f}", f"{trace.self_ms[part] / total:.0%}", str(trace.counts.get(part, "")))
         for part in PARTS
     ]
-    return tabulate(
-        rows, ("part", "self ms", "share", "times"), colalign=("left", "right", "right", "right"), disable_numparse=True
-    )
+    return Table(("part", "self ms", "share", "times"), tuple(rows)).text()
 
 
 def _long_tasks(trace: Trace) -> str:
@@ -261,10 +255,10 @@ def _inp(trace: Trace) -> str:
     inp_ms = trace.inp_ms
     if inp_ms is None:
         return "INP: none, since nobody clicked or typed."
-    verdict = "good" if inp_ms <= GOOD_MS else "needs improvement" if inp_ms <= POOR_MS else "poor"
     worst = max(trace.interactions, key=lambda i: i.duration_ms)
     return (
-        f"INP: {inp_ms:.1f} ms ({verdict}) from {len(trace.interactions)} interactions. The longest ({worst.type} "
-        f"at {worst.start_ms / 1000:.3f} s, {worst.duration_ms:.1f} ms): waited {worst.input_delay_ms:.1f} ms, "
-        f"handlers {worst.processing_ms:.1f} ms, then {worst.presentation_delay_ms:.1f} ms to the paint."
+        f"INP: {inp_ms:.1f} ms ({verdict(inp_ms)}) from {len(trace.interactions)} interactions. The longest "
+        f"({worst.type} at {worst.start_ms / 1000:.3f} s, {worst.duration_ms:.1f} ms): waited "
+        f"{worst.input_delay_ms:.1f} ms, handlers {worst.processing_ms:.1f} ms, then "
+        f"{worst.presentation_delay_ms:.1f} ms to the paint."
     )

@@ -1,6 +1,6 @@
-"""A Flask app with the handlers of one strategy, for a server that somebody else runs.
+"""A Flask app with the handlers of one strategy, in async_mode ``threading``, for a server that somebody else runs.
 
-Here in async_mode `threading`: for gunicorn's worker, for the lab's own server on a thread, or for one of the reader's.
+For gunicorn's worker, for the lab's own server on a thread, or for a server of the reader's.
 """
 
 from typing import Any
@@ -8,12 +8,22 @@ from typing import Any
 from flask import Flask
 from flask_socketio import SocketIO
 
-from labkit.server.contract import PING_EVENT, Setup, acknowledge, list_logger, refused_options
+from labkit.server.contract import PING_EVENT
 from labkit.server.hooks import Hooks
+from labkit.server.hosts.parts import acknowledge, list_logger, refused_options
+from labkit.server.setup import Setup
 
 
 class ThreadingHost:
-    """What is served: `app` is the WSGI application."""
+    """What is served: `app` is the WSGI application.
+
+    Args:
+        setup: what it is made of.
+        log: where the libraries' warnings go.
+
+    Raises:
+        ServerError: Flask-SocketIO does not take the options, or the strategy could not be registered.
+    """
 
     async_mode = "threading"
 
@@ -33,5 +43,5 @@ class ThreadingHost:
         self.close = setup.register(self.socketio)
 
     def prepare(self) -> dict[str, Any]:
-        """Change what has to be before the hooks are placed; arguments for :class:`~labkit.server.hooks.Hooks`."""
+        """Change what has to change before the hooks are placed; arguments for :class:`~labkit.server.hooks.Hooks`."""
         return {}

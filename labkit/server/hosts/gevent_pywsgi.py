@@ -1,7 +1,7 @@
 """Flask-SocketIO under gevent's pywsgi, in the process that was started for it.
 
-The websocket is simple-websocket's, as Flask-SocketIO takes where gevent-websocket is not installed, so that its inbox
-can be stamped. Where it is installed, it is left aside: its handler is not that of a plain ``WSGIServer``.
+The websocket is simple-websocket's, so that its inbox can be stamped. Flask-SocketIO takes the same one where
+gevent-websocket is not installed. Where it is installed, it is left aside: it needs another handler than pywsgi's.
 """
 
 import socket

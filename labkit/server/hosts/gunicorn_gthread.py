@@ -1,7 +1,8 @@
 """Flask-SocketIO under gunicorn's threads: the process that was started is the arbiter, its one worker serves.
 
-One worker, since a Socket.IO client's requests must all come to one; 100 threads, since every connection holds one.
-Both as Flask-SocketIO's documentation recommends (https://flask-socketio.readthedocs.io, Deployment).
+There is one worker, since all requests of a Socket.IO client must come to the same one. It has 100 threads, since
+every connection holds one. Flask-SocketIO's documentation recommends both
+(https://flask-socketio.readthedocs.io, Deployment).
 """
 
 import os
@@ -24,7 +25,7 @@ class Worker(Protocol):
 
 
 def arbitrate(host: str, port: int, worker: Worker) -> None:
-    """Be gunicorn's arbiter; the worker is forked from here, and calls `worker`."""
+    """Be gunicorn's arbiter until the worker ends; it is forked from here, and calls `worker`."""
 
     class Application(BaseApplication):  # type: ignore[misc]
         def load_config(self) -> None:
@@ -33,11 +34,11 @@ def arbitrate(host: str, port: int, worker: Worker) -> None:
                 "worker_class": "gthread",
                 "workers": 1,
                 "threads": THREADS,
-                "loglevel": "critical",  # its remarks on the end of a worker would hide the worker's own last words
+                "loglevel": "critical",  # else its remarks on a worker's end would hide the worker's own last words
                 "graceful_timeout": 1,
                 "control_socket_disable": True,
                 "post_worker_init": lambda w: worker.ready(w.sockets[0].getsockname()[1]),
-                # Never a second worker: who measures has lost its server, and is told by the end of this process.
+                # Never a second worker: a measurement that has lost its server learns it by the end of this process.
                 "child_exit": lambda arbiter, w: os._exit(0),
             }
             for name, value in settings.items():

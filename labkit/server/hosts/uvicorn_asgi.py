@@ -7,11 +7,21 @@ import socketio
 import uvicorn
 
 from labkit.server.async_hooks import AsyncHooks
-from labkit.server.contract import PING_EVENT, Setup, list_logger, refused_options
+from labkit.server.contract import PING_EVENT
+from labkit.server.hosts.parts import list_logger, refused_options
+from labkit.server.setup import Setup
 
 
 class AsgiHost:
-    """A server whose every connection and handler is a task of one event loop."""
+    """A server whose every connection and handler is a task of one event loop.
+
+    Args:
+        setup: what it is made of.
+        log: where the libraries' warnings go.
+
+    Raises:
+        ServerError: python-socketio does not take the options, or the strategy could not be registered.
+    """
 
     def __init__(self, setup: Setup, log: list[str]) -> None:
         self.setup = setup

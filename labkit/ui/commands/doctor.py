@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from labkit.ui.commands.session import INVALID, MEASURED
+
 if TYPE_CHECKING:
     from labkit.ui.commands.examine import Finding, Report
-
-READY, NOT_READY = 0, 1
 
 
 @click.command()
@@ -18,8 +18,10 @@ READY, NOT_READY = 0, 1
 def doctor(json_: bool) -> None:
     """Say what is installed, what will be skipped without the rest, and how to get it.
 
-    Looks at Python, at each package and its range, at browser, JavaScript parts and npm, and at the machine: cores, how
-    much of them is free now, memory, limits. Exit code: 0 labkit compare can run, 1 it cannot.
+    It looks at Python, at each package and its range, at the browser, the page's JavaScript parts and npm, and at the
+    machine: its cores, how much of them is free now, memory, limits.
+
+    Exit code: 0 labkit compare can run, 1 it cannot.
     """
     from labkit.ui.commands.examine import examine
 
@@ -28,7 +30,7 @@ def doctor(json_: bool) -> None:
         click.echo(json.dumps(report.to_dict(), indent=2, allow_nan=False))
     else:
         _show(report)
-    sys.exit(READY if report.is_ready else NOT_READY)
+    sys.exit(MEASURED if report.is_ready else INVALID)
 
 
 def _show(report: "Report") -> None:
@@ -48,7 +50,7 @@ def _mark(each: "Finding") -> str:
 
 
 def _brief(report: "Report") -> Iterable["Finding"]:
-    """Packages of one extra that are fine, or missing, are a line together; all else is a line of its own."""
+    """Packages of one extra that are fine, or missing, share a line; everything else has a line of its own."""
     from labkit.ui.commands.examine import DOUBTFUL, FINE, Finding
 
     groups: dict[tuple[str, str], list[Finding]] = {}
@@ -67,7 +69,7 @@ def _brief(report: "Report") -> Iterable["Finding"]:
 
 
 def _alike(wrong: Iterable["Finding"]) -> list[tuple[str, str, list[str]]]:
-    """What has the same consequence and the same remedy is told once."""
+    """Findings with the same consequence and the same remedy are told once."""
     found: dict[tuple[str, str], list[str]] = {}
     for each in wrong:
         found.setdefault((each.without, each.how), []).append(each.name)
@@ -77,14 +79,13 @@ def _alike(wrong: Iterable["Finding"]) -> list[tuple[str, str, list[str]]]:
 def _table(headers: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     try:
         from rich.console import Console
-        from rich.table import Table
+
+        from labkit.ui.grid import grid
     except ImportError:  # it is among what is missing
         for row in rows:
             click.echo("  ".join(row))
         return
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
-    for header in headers:
-        table.add_column(header)
+    table = grid(headers)
     for row in rows:
         table.add_row(*row)
     Console(highlight=False, markup=False).print(table)

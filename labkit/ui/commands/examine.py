@@ -228,14 +228,6 @@ def _schedstat() -> Iterator[Finding]:
             yield _missing("machine", "schedstat", without, "Linux, with CONFIG_SCHED_INFO")
 
 
-def _redis() -> Iterator[Finding]:
-    if where := shutil.which("redis-server"):
-        yield Finding("machine", "Redis", f"{where}, {_said(where) or 'unknown'}")
-    else:
-        without = "nothing yet: no part of this version uses it"
-        yield _missing("machine", "Redis", without, "apt install redis-server, or brew install redis")
-
-
 def _said(program: str) -> str:
     """The first line of what a program says of its version."""
     done = chromium.said(program)
@@ -254,5 +246,4 @@ _PROBES: tuple[tuple[str, str, Callable[[], Iterator[Finding]]], ...] = (
     ("machine", "free memory", _memory),
     ("machine", "open files", _files),
     ("machine", "schedstat", _schedstat),
-    ("machine", "Redis", _redis),
 )

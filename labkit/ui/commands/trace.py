@@ -1,11 +1,11 @@
 """The command ``labkit trace``."""
 
+import dataclasses
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-
-from labkit.base import errors
 
 if TYPE_CHECKING:
     from labkit.browser.trace.reader import Trace
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 def trace(file: Path, url: str | None, figure: Path | None, json_: bool) -> None:
     """Say what a recording of Chrome's shows: long tasks, what was in them, forced layouts, INP.
 
-    FILE is a trace that labkit kept, or one saved in DevTools' Performance panel, .json or .json.gz. Exit code: 0 read,
-    1 it is not a trace or has no page in it, 2 wrong usage.
+    FILE is a trace that labkit kept, or one saved in DevTools' Performance panel, .json or .json.gz.
+
+    Exit code: 0 read, 1 it is not a trace or has no page in it, 2 wrong usage.
     """
     from labkit.browser.trace import reader
 
@@ -31,26 +32,14 @@ def trace(file: Path, url: str | None, figure: Path | None, json_: bool) -> None
 
 
 def _draw(found: "Trace", path: Path) -> None:
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
+    from labkit.plots import style
     from labkit.plots.trace import pipeline
 
-    drawn = pipeline(found)
-    try:
-        drawn.savefig(path)
-    except (OSError, ValueError) as error:
-        raise errors.UsageError(f"--figure {path} cannot be written: {error}") from None
-    finally:
-        plt.close(drawn)
+    style.save(lambda: pipeline(found), path)
 
 
 def _as_json(found: "Trace") -> str:
     """All attributes by name, `inp_ms` besides; the spans of long tasks are for the figure only."""
-    import dataclasses
-    import json
 
     def plain(record: Any, without: str = "") -> dict[str, Any]:
         return {f.name: getattr(record, f.name) for f in dataclasses.fields(record) if f.name != without}

@@ -1,6 +1,7 @@
 """The server of all peers: it acknowledges at once, or when Lindley's recursion says so; on a thread, on loopback.
 
-`labkit.experiments.known_queue` answers events and acknowledges at once; peers wait for acknowledgements, so here both are held.
+`labkit.experiments.known_queue` answers events and acknowledges at once; peers wait for acknowledgements, so here both
+are held.
 """
 
 import json

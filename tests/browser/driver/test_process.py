@@ -13,6 +13,7 @@ import threading
 import psutil
 import pytest
 
+from labkit.base import processes
 from labkit.base.errors import BrowserError, MissingExtra
 from labkit.browser.driver import process as driver
 from labkit.browser.driver.process import Driver
@@ -20,21 +21,22 @@ from labkit.browser.page.server import Page
 from labkit.server.in_process import Server
 from labkit.strategies import Strategy
 from tests.support.browsing import needed, prefixed
-from tests.support.helpers import answer_inline, echo, nothing_left_behind, wait_until
+from tests.support.helpers import answer_inline, echo, nothing_left_behind, taking_interrupts, wait_until
 
 
 @pytest.fixture
 def worker(monkeypatch):
-    """Stand-in for the worker: a program that is given; what it prints is its answer."""
+    """Stand-in for the worker: a program that is given; `pipes` is its end of the two pipes."""
 
     def put(code):
         real = subprocess.Popen
+        code = "from labkit.base.processes import Pipes\npipes = Pipes()\n" + textwrap.dedent(code)
 
         def popen(command, **settings):
-            assert command[-1] == "labkit.browser.driver.worker"
-            return real([sys.executable, "-c", textwrap.dedent(code)], **settings)
+            assert "labkit.browser.driver.worker" in command[-1]
+            return real([*command[:-1], code], **settings)
 
-        monkeypatch.setattr(driver.subprocess, "Popen", popen)
+        monkeypatch.setattr(processes.subprocess, "Popen", popen)
 
     return put
 
@@ -56,16 +58,20 @@ def job(server, program, **changes):
 
 
 def started(one):
-    return driver._started(one._token)
+    return processes.marked(one.mark)
 
 
 # --- stand-ins for the worker ---
 
 ECHOES = """
-    import json, os, sys
-    for line in sys.stdin:
-        print(json.dumps({"pid": os.getpid()}), flush=True)
+    import os
+    while True:
+        name, (job, limit_s) = pipes.take()
+        pipes.answer({"pid": os.getpid(), "job": job, "limit_s": limit_s})
 """
+
+#: Takes nothing, and ends with its input.
+IDLE = "import sys; sys.stdin.read()"
 
 
 def pid_of_a_measurement():
@@ -100,31 +106,30 @@ def test_one_browser_starts_nothing_by_itself_and_ends_what_failed(worker):
 
 
 def test_jobs_go_to_one_process_and_come_back(worker):
-    worker("""
-        import json, os, sys
-        for line in sys.stdin:
-            print(json.dumps({"pid": os.getpid(), "job": json.loads(line)}), flush=True)
-    """)
+    worker(ECHOES)
     with nothing_left_behind(), Driver() as one:
         first, second = one.run({"n": 1}, limit_s=10), one.run({"n": 2}, limit_s=10)
         assert first["pid"] == second["pid"] == one.pid
-        assert second["job"] == {"n": 2, "limit_s": 10}
+        assert (second["job"], second["limit_s"]) == ({"n": 2}, 10)
 
 
 def test_a_failed_job_is_one_sentence_and_the_next_gets_a_new_process(worker):
     worker("""
-        import json, sys
-        for line in sys.stdin:
-            print(json.dumps({"failed": "the browser ended"} if json.loads(line)["bad"] else {}), flush=True)
+        import os
+        from labkit.base.errors import BrowserError
+        while True:
+            _, (job, _) = pipes.take()
+            pipes.answer(BrowserError("the browser ended") if job["bad"] else os.getpid())
     """)
     with nothing_left_behind(), Driver() as one:
+        before = one.pid
         with pytest.raises(BrowserError, match=r"^the browser ended$"):
             one.run({"bad": True}, limit_s=10)
-        assert one.run({"bad": False}, limit_s=10) == {}
+        assert one.run({"bad": False}, limit_s=10) == one.pid != before
 
 
 def test_a_worker_that_ends_says_why(worker):
-    worker("import sys; sys.stdin.readline(); sys.exit('no room')")
+    worker("import sys; pipes.take(); sys.exit('no room')")
     with nothing_left_behind(), Driver() as one, pytest.raises(BrowserError, match=r"ended \(no room\): measure again"):
         one.run({}, limit_s=10)
 
@@ -139,7 +144,7 @@ def test_a_worker_that_hangs_is_ended_with_all_that_it_started(worker, monkeypat
     monkeypatch.setattr(driver, "GRACE_S", 1.0)
     one = Driver()
     with nothing_left_behind():
-        threading.Timer(0.5, lambda: seen.extend(started(one))).start()
+        threading.Timer(1, lambda: seen.extend(started(one))).start()
         seen = []
         with pytest.raises(BrowserError, match=r"did not answer within 0\.5 s"):
             one.run({}, limit_s=0.5)
@@ -151,7 +156,7 @@ def test_what_a_killed_worker_leaves_is_ended_too(worker):
     worker("""
         import os, signal, subprocess, sys
         subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
-        sys.stdin.readline()
+        pipes.take()
         os.kill(os.getpid(), signal.SIGKILL)
     """)
     with nothing_left_behind(), Driver() as one:
@@ -160,27 +165,33 @@ def test_what_a_killed_worker_leaves_is_ended_too(worker):
         assert started(one) == []
 
 
-def test_an_interrupted_job_takes_its_process_along(worker, monkeypatch):
-    worker("import sys; sys.stdin.read()")
-
-    def interrupt(*_, **__):
-        raise KeyboardInterrupt
-
-    with nothing_left_behind(), Driver() as one:
-        one._start()
-        monkeypatch.setattr(one._answers, "get", interrupt)
+def test_an_interrupted_job_takes_its_process_along(worker):
+    worker(IDLE)
+    with nothing_left_behind(), taking_interrupts(), Driver() as one:
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
         with pytest.raises(KeyboardInterrupt):
             one.run({}, limit_s=10)
         assert one.pid is None
 
 
-def test_closing_twice_or_before_a_job_does_no_harm(worker):
-    worker("import sys; sys.stdin.read()")
+def test_an_interrupted_job_lets_the_browser_close(worker, tmp_path):
+    """Killed, it would leave its profile."""
+    closed = tmp_path / "closed"
+    worker(f"{IDLE}; import pathlib, time; time.sleep(0.3); pathlib.Path({str(closed)!r}).touch()")
+    with nothing_left_behind(), taking_interrupts(), Driver() as one:
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            one.run({}, limit_s=10)
+        assert closed.exists()
+
+
+def test_ending_twice_or_before_a_job_does_no_harm(worker):
+    worker(IDLE)
     one = Driver()
-    one.close()
-    one._start()
-    one.close()
-    one.close()
+    one.end()
+    one.launch()
+    one.end()
+    one.end()
 
 
 def test_without_playwright_it_says_what_to_install(monkeypatch):
@@ -242,7 +253,7 @@ def test_a_parent_that_is_killed_leaves_no_browser(server):
         import json, sys
         from labkit.browser.driver.process import Driver
         one = Driver()
-        print(one._token, flush=True)
+        print(one.mark, flush=True)
         one.run(json.loads(sys.stdin.readline()), limit_s=60)
     """
     parent = subprocess.Popen(
@@ -251,9 +262,9 @@ def test_a_parent_that_is_killed_leaves_no_browser(server):
     with parent:
         parent.stdin.write(json.dumps(job(server, needed().path)) + "\n")
         parent.stdin.flush()
-        token = parent.stdout.readline().strip()
+        mark = parent.stdout.readline().strip()
         assert wait_until(lambda: server.extension.feeds, 20)
-        left = driver._started(token)
+        left = processes.marked(mark)
         assert len(left) > 2
         os.kill(parent.pid, signal.SIGKILL)
         parent.stdin.close()

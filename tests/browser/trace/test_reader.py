@@ -553,7 +553,7 @@ def test_html_takes_no_markup_from_the_trace(told):
     assert "onClick &lt;b&gt;" in told._repr_html_()
 
 
-@pytest.mark.parametrize(("duration", "verdict"), [(200, "good"), (200.5, "needs improvement"), (501, "poor")])
+@pytest.mark.parametrize(("duration", "verdict"), [(200, "good"), (200.5, "needs work"), (501, "poor")])
 def test_inp_is_judged_by_its_bounds(read, duration, verdict):
     assert f"ms ({verdict})" in read(event("Layout", 1, 1), *timing(1, "click", 5, duration)).report()
 

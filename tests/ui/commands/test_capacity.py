@@ -6,7 +6,7 @@ import pytest
 
 from labkit.experiments import capacity_search
 from tests.experiments.test_capacity import server  # noqa: F401 (a fixture)
-from tests.ui.commands.test_main import assert_is_refused, labkit
+from tests.ui.commands.running import assert_is_refused, labkit
 
 
 def asked(*arguments):
@@ -37,6 +37,31 @@ def test_a_bracket_that_is_not_confirmed_is_exit_code_1(server):  # noqa: F811
     found = asked("thread-pool", "--work", "io_wait:20ms")
     assert found.exit_code == 1
     assert "the client cannot send more than" in found.stdout.lower()
+
+
+def test_an_interrupt_keeps_the_brackets_that_were_found(server, monkeypatch, tmp_path):  # noqa: F811
+    server()
+    found, whole = [], capacity_search.capacity
+
+    def capacity(chosen, work, **settings):
+        if found:
+            raise KeyboardInterrupt
+        found.append(whole(chosen, work, **settings))
+        return found[0]
+
+    monkeypatch.setattr(capacity_search, "capacity", capacity)
+    result = asked("thread-pool", "inline", "--work", "io_wait:20ms", "--json", "--out", tmp_path / "curve.png")
+    assert result.exit_code == 130
+    assert [about["strategy"] for about in json.loads(result.stdout)] == ["thread-pool"]
+    assert "Interrupted after 1 of 2 brackets." in result.stderr
+    assert (tmp_path / "curve.png").exists()
+
+
+def test_a_figure_that_cannot_be_written_is_one_line(server, tmp_path):  # noqa: F811
+    server()
+    result = asked("thread-pool", "--work", "io_wait:20ms", "--out", tmp_path / "no_such_folder" / "curve.png")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1].startswith("labkit: ")
 
 
 def test_what_is_asked_for_is_handed_on(monkeypatch):

@@ -9,7 +9,7 @@ from labkit.base.errors import BrowserError
 from labkit.claims import HOLDS, LINES, claims_table, published, steps
 from tests.claims.test_table import well_formed
 from tests.support.judged import SLUGS, alone, neighbours, step
-from tests.ui.commands.test_main import assert_is_refused, here, labkit  # noqa: F401 (`here` is a fixture)
+from tests.ui.commands.running import assert_is_refused, labkit
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +70,16 @@ def test_files_are_written_and_well_formed(measures, tmp_path):
     assert [line["number"] for line in about["lines"]] == [line.number for line in LINES]
     assert about["repeats"] is None
     assert well_formed((tmp_path / "X" / "claims.html").read_text())
+
+
+def test_an_earlier_table_is_not_overwritten(measures, tmp_path):
+    measures(one_event=AssertionError("was run"), computing=AssertionError("was run"))
+    (tmp_path / "X").mkdir()
+    (tmp_path / "X" / "claims.json").write_text("mine")
+    result = labkit("claims", "--out", tmp_path / "X")
+    assert_is_refused(result)
+    assert "holds an earlier claims table" in result.stderr
+    assert (tmp_path / "X" / "claims.json").read_text() == "mine"
 
 
 def test_as_recorded_is_exit_code_0(measures, nothing_published):

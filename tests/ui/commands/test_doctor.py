@@ -7,7 +7,7 @@ import pytest
 
 from labkit.ui.commands import examine
 from labkit.ui.commands.examine import DOUBTFUL, MISSING, Finding, Report
-from tests.ui.commands.test_main import labkit
+from tests.ui.commands.running import labkit
 
 HERE = (
     Finding("python", "Python", "3.11.7", is_required=True),

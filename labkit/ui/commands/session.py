@@ -1,0 +1,117 @@
+"""What the commands share: exit codes, the console, where results go, and an end that keeps what was measured."""
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+from labkit.base import clock
+from labkit.base.errors import LabError, UsageError
+from labkit.base.files import new_folder, unused_folder, whole
+
+#: Exit codes. What INVALID means stands in each command's help: a run that must not be used, or a verdict that differs.
+MEASURED, INVALID, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+
+#: Where results go if nobody names a folder.
+RESULTS = Path("labkit-results")
+
+
+class Session(ABC):
+    """A command that measures step by step. Ctrl-C or a failure ends it early, and what was measured is kept.
+
+    Attributes:
+        console: for people. With ``--json`` it is standard error, since standard output is the object's alone.
+        json: print one JSON object instead of text.
+    """
+
+    def __init__(self, json_: bool = False) -> None:
+        from rich.console import Console
+
+        self.json = json_
+        self.console = Console(stderr=json_)
+
+    def run(self) -> NoReturn:
+        """Measure and finish; what was measured before an early end is finished in the same way."""
+        try:
+            self.measure()
+            self.finish(MEASURED)
+        except KeyboardInterrupt:
+            if not self.kept:
+                raise
+            self.finish(INTERRUPTED, f"Interrupted{self.kept}.")
+        except LabError as error:
+            if not self.kept:
+                raise
+            self.finish(INVALID, f"Failed{self.kept}: {error}")
+
+    @property
+    @abstractmethod
+    def kept(self) -> str:
+        """What an early end would keep, as the rest of a sentence such as ``Interrupted after 2 runs, which are kept``.
+
+        Empty while there is nothing to keep.
+        """
+
+    @abstractmethod
+    def measure(self) -> None:
+        """All steps, each kept as soon as it is measured."""
+
+    @abstractmethod
+    def finish(self, code: int, early: str = "") -> NoReturn:
+        """Show and keep what was measured, and exit.
+
+        Args:
+            code: :data:`MEASURED`, or why it ended early.
+            early: the same as a sentence; empty where all was measured.
+        """
+
+    def say(self, *lines: str) -> None:
+        """Lines for people, as they are: a terminal may wrap them, but nothing in them is markup."""
+        self.console.print(*lines, sep="\n", highlight=False, markup=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def results(out: Path | None, pattern: str, holds: str) -> Iterator[Path]:
+    """The folder for a command's results: the one that was named, or a new one with the time in its name.
+
+    A new one belongs to this command alone, also where two begin within one second. If nothing was put into it, it is
+    taken away again.
+
+    Args:
+        out: as named; None for a new folder below :data:`RESULTS`.
+        pattern: of files that the named folder must not hold.
+        holds: what such files are, for the error's sentence.
+
+    Raises:
+        UsageError: the named folder is a file or holds such files; a new one cannot be made.
+    """
+    if out is not None:
+        yield unused_folder(out, pattern, holds)
+        return
+    folder = new_folder(RESULTS, clock.folder_stamp())
+    try:
+        yield folder
+    finally:
+        with contextlib.suppress(OSError):  # it holds something, as it should
+            folder.rmdir()
+            RESULTS.rmdir()
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all; its folder is made where it is not there.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole(path) as half:
+            half.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written ({error.strerror}): name another folder with --out") from error
+
+
+def counted(number: int, what: str) -> str:
+    """``1 run``, ``2 runs``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -1,0 +1,55 @@
+"""Serve and fire as two steps, as a notebook shows them."""
+
+import numpy as np
+import pytest
+
+import labkit as lab
+from labkit.base.errors import ServerError, UsageError
+from labkit.experiments.fire import ping_instants_ns
+from tests.support.helpers import nothing_left_behind
+
+WORK = lab.io_wait(2)
+
+
+def test_a_server_is_fired_at_as_often_as_one_likes(client):
+    with nothing_left_behind(), lab.serve("inline", WORK) as server:
+        runs = [lab.fire(server, lab.burst(events), client=client) for events in (3, 5)]
+    assert [run.outcomes["answered"] for run in runs] == [3, 5]
+    assert [(run.strategy, run.work, run.mode) for run in runs] == [("inline", "io_wait:2ms", "threading")] * 2
+    assert all(run.unaccounted == 0 for run in runs)
+
+
+def test_measure_is_serve_and_fire_with_the_confounders_held_still(client):
+    measured = lab.measure("inline", WORK, lab.burst(2), client=client).conditions
+    with lab.serve("inline", WORK) as server:
+        fired = lab.fire(server, lab.burst(2), client=client).conditions
+    assert (measured.gc_frozen, fired.gc_frozen) == (True, False)
+    assert (len(measured.spare_cpu), len(fired.spare_cpu)) == (2, 0)
+    assert measured.switch_interval_s is not None
+    assert fired.switch_interval_s is None
+
+
+def test_a_server_that_was_stopped_is_a_sentence_and_one_that_serves_again_answers(client):
+    server = lab.serve("inline", WORK)
+    server.stop()
+    with pytest.raises(ServerError, match="does not run: start it"):
+        lab.fire(server, lab.burst(1), client=client)
+    server.start()
+    assert lab.fire(server, lab.burst(1), client=client).outcomes["answered"] == 1
+    server.stop()
+
+
+def test_what_is_no_server_is_a_sentence(client):
+    with pytest.raises(UsageError, match=r"lab\.serve"):
+        lab.fire("http://127.0.0.1:1", lab.burst(1), client=client)
+
+
+def test_settings_that_make_no_sense_are_refused(client):
+    with lab.serve("inline", WORK) as server, pytest.raises(UsageError, match="reads_from_s must be 0 or more"):
+        lab.fire(server, lab.burst(1), reads_from_s=-1, client=client)
+
+
+def test_nobody_pings_where_nobody_is_asked_to():
+    assert len(ping_instants_ns(0, 1.0)) == 0
+    assert np.diff(ping_instants_ns(50, 1.0)).tolist() == [20_000_000] * 49
+    assert ping_instants_ns(50, 0.0).tolist() == [10_000_000]

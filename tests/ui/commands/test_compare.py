@@ -1,0 +1,479 @@
+"""``labkit compare``: what it refuses, what it shows, how it ends; and that everything measured is kept."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psutil
+import pytest
+from matplotlib import pyplot as plt
+
+from labkit import plots
+from labkit.base.errors import ServerError
+from labkit.experiments import compare, diagnose
+from labkit.experiments.compare import Ordered
+from labkit.plan import calibration, prices
+from labkit.runs.comparison import Comparison
+from labkit.strategies import names_in
+from tests.experiments.test_diagnose import of as simulated_diagnosis
+from tests.support import simulated
+from tests.support.helpers import taking_interrupts, wait_until
+from tests.ui.commands.running import LABKIT, assert_is_refused, labkit, real, written
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Stand-in for measuring: the runs that a test gives; an exception among them is raised. The figure is small."""
+    monkeypatch.setattr(plots, "overview", lambda result: plt.figure(figsize=(1, 1)))
+
+    def prepare(*runs):
+        def measured_by_hand(order):
+            for run in runs:
+                if isinstance(run, BaseException):
+                    raise run
+                yield replace(run, work=order.work.name)
+
+        monkeypatch.setattr(Ordered, "runs", measured_by_hand)
+        monkeypatch.setattr(diagnose, "diagnose", lambda work, seed: simulated_diagnosis(work=work.name))
+
+    return prepare
+
+
+# --- help ---
+
+
+def test_the_help_of_compare_teaches_targets_and_exit_codes():
+    found = " ".join(labkit("compare", "--help").stdout.split())
+    targets = ("prices", "cpu:100ms", "io_wait:100ms", "cpu_nogil:100ms", "package.module:name")
+    assert all(target in found for target in targets)
+    assert all(
+        code in found for code in ("Exit code: 0 measured", "1 a run is invalid or lost events", "2 wrong usage")
+    )
+
+
+# --- modes ---
+
+
+def test_a_mode_brings_its_own_strategies_and_says_what_served_them(here):
+    done = real(
+        "compare", "io_wait:5ms", "--events", 3, "--mode", "asgi", "--repeats", 1, "--json", "--out", here / "X"
+    )
+    found = json.loads(done.stdout)
+    assert [s["name"] for s in found["strategies"]] == list(names_in("asgi"))
+    assert all(s["outcomes"]["answered"] == 3 and s["unaccounted"] == 0 for s in found["strategies"])
+    assert found["mode"] == "asgi"
+    assert found["scope"].startswith("uvicorn with python-socketio's AsyncServer (no Flask); nothing here is said of ")
+
+
+# --- wrong usage ---
+
+MODULE = """
+import threading
+
+some = {1, 2}
+
+def right(number):
+    return number
+
+class Locked:
+    def __init__(self):
+        self.lock = threading.Lock()
+    def __call__(self, number):
+        return number
+
+locked = Locked()
+
+def raises(number):
+    raise ValueError("no price")
+
+def gives_a_set(number):
+    return {number}
+
+def wants_two(one, two):
+    return one
+
+async def waits(number):
+    return number
+"""
+
+WRONG = {
+    "unknown target": ("nonsense",),
+    "time without a unit": ("cpu:100",),
+    "no time": ("io_wait:0ms",),
+    "module that is not there": ("no_such_module:price",),
+    "function that is not there": ("wrong_jobs:price",),
+    "not a function": ("wrong_jobs:some",),
+    "function that raises": ("wrong_jobs:raises",),
+    "function that gives a set": ("wrong_jobs:gives_a_set",),
+    "function that wants two arguments": ("wrong_jobs:wants_two",),
+    "asynchronous function": ("wrong_jobs:waits",),
+    "unknown strategy": ("io_wait:1ms", "--strategies", "inline,magic"),
+    "strategy named twice": ("io_wait:1ms", "--strategies", "inline,inline"),
+    "no strategy": ("io_wait:1ms", "--strategies", ","),
+    "unknown mode": ("io_wait:1ms", "--mode", "telepathy"),
+    "deprecated mode": ("io_wait:1ms", "--mode", "eventlet"),
+    "strategy of another mode": ("io_wait:1ms", "--mode", "asgi", "--strategies", "inline"),
+    "rate of nothing": ("io_wait:1ms", "--rate", "0"),
+    "negative rate": ("io_wait:1ms", "--rate", "-5"),
+    "endless rate": ("io_wait:1ms", "--rate", "inf"),
+    "no number as rate": ("io_wait:1ms", "--rate", "nan"),
+    "poisson without a rate": ("io_wait:1ms", "--poisson"),
+    "rate with a burst": ("io_wait:1ms", "--rate", "5", "--burst", "2"),
+    "rate with a distance": ("io_wait:1ms", "--rate", "5", "--every", "2"),
+    "part of a burst": ("io_wait:1ms", "--events", "10", "--burst", "4"),
+    "burst larger than all": ("io_wait:1ms", "--events", "3", "--burst", "4"),
+    "bursts without a distance": ("io_wait:1ms", "--events", "4", "--burst", "2"),
+    "distance without a second burst": ("io_wait:1ms", "--events", "4", "--every", "2"),
+    "distance of nothing": ("io_wait:1ms", "--events", "4", "--burst", "2", "--every", "0"),
+    "no events": ("io_wait:1ms", "--events", "0"),
+    "fewer than no events": ("io_wait:1ms", "--events", "-3"),
+    "no events at a rate": ("io_wait:1ms", "--events", "0", "--rate", "5"),
+    "burst of nothing": ("io_wait:1ms", "--burst", "0"),
+    "no connections": ("io_wait:1ms", "--connections", "0"),
+    "no repeats": ("io_wait:1ms", "--repeats", "0"),
+    "no repeats, as JSON": ("io_wait:1ms", "--repeats", "0", "--json"),
+    "negative seed": ("io_wait:1ms", "--seed", "-1"),
+    "app that cannot be made": ("wrong_jobs:right", "--app", "wrong_jobs:raises"),
+    "app that is not there": ("wrong_jobs:right", "--app", "wrong_jobs:create_app"),
+    "app without a colon": ("wrong_jobs:right", "--app", "wrong_jobs"),
+    "app for the lab's own work": ("io_wait:1ms", "--app", "wrong_jobs:right"),
+    "data that is not JSON": ("wrong_jobs:right", "--data", "{'a': 1}"),
+    "data for the lab's own work": ("io_wait:1ms", "--data", "1"),
+    "data for the example job": ("prices", "--data", "1"),
+    "function that cannot go to another process": ("wrong_jobs:locked", "--strategies", "process-pool"),
+    "folder that is a file": ("io_wait:1ms", "--out", "wrong_jobs.py"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_usage_is_one_line_and_nothing_is_written(case, here, monkeypatch):
+    (here / "wrong_jobs.py").write_text(MODULE)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    # What is not refused must not be measured for real here; what only measuring refuses still is.
+    monkeypatch.setattr(compare, "measure", lambda *arguments, **settings: simulated.run())
+    assert_is_refused(labkit("compare", *WRONG[case]))
+    assert written(here) == ["wrong_jobs.py"]
+
+
+def test_a_folder_with_earlier_runs_is_refused_and_left_as_it_is(here):
+    simulated.comparison({"inline": {}}).save(here / "earlier")
+    before = written(here / "earlier")
+    result = labkit("compare", "io_wait:1ms", "--out", "earlier")
+    assert_is_refused(result)
+    assert "earlier" in result.stderr
+    assert written(here / "earlier") == before
+
+
+# --- exit codes, and what is kept ---
+
+QUICK = ("compare", "io_wait:1ms", "--events", "3", "--out", "X")
+
+
+def test_a_measurement_without_fault_is_exit_code_0(measured):
+    measured(simulated.run(), simulated.run("thread"))
+    assert labkit(*QUICK).exit_code == 0
+
+
+@pytest.mark.parametrize("fault", [{"timed out": 1}, {"disconnected": 1}, {"unaccounted": 1}])
+def test_events_that_were_lost_are_exit_code_1(fault, measured):
+    measured(simulated.run(), simulated.run("thread", outcomes=fault))
+    assert labkit(*QUICK).exit_code == 1
+
+
+def test_a_run_that_is_invalid_is_exit_code_1(measured):
+    measured(simulated.run(own_ms=100, late_ms=90))
+    result = labkit(*QUICK)
+    assert result.exit_code == 1
+    assert "INVALID" in result.stdout
+
+
+@pytest.mark.parametrize("outcome", ["failed", "shed", "wrong"])
+def test_an_answer_that_is_no_success_is_measured_and_counted(outcome, measured):
+    """The caller heard of it, so nothing is lost, and goodput says the rest."""
+    measured(simulated.run(outcomes={outcome: 4}))
+    result = labkit(*QUICK, "--json")
+    summary = json.loads(result.stdout)["strategies"][0]
+    assert result.exit_code == 0
+    assert (summary["outcomes"][outcome], summary["lost"]) == (4, 0)
+    assert summary["goodput"] < 1
+
+
+def test_a_failure_after_the_first_run_keeps_what_was_measured(here, measured):
+    measured(simulated.run(), ServerError("the server did not stop: wait, and run it again"))
+    result = labkit(*QUICK)
+    assert result.exit_code == 1
+    assert "Failed after 1 run, which is kept: the server did not stop" in result.stdout
+    assert {"overview.png", "summary.json"} <= set(written(here / "X"))
+    assert [run.strategy for run in Comparison.load(here / "X").runs] == ["inline"]
+
+
+def test_a_failure_before_the_first_run_is_one_line(here, measured):
+    measured(ServerError("the server did not start: free its port"))
+    assert_is_refused(labkit(*QUICK), code=1)
+    assert written(here) == []
+
+
+def test_an_interrupt_before_the_first_run_says_that_nothing_was_kept(here, measured):
+    measured(KeyboardInterrupt())
+    result = labkit(*QUICK)
+    assert result.exit_code == 130
+    assert "nothing was kept" in result.stderr
+    assert written(here) == []
+
+
+def test_an_interrupt_keeps_what_was_measured(here, measured):
+    measured(simulated.run(), simulated.run("thread"), KeyboardInterrupt())
+    result = labkit(*QUICK)
+    assert result.exit_code == 130
+    assert "Interrupted after 2 runs, which are kept" in result.stdout
+    assert "Runs:   X" in result.stdout
+    assert len(Comparison.load(here / "X").runs) == 2
+
+
+def test_an_interrupt_leaves_json_on_standard_output(measured):
+    measured(simulated.run(), KeyboardInterrupt())
+    result = labkit(*QUICK, "--json")
+    assert json.loads(result.stdout)["scope"].startswith("interrupted after 1 run, which is kept")
+
+
+def test_an_interrupt_before_anything_was_prepared_is_exit_code_130(monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("labkit.plan.targets.parse", interrupted)
+    assert labkit(*QUICK).exit_code == 130
+
+
+def test_answers_that_cannot_be_checked_are_said_to_be_so(here, measured):
+    (here / "random_jobs.py").write_text("import os\ndef roll():\n    return os.urandom(8).hex()\n")
+    measured(simulated.run())
+    assert "Answers are not checked" in labkit("compare", "random_jobs:roll", "--out", "X").stdout
+
+
+def test_without_a_folder_results_go_to_one_named_by_time(here, measured):
+    measured(simulated.run())
+    assert labkit(*QUICK[:-2]).exit_code == 0
+    assert written(here) == ["labkit-results"]
+    assert "summary.json" in written(next((here / "labkit-results").iterdir()))
+
+
+def test_the_diagnosis_comes_first_and_the_recommendation_last(measured):
+    measured(simulated.run(own_ms=50), simulated.run("thread", own_ms=900))
+    shown = " ".join(labkit(*QUICK).stdout.split())
+    assert shown.startswith("io_wait:1ms computes in Python and holds the GIL: threads can't help, processes can.")
+    assert "Write inline, the only one that holds (nothing to add)." in shown
+    assert shown.index("Its code: labkit show inline.") > shown.index("verdict: tail up to")
+
+
+def test_json_has_both(measured):
+    measured(simulated.run(own_ms=50), simulated.run("thread", own_ms=900))
+    about = json.loads(labkit(*QUICK, "--json").stdout)
+    assert about["diagnosis"]["work"] == "io_wait:1ms"
+    assert about["recommendation"]["strategy"] == "inline"
+    assert about["recommendation"]["rejected"] == {"thread": "callers 900 ms (max)"}
+
+
+# --- the example job, where nobody names another ---
+
+
+@dataclass
+class Machine:
+    """What the command asked of a machine: sizes of the job, calibrations."""
+
+    sizes: list
+    calibrations: list
+
+
+def machine(monkeypatch, whole_ms):
+    """As if one event that looks at the whole history took so many ms here; answers are the real ones."""
+    asked, size_for, expect = Machine([], []), prices.size_for, calibration.expect
+
+    def sized(event_ms, timed_ms=None):
+        asked.sizes.append(size_for(event_ms, lambda call: whole_ms * (300 - 49) / 875))
+        return asked.sizes[-1]
+
+    def calibrated(work, count, seed):
+        asked.calibrations.append(expect(work, count, seed))
+        event_ms = asked.sizes[-1].event_ms if asked.sizes else whole_ms
+        return replace(asked.calibrations[-1], service_ms=(event_ms,) * count)
+
+    monkeypatch.setattr(prices, "size_for", sized)
+    monkeypatch.setattr(calibration, "_expect_once", calibrated)
+    return asked
+
+
+def test_on_a_usual_machine_the_example_job_looks_at_everything(measured, monkeypatch):
+    machine(monkeypatch, 80)
+    measured(*[simulated.run()] * 3)
+    shown = " ".join(labkit("compare", "--strategies", "inline", "--out", "X").stdout.split())
+    assert shown.startswith("One event costs about 80 ms here: the job looks at all 1,047 days of prices. 3 runs of ")
+    assert {run.work for run in Comparison.load("X").runs} == {"prices"}
+
+
+def test_on_a_slow_machine_the_example_job_looks_at_less_and_the_first_lines_say_so(measured, monkeypatch):
+    machine(monkeypatch, 400)
+    measured(*[simulated.run()] * 3)
+    shown = " ".join(labkit("compare", "--out", "X").stdout.split())
+    assert shown.startswith(
+        "One event costs about 92 ms here, so the job looks at 250 days of prices (at all of them it would cost "
+        "400 ms). 1 run of each strategy: about 29 s, since 3 would take 79 s (--repeats 3)."
+    )
+    assert {run.work for run in Comparison.load("X").runs} == {"prices:250days"}
+
+
+def test_the_answers_of_the_sized_job_are_checked_and_its_calibration_is_made_once(measured, monkeypatch):
+    asked = machine(monkeypatch, 400)
+    measured(simulated.run())
+    assert "not checked" not in labkit("compare", "--strategies", "inline", "--out", "X").stdout
+    (expected,) = asked.calibrations
+    assert expected.checked
+    assert all(answer["like"] for answer in expected.answers)
+
+
+def test_whoever_names_the_job_gets_all_of_it(measured, monkeypatch):
+    asked = machine(monkeypatch, 400)
+    measured(simulated.run())
+    shown = labkit("compare", "prices", "--strategies", "inline", "--out", "X").stdout
+    assert asked.sizes == []
+    assert "One event costs" not in shown
+    assert {run.work for run in Comparison.load("X").runs} == {"prices"}
+
+
+@pytest.mark.parametrize(("arguments", "runs"), [((), 8), (("--repeats", 3), 24), (("prices",), 24)])
+def test_whoever_names_repeats_or_a_job_gets_as_many(arguments, runs, measured, monkeypatch):
+    machine(monkeypatch, 400)
+    measured(simulated.run())
+    result = labkit("compare", *arguments, "--out", "X")
+    assert f"1 of {runs} runs" in result.stdout
+
+
+def test_the_first_run_of_the_example_job_is_on_screen_before_the_diagnosis(measured, monkeypatch):
+    machine(monkeypatch, 80)
+    measured(simulated.run(), simulated.run())
+    shown = labkit("compare", "--out", "X").stdout
+    assert shown.index("[1 of 24 runs]") < shown.index("prices computes in Python") < shown.index("[2 of 24 runs]")
+    assert shown.count("computes in Python and holds the GIL") == 2  # there, and in the recommendation
+
+
+# --- two at once ---
+
+
+def test_two_that_begin_in_one_second_write_into_two_folders(here):
+    """For real: each has its own folder, and nothing of the other in it."""
+    command = [LABKIT, "compare", "io_wait:1ms", "--events", "2", "--strategies", "inline", "--repeats", "1", "--json"]
+    both = [subprocess.Popen([*command, "--seed", seed], stdout=subprocess.PIPE, text=True) for seed in "12"]
+    told = [json.loads(each.communicate(timeout=60)[0]) for each in both]
+    folders = [here / about["folder"] for about in told]
+    assert len({*folders}) == 2
+    for seed, folder, about in zip((1, 2), folders, told, strict=True):
+        assert json.loads((folder / "summary.json").read_text()) == about
+        assert [run.plan.seed for run in Comparison.load(folder).runs] == [seed]
+
+
+def test_a_second_one_within_the_same_second_gets_the_next_name(here, measured, monkeypatch):
+    monkeypatch.setattr("labkit.base.clock.folder_stamp", lambda: "NOW")
+    for _ in range(2):
+        measured(simulated.run())
+        assert labkit(*QUICK[:-2]).exit_code == 0
+    assert written(here / "labkit-results") == ["NOW", "NOW_2"]
+
+
+# --- for real ---
+
+
+def test_a_real_comparison_inside_an_app_with_data_of_a_file(here):
+    (here / "shop.py").write_text(
+        "from flask import Flask, current_app\n"
+        "def create_app():\n    app = Flask('shop')\n    app.config['RATE'] = 3\n    return app\n"
+        "def price(order):\n    return order['n'] * current_app.config['RATE']\n"
+    )
+    (here / "orders.jsonl").write_text('{"n": 1}\n{"n": 2}\n')
+    done = real(
+        *("compare", "shop:price", "--app", "shop:create_app", "--data", "orders.jsonl", "--events", 4),
+        *("--strategies", "inline,process-pool", "--repeats", 1, "--out", "X", "--json"),
+    )
+    result = json.loads(done.stdout)
+    assert [s["outcomes"]["answered"] for s in result["strategies"]] == [4, 4], done.stderr
+    assert result["diagnosis"]["work"] == "shop:price"
+    assert "recommendation" in result
+
+
+def test_a_real_comparison_as_json(here):
+    done = real(
+        *("compare", "io_wait:50ms", "--events", 3, "--strategies", "inline,thread"),
+        *("--repeats", 1, "--out", "X", "--json"),
+    )
+    result = json.loads(done.stdout)
+    assert done.returncode == (0 if result["valid"] else 1), done.stderr
+    assert [s["name"] for s in result["strategies"]] == ["inline", "thread"]
+    assert [s["outcomes"]["answered"] for s in result["strategies"]] == [3, 3]
+    assert "[2 of 2 runs]" in done.stderr
+    files = written(here / "X")
+    assert [name.rpartition(".")[2] for name in files if name.startswith("run-")] == ["json", "npz"] * 2
+    assert {name for name in files if not name.startswith("run-")} == {
+        "comparison.json",
+        "overview.png",
+        "summary.json",
+    }
+    assert json.loads((here / "X" / "summary.json").read_text()) == result
+    assert (here / "X" / "overview.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_real_comparison_of_a_function_of_the_working_directory(here):
+    (here / "jobs.py").write_text("import time\ndef price(number):\n    time.sleep(0.05)\n    return [number]\n")
+    done = real(
+        *("compare", "jobs:price", "--rate", 100, "--events", 4, "--strategies", "thread"),
+        *("--repeats", 1, "--out", "X"),
+    )
+    assert done.returncode == (1 if "INVALID" in done.stdout else 0), done.stderr
+    assert done.stderr == ""
+    assert "100/s for 4 events of jobs:price" in done.stdout
+    assert "100%" in done.stdout
+    assert f"Figure: {Path('X') / 'overview.png'}" in done.stdout
+    assert max(len(line) for line in done.stdout.splitlines()) <= 80
+    assert [run.work for run in Comparison.load(here / "X").runs] == ["jobs:price"]
+
+
+def session(leader):
+    """The processes of a session that still run."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue  # it has just ended
+    return found
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no process groups that take a Ctrl-C")
+@pytest.mark.parametrize("strategies", ["inline,thread", "process-pool"])
+def test_a_real_ctrl_c_keeps_what_was_measured_and_leaves_no_process(strategies, here):
+    with taking_interrupts():
+        running = subprocess.Popen(
+            [LABKIT, "compare", "cpu:30ms", "--events=8", f"--strategies={strategies}", "--repeats=99", "--out=X"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+    try:
+        assert wait_until(lambda: list((here / "X").glob("run-*0-*.json")), timeout_s=30)
+        os.killpg(running.pid, signal.SIGINT)
+        out, err = running.communicate(timeout=30)
+    finally:
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGKILL)
+            running.communicate()
+    assert "Traceback" not in out + err
+    assert running.returncode == 130
+    assert "kept" in out
+    assert "Runs:   X" in out
+    kept = Comparison.load(here / "X").runs
+    assert {"overview.png", "summary.json"} <= set(written(here / "X"))
+    assert f"Interrupted after {len(kept)} run" in out
+    assert wait_until(lambda: session(running.pid) == [], timeout_s=5), session(running.pid)

@@ -1,0 +1,160 @@
+"""What the commands share: how they end, and where results go."""
+
+import threading
+
+import pytest
+
+from labkit.base import clock
+from labkit.base.errors import ServerError, UsageError
+from labkit.ui.commands import session
+from labkit.ui.commands.session import INTERRUPTED, INVALID, MEASURED, Session
+from tests.ui.commands.running import written
+
+
+class Counting(Session):
+    """Measures steps that a test gives; an exception among them is raised."""
+
+    def __init__(self, *steps, finishing=()):
+        super().__init__()
+        self.steps, self.done, self.ends = steps, [], []
+        self.finishing = list(finishing)
+
+    @property
+    def kept(self):
+        return f" after {session.counted(len(self.done), 'step')}" if self.done else ""
+
+    def measure(self):
+        for step in self.steps:
+            if isinstance(step, BaseException):
+                raise step
+            self.done.append(step)
+
+    def finish(self, code, early=""):
+        self.ends.append((code, early))
+        if self.finishing:
+            raise self.finishing.pop()
+        raise SystemExit(code)
+
+
+def ended(*steps, **more):
+    counting = Counting(*steps, **more)
+    with pytest.raises(SystemExit) as end:
+        counting.run()
+    return end.value.code, counting.ends[-1][1]
+
+
+def test_what_is_measured_is_finished():
+    assert ended(1, 2) == (MEASURED, "")
+
+
+def test_an_interrupt_finishes_what_was_measured():
+    assert ended(1, 2, KeyboardInterrupt()) == (INTERRUPTED, "Interrupted after 2 steps.")
+
+
+def test_a_failure_finishes_what_was_measured():
+    assert ended(1, ServerError("it broke")) == (INVALID, "Failed after 1 step: it broke")
+
+
+def test_an_interrupt_while_it_finishes_loses_nothing():
+    assert ended(1, finishing=[KeyboardInterrupt()]) == (INTERRUPTED, "Interrupted after 1 step.")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ServerError("it broke")])
+def test_where_nothing_was_measured_there_is_nothing_to_finish(error):
+    counting = Counting(error)
+    with pytest.raises(type(error)):
+        counting.run()
+    assert counting.ends == []
+
+
+def test_a_defect_is_not_taken_for_a_failure():
+    with pytest.raises(ZeroDivisionError):
+        Counting(1, ZeroDivisionError()).run()
+
+
+def test_with_json_people_are_told_on_standard_error(capsys):
+    class Json(Counting):
+        def __init__(self):
+            Session.__init__(self, json_=True)
+
+    Json().say("[bold]news[/bold]", "more")
+    assert capsys.readouterr() == ("", "[bold]news[/bold]\nmore\n")
+
+
+# --- where results go ---
+
+
+def folder_of(out=None):
+    return session.results(out, "run-*.json", "the runs of an earlier comparison")
+
+
+def test_a_new_folder_has_the_time_in_its_name_and_stays_if_it_holds_something(here, monkeypatch):
+    monkeypatch.setattr(clock, "folder_stamp", lambda: "NOW")
+    with folder_of() as folder:
+        (folder / "run-1.json").write_text("{}")
+    assert written(here / "labkit-results") == ["NOW"]
+
+
+def test_a_new_folder_into_which_nothing_was_put_is_taken_away_again(here):
+    with pytest.raises(ServerError), folder_of():
+        raise ServerError("it broke")
+    assert written(here) == []
+
+
+def test_what_others_keep_beside_an_empty_new_folder_stays(here):
+    (here / "labkit-results").mkdir()
+    (here / "labkit-results" / "mine").write_text("")
+    with folder_of():
+        assert len(written(here / "labkit-results")) == 2
+    assert written(here / "labkit-results") == ["mine"]
+
+
+def test_many_that_begin_at_once_have_a_folder_each(monkeypatch, here):
+    monkeypatch.setattr(clock, "folder_stamp", lambda: "NOW")
+    begin, found = threading.Barrier(8), []
+
+    def command():
+        begin.wait()
+        with folder_of() as folder:
+            found.append(folder)
+            (folder / "run-1.json").write_text("{}")
+
+    threads = [threading.Thread(target=command) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({*found}) == 8
+    assert len(written(here / "labkit-results")) == 8
+
+
+def test_a_named_folder_is_used_as_it_is_and_made_by_what_is_written(here):
+    with folder_of(here / "X") as folder:
+        assert folder == here / "X"
+        assert written(here) == []
+        session.write(folder / "summary.json", "{}")
+    assert written(here / "X") == ["summary.json"]
+
+
+def test_a_named_folder_with_results_is_refused(here):
+    (here / "run-00000-inline.json").write_text("{}")
+    with pytest.raises(UsageError, match="holds the runs of an earlier comparison"), folder_of(here):
+        pass
+
+
+def test_what_cannot_be_written_is_a_usage_error(here):
+    (here / "X").write_text("a file")
+    with pytest.raises(UsageError, match="name another folder with --out"):
+        session.write(here / "X" / "summary.json", "{}")
+
+
+def test_a_file_that_is_not_finished_does_not_appear(here, monkeypatch):
+    (here / "summary.json").write_text("earlier")
+    with pytest.raises(UnicodeEncodeError):
+        session.write(here / "summary.json", "half \ud800")
+    assert written(here) == ["summary.json"]
+    assert (here / "summary.json").read_text() == "earlier"
+
+
+def test_counts_are_said_as_people_say_them():
+    assert [session.counted(n, "run") for n in (0, 1, 2)] == ["0 runs", "1 run", "2 runs"]
