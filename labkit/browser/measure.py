@@ -13,11 +13,11 @@ import numpy as np
 from labkit.base import clock
 from labkit.base.errors import LabError, MissingExtra, UsageError
 from labkit.base.files import safe_name
+from labkit.base.renamed import refusing_old_names
 from labkit.browser.bench import Bench, Setting, explain
 from labkit.browser.driver import chromium
 from labkit.browser.driver.process import driving
 from labkit.browser.page.patterns import NAMES, Pattern, ways
-from labkit.base.renamed import refusing_old_names
 from labkit.browser.page.server import Page
 from labkit.browser.passes import SHORTEST_MS, Timed
 from labkit.browser.rendering import Measured, Rendering

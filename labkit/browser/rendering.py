@@ -15,8 +15,8 @@ import numpy as np
 
 from labkit.base.errors import RecordError
 from labkit.base.files import whole
-from labkit.browser import table
 from labkit.base.renamed import RENAMED
+from labkit.browser import table
 from labkit.browser.passes import Exact, Explained, Float64, Timed
 from labkit.runs.stages import NEVER
 from labkit.runs.summary import Distribution

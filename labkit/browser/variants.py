@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from labkit.base.errors import UsageError
+from labkit.base.renamed import refuse_old
 from labkit.browser import measure
 from labkit.browser.bench import Setting
 from labkit.browser.driver.process import one_browser
 from labkit.browser.frontier import under
 from labkit.browser.measure import Progress
 from labkit.browser.page.patterns import Pattern, pattern, ways
-from labkit.base.renamed import refuse_old
 from labkit.browser.rendering import Rendering
 from labkit.plan.interleaving import interleaved
 from labkit.plan.work import Work, cpu

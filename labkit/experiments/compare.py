@@ -144,9 +144,12 @@ class Ordered:
         return len(self.turns)
 
     def runs(self) -> Iterator[Run]:
-        """Measure them one by one, for those who show or save each as it comes."""
+        """Measure them one by one, for those who show or save each as it comes. The work is calibrated at first."""
+        lacking = any(settings.get("expected") is None for _, settings, _ in self.turns)
+        expected = expected_answers(self.work, self.plan) if lacking else None
         for strategy, settings, variant in self.turns:
-            yield replace(measure(strategy, self.work, self.plan, **settings), variant=variant)
+            own = cast(Settings, {**settings, "expected": settings.get("expected") or expected})
+            yield replace(measure(strategy, self.work, self.plan, **own), variant=variant)
 
     def measure(
         self, bounds_ms: tuple[float, float], progress: Progress | None, save_to: str | Path | None
@@ -208,9 +211,6 @@ def _order(
     rows = [(label, own.get("mode", "threading")) for label, own in zip(labels, each, strict=True)]
     if len(set(rows)) < len(rows):
         raise UsageError(f"two strategies have one name ({', '.join(labels)}): give one of them name=...")
-    if any(own.get("expected") is None for own in each):
-        expected = expected_answers(work, plan)
-        each = [cast(Settings, {**own, "expected": own.get("expected") or expected}) for own in each]
     turns = list(zip(chosen, each, variants or [""] * len(chosen), strict=True))
     return Ordered(work, plan, tuple(dict.fromkeys(labels)), tuple(interleaved(turns, repeats, seed)))
 

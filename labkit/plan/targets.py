@@ -49,6 +49,8 @@ def _line(file: Path, number: int, line: str) -> Any:
 def parse(target: str, payloads: Sequence[Any] | None = None) -> Work:
     """A workload by its name: ``cpu:100ms``, ``io_wait:2ms``, ``cpu_nogil:5ms``, ``prices``, ``package.module:name``.
 
+    ``prices:600days`` is the example job that looks at 600 trading days only, as results of a slow machine name it.
+
     Args:
         target: its name.
         payloads: of a function of the reader's; see :func:`call`.
@@ -59,8 +61,9 @@ def parse(target: str, payloads: Sequence[Any] | None = None) -> Work:
     """
     if payloads is not None and (target.startswith("prices") or target.partition(":")[0] in KINDS):
         raise WorkloadError(f"{target} is the lab's own work and has its own data: give data to a function of yours")
-    if target in ("prices", "prices:numpy"):
-        return similar_prices("numpy" if target.endswith("numpy") else "python")
+    if example := re.fullmatch(r"prices(:numpy)?(?::(\d+)days)?", target):
+        numpy, past = example.groups()
+        return similar_prices("numpy" if numpy else "python", past=None if past is None else int(past))
     kind, _, rest = target.partition(":")
     if kind in KINDS:
         match = re.fullmatch(r"(\d+(?:\.\d+)?)ms", rest)

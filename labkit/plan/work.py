@@ -174,17 +174,21 @@ def cpu_nogil(ms: float) -> Work:
 KINDS: dict[str, Callable[[float], Work]] = {"io_wait": io_wait, "cpu": cpu, "cpu_nogil": cpu_nogil}
 
 
-def similar_prices(twin: str = "python") -> Work:
+def similar_prices(twin: str = "python", *, past: int | None = None) -> Work:
     """The example job: an event carries one day of the GOOG prices; when did they last move like this?
 
     Args:
         twin: ``python`` (holds the GIL) or ``numpy`` (the same answer, much of it outside of the GIL).
+        past: how many trading days are looked at, 50 or more, for a job that costs less; None for the whole history.
     """
     functions = {"python": prices.most_similar, "numpy": prices.most_similar_numpy}
     if twin not in functions:
         raise WorkloadError(f"the example job is there in 'python' and in 'numpy', not in {twin!r}")
-    name = "prices" if twin == "python" else "prices:numpy"
-    return Work(name, "prices", functions[twin], prices.payloads)
+    if past is not None and past < 2 * prices.DAYS:
+        raise WorkloadError(f"the example job looks at {2 * prices.DAYS} days or more, not at {past}")
+    name = "prices" + (":numpy" if twin == "numpy" else "") + (f":{past}days" if past is not None else "")
+    function = functions[twin] if past is None else functools.partial(functions[twin], past=past)
+    return Work(name, "prices", function, prices.payloads)
 
 
 @dataclass(frozen=True)
@@ -267,9 +271,3 @@ def require_picklable(work: Work) -> None:
             f"{work.name} cannot be sent to another process ({error}): open files, locks and connections "
             "inside the function, not outside of it, or leave out strategies that use processes"
         ) from error
-
-
-def parse(target: str, payloads: Sequence[Any] | None = None) -> Work:  # TEMPORARY
-    from labkit.plan import targets
-
-    return targets.parse(target, payloads)

@@ -7,7 +7,6 @@ from typing import Any
 from labkit.base.errors import LabError, UsageError
 from labkit.experiments.compare import Ordered, ordered
 from labkit.plan import schedules, work
-from labkit.plan.calibration import Expected
 from labkit.plan.schedules import Schedule
 from labkit.plan.work import Work
 
@@ -24,10 +23,6 @@ PLANS: Mapping[str, str] = {
     "constant": "evenly spaced (constant)",
     "poisson": "random arrivals (poisson)",
 }
-
-
-#: In place of a calibration, which calls the work: to find out whether a choice can be measured, it is not needed.
-_NOT_CALIBRATED = Expected((), (), False, (), ())
 
 
 @dataclass(frozen=True)
@@ -89,14 +84,14 @@ class Choices:
         return self.schedule.span_s + self.events * self.work_ms / 1000
 
     def ordered(self) -> Ordered:
-        """What will be measured, in which order. Calibrates the work, and starts nothing; LabError if it cannot be."""
+        """What will be measured, in which order; LabError if it cannot be. The work is not called."""
         return ordered(self.strategies, self.work, self.schedule, **self.settings)
 
     @property
     def problem(self) -> str:
-        """Why this cannot be measured, in a sentence; empty if it can. Starts nothing, and does not call the work."""
+        """Why this cannot be measured, in a sentence; empty if it can."""
         try:
-            ordered(self.strategies, self.work, self.schedule, expected=_NOT_CALIBRATED, **self.settings)
+            self.ordered()
         except LabError as error:
             return str(error)
         return ""

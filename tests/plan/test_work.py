@@ -43,7 +43,7 @@ def test_a_kind_and_its_time_are_parsed(name, kind, ms):
     assert (work.name, work.kind, work.ms, work.echoes) == (name, kind, ms, True)
 
 
-@pytest.mark.parametrize("name", ["prices", "prices:numpy"])
+@pytest.mark.parametrize("name", ["prices", "prices:numpy", "prices:600days", "prices:numpy:600days"])
 def test_the_example_job_is_parsed(name):
     assert (targets.parse(name).name, targets.parse(name).kind, targets.parse(name).ms) == (name, "prices", None)
 

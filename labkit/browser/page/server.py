@@ -16,10 +16,10 @@ from flask_socketio import SocketIO
 
 from labkit.base import clock
 from labkit.base.errors import UsageError
+from labkit.base.renamed import refusing_old_names
 from labkit.browser.page import javascript
 from labkit.browser.page.feed import Feed, Order
 from labkit.browser.page.patterns import Pattern, ways
-from labkit.base.renamed import refusing_old_names
 from labkit.plan.work import Calculation, Work, io_wait
 from labkit.server.in_process import Server
 from labkit.strategies import Strategy

@@ -1,8 +1,7 @@
 """The example job on this machine: so large that ``labkit compare`` alone ends within a minute on a slow one, too."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 
 from labkit.plan import prices
 from labkit.plan.modes import MODES
@@ -96,12 +95,4 @@ def sized(timed_ms: Callable[[Callable[[], object]], float] | None = None) -> Jo
         timed_ms: see :func:`labkit.plan.prices.size_for`.
     """
     size = prices.size_for(EVENT_MS, timed_ms)
-    return Job(looking_at(size.past), size)
-
-
-def looking_at(past: int | None) -> Work:
-    """The example job that looks at so many trading days; at all of them where None."""
-    whole = similar_prices()
-    if past is None:
-        return whole
-    return replace(whole, name=f"prices:{past}days", function=partial(prices.most_similar, past=past))
+    return Job(similar_prices(past=size.past), size)

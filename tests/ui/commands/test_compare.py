@@ -320,7 +320,7 @@ def test_on_a_slow_machine_the_example_job_looks_at_less_and_the_first_lines_say
     shown = " ".join(labkit("compare", "--out", "X").stdout.split())
     assert shown.startswith(
         "One event costs about 92 ms here, so the job looks at 250 days of prices (at all of them it would cost "
-        "400 ms). 1 run of each strategy: about 29 s, since 3 would take 79 s (--repeats 3)."
+        "400 ms). 1 run of each strategy: about 29 s, since 3 would take 78 s (--repeats 3)."
     )
     assert {run.work for run in Comparison.load("X").runs} == {"prices:250days"}
 
