@@ -1,10 +1,19 @@
-"""Where nothing may be skipped (LABKIT_NO_SKIP, set by .ci/run), a skipped test is a failed one. One client for all."""
+"""What holds for all tests: who may open a socket, that nothing is skipped where nothing may be, one client for all."""
 
 import os
+import socket
+import subprocess
 
 import pytest
 
 from labkit.client.process import ClientProcess
+
+#: What a test does that is marked `measured`; a test without the mark is pure, and must not.
+MEASURES = ((socket.socket, "bind"), (socket.socket, "connect"), (subprocess.Popen, "__init__"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "measured: opens a socket, or starts a process or a browser")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -14,6 +23,20 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
         report.outcome = "failed"
         report.longrepr = f"skipped where nothing may be: {report.longrepr}"
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None):
+    """A test without the mark can neither open a socket nor start a process, nor can its fixtures of any scope."""
+
+    def refused(*_, **__):
+        raise AssertionError("only a test that is marked `measured` opens sockets and starts processes")
+
+    with pytest.MonkeyPatch.context() as patch:
+        if isinstance(item, pytest.Function) and item.get_closest_marker("measured") is None:
+            for owner, name in MEASURES:
+                patch.setattr(owner, name, refused)
+        return (yield)
 
 
 @pytest.fixture(scope="session")

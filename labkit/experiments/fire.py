@@ -1,5 +1,6 @@
 """Fire a plan at a server that runs, and keep what became of every event."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -73,22 +74,17 @@ def fire(
         reads_from_ns=round(reads_from_s * clock.NS_PER_S),
     )
     about = {"ping_hz": ping_hz, "window_s": window_s, "answers_checked": expected.checked, "client": client.place}
-    served = server.server
     try:
         client.open(server.url, plan.connections, ping_hz > 0)
         asked = warm_up * plan.connections
-        about["warm_up_asked"] = asked
-        about["warm_up_answered"] = client.warm([expected.payloads[0]] * warm_up, timeout_s) if asked else 0
-        served.record(len(plan))
-        cost, parted = ServerCost(served.serving_pid, client), clock.parting()
-        fired = client.fire(replace(job, watch_pid=served.serving_pid))
-        about |= {"server_cpu_s": cost.cpu_s, "server_switches": cost.switches, "clocks_parted_s": parted()}
-        stamps = served.collect()
+        answered = client.warm([expected.payloads[0]] * warm_up, timeout_s) if asked else 0
+        fired, stamps, cost = _fired(server, client, job)
     finally:
         client.close()
+    about |= {"warm_up_asked": asked, "warm_up_answered": answered, **cost}
     return close.close(
         fired,
-        stamps.columns(),
+        stamps,
         strategy=server.strategy.name,
         work=server.work.name,
         mode=server.mode,
@@ -99,6 +95,16 @@ def fire(
         machine=environment.describe(),
         conditions=_conditions(server, fired, plan, about),
     )
+
+
+def _fired(server: Serving, client: Client, job: Job) -> tuple[Fired, Mapping[str, Any], dict[str, Any]]:
+    """What the clients saw, what the server stamped, and what it cost meanwhile."""
+    served = server.server
+    served.record(len(job.intended_ns))
+    cost, parted = ServerCost(served.serving_pid, client), clock.parting()
+    fired = client.fire(replace(job, watch_pid=served.serving_pid))
+    spent = {"server_cpu_s": cost.cpu_s, "server_switches": cost.switches, "clocks_parted_s": parted()}
+    return fired, served.collect().columns(), spent
 
 
 def _require_running(server: Serving) -> None:

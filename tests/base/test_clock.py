@@ -18,6 +18,7 @@ def test_the_clock_never_runs_backwards():
     assert stamps == sorted(stamps)
 
 
+@pytest.mark.measured
 def test_another_process_reads_the_same_clock():
     code = "from labkit.base import clock; print(clock.now_ns())"
     before = clock.now_ns()

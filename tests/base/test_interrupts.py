@@ -60,6 +60,7 @@ def test_an_error_of_the_block_is_its_own():
         block()
 
 
+@pytest.mark.measured
 def test_an_interrupt_during_the_collection_before_a_run_ends_the_measurement(monkeypatch):
     collect = gc.collect
 

@@ -8,6 +8,8 @@ from labkit.base.errors import LabError
 from labkit.base.processes import OrderedProcess, descendants, kill_tree, marked
 from tests.support.helpers import nothing_left_behind, wait_until
 
+pytestmark = pytest.mark.measured
+
 #: Answers each order with its arguments.
 ECHO = "from labkit.base.processes import Pipes\np = Pipes()\nwhile True: p.answer(p.take()[1])"
 

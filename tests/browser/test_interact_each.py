@@ -16,6 +16,7 @@ from tests.support.helpers import nothing_left_behind
 QUICK = {"clicks": 1, "every_s": 0.1}
 
 
+@pytest.mark.measured
 def test_each_variant_is_measured_as_often_as_asked_in_one_browser(monkeypatch):
     needed()
     drivers, told = set(), []
@@ -32,6 +33,7 @@ def test_each_variant_is_measured_as_often_as_asked_in_one_browser(monkeypatch):
     assert later > sooner
 
 
+@pytest.mark.measured
 def test_what_fails_later_keeps_what_was_measured(monkeypatch):
     needed()
     real = measure.interact

@@ -41,6 +41,7 @@ def counted():
     return [render(COUNTS, passes=["exact"]) for _ in range(2)]
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("name", COUNTS)
 def test_layouts_and_dom_operations_are_exact(counted, name):
     for result in counted:
@@ -49,6 +50,7 @@ def test_layouts_and_dom_operations_are_exact(counted, name):
         assert (exact.frames, exact.events_per_frame) == (10, 20)
 
 
+@pytest.mark.measured
 def test_every_count_is_the_same_again(counted):
     first, second = ([each.exact for each in result.measured] for result in counted)
     assert first == second
@@ -77,6 +79,7 @@ def timed(tmp_path_factory):
     return result, folder, told
 
 
+@pytest.mark.measured
 def test_nothing_is_lost_repeated_or_out_of_order(timed):
     for each in timed[0].measured:
         (run,) = each.runs
@@ -84,6 +87,7 @@ def test_nothing_is_lost_repeated_or_out_of_order(timed):
         assert (run.lost, run.repeated, run.disordered, run.painted) == (0, 0, 0, 100)
 
 
+@pytest.mark.measured
 def test_forced_layouts_are_one_an_update_and_others_at_most_one_a_frame(timed):
     forced, naive = timed[0]["forced"].runs[0], timed[0]["naive"].runs[0]
     assert forced.layouts >= 100
@@ -93,6 +97,7 @@ def test_forced_layouts_are_one_an_update_and_others_at_most_one_a_frame(timed):
     assert timed[0]["naive"].explained.forced_layouts <= 3
 
 
+@pytest.mark.measured
 def test_the_stages_of_an_update_are_in_order(timed):
     for each in timed[0].measured:
         run = each.runs[0]
@@ -103,6 +108,7 @@ def test_the_stages_of_an_update_are_in_order(timed):
             assert (after - before >= -slack_ns).all()
 
 
+@pytest.mark.measured
 def test_a_servers_window_makes_updates_stale_and_layouts_few(timed):
     batched, naive = timed[0]["server-batch-100"].runs[0], timed[0]["naive"].runs[0]
     held_ms = (batched.updates["emitted"] - batched.updates["sent"]) / NS_PER_MS
@@ -111,6 +117,7 @@ def test_a_servers_window_makes_updates_stale_and_layouts_few(timed):
     assert batched.dom_ops < naive.dom_ops / 5
 
 
+@pytest.mark.measured
 def test_clicks_are_followed_through_the_server_to_their_paint(timed):
     run = timed[0]["naive"].runs[0]
     stages = [run.clicks[stage] for stage in run.clicks]
@@ -121,10 +128,12 @@ def test_clicks_are_followed_through_the_server_to_their_paint(timed):
         assert (after - before >= -slack_ns).all()
 
 
+@pytest.mark.measured
 def test_the_pages_clock_is_the_servers_to_less_than_a_millisecond(timed):
     assert all(run.clock_error_ms < 1 for each in timed[0].measured for run in each.runs)
 
 
+@pytest.mark.measured
 def test_inp_is_web_vitals_and_the_traces(timed):
     for each in timed[0].measured:
         run = each.runs[0]
@@ -133,6 +142,7 @@ def test_inp_is_web_vitals_and_the_traces(timed):
     assert any(each.runs[0].inp_ms is not None for each in timed[0].measured)
 
 
+@pytest.mark.measured
 def test_traces_are_kept_and_can_be_read(timed):
     result, folder, _ = timed
     for each in result.measured:
@@ -143,11 +153,13 @@ def test_traces_are_kept_and_can_be_read(timed):
         assert len(found.interactions) == 3
 
 
+@pytest.mark.measured
 def test_progress_is_a_line_a_step(timed):
     assert len(timed[2]) == 6
     assert sum("traced" in line for line in timed[2]) == 3
 
 
+@pytest.mark.measured
 def test_a_step_is_told_only_after_it_was_given():
     needed()
     told, given = [], 0
@@ -164,6 +176,7 @@ def test_a_step_is_told_only_after_it_was_given():
 # --- heavy handlers ---
 
 
+@pytest.mark.measured
 def test_a_heavy_page_handler_ruins_inp_and_a_heavy_server_handler_does_not():
     needed()
     server = measure.interact("inline", io_wait(ms=300), clicks=2)
@@ -181,6 +194,7 @@ def test_a_heavy_page_handler_ruins_inp_and_a_heavy_server_handler_does_not():
     assert any(script["source"] == "page.js" and script["duration_ms"] >= 290 for script in scripts)
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("block_ms", [16, 60])
 def test_inp_of_a_traced_run_is_the_traces_to_a_millisecond(block_ms):
     needed()
@@ -200,6 +214,7 @@ def test_inp_of_a_traced_run_is_the_traces_to_a_millisecond(block_ms):
 # --- what goes wrong ---
 
 
+@pytest.mark.measured
 def test_a_page_that_throws_is_one_sentence_and_the_rest_is_measured(monkeypatch):
     needed()
     sent = iter([False, True])
@@ -219,6 +234,7 @@ def test_a_page_that_throws_is_one_sentence_and_the_rest_is_measured(monkeypatch
     assert not result.is_valid
 
 
+@pytest.mark.measured
 def test_a_connection_that_is_lost_in_the_middle_is_one_sentence(monkeypatch):
     needed()
 
@@ -276,6 +292,7 @@ def test_who_writes_exhibit_is_told_the_new_word(old):
         old(exhibit="inline")
 
 
+@pytest.mark.measured
 def test_it_says_which_strategy_answered(monkeypatch):
     """By its name, among all that decides what may be pooled."""
     needed()

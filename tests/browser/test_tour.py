@@ -11,6 +11,7 @@ from tests.support.browsing import needed
 from tests.support.helpers import nothing_left_behind
 
 
+@pytest.mark.measured
 def test_the_page_decides_inp_and_every_way_waits_for_its_results():
     needed()
     told = []

@@ -34,6 +34,7 @@ def asked(monkeypatch):
     return asked
 
 
+@pytest.mark.measured
 def test_every_way_is_measured_under_every_load(asked):
     needed()
     result = vary(["naive"], rates_hz=[100, 500], windows_ms=[50], rows=[10, 20], span_s=0.5)
@@ -57,6 +58,7 @@ def test_every_way_is_measured_under_every_load(asked):
     assert {point.way for point in frontier.points(result)} == {"naive", "server-batch-50"}
 
 
+@pytest.mark.measured
 def test_a_file_of_the_readers_is_a_way_too(asked, tmp_path):
     needed()
     mine = tmp_path / "mine.js"
@@ -65,6 +67,7 @@ def test_a_file_of_the_readers_is_a_way_too(asked, tmp_path):
     assert [each.name for each in result.measured] == ["mine, 100/s, 10 rows"]
 
 
+@pytest.mark.measured
 def test_a_failure_later_leaves_what_was_measured(asked):
     needed()
     asked.fails_at = 2
@@ -73,6 +76,7 @@ def test_a_failure_later_leaves_what_was_measured(asked):
     assert result.problems == ("Incomplete: the browser ended in the middle of a run.",)
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize(
     ("about", "why"),
     [
@@ -98,6 +102,7 @@ def test_where_a_browser_is_not_required_its_absence_is_told(monkeypatch):
     assert said.startswith("Nothing was measured: ")
 
 
+@pytest.mark.measured
 def test_one_browser_measures_all_loads():
     needed()
     told = []

@@ -80,6 +80,7 @@ def test_without_a_browser_the_pages_claims_say_so(monkeypatch):
     assert (table[9].status, table[9].why) == (NOT_TESTABLE, "there is no browser: get one.")
 
 
+@pytest.mark.measured
 def test_two_steps_for_real_leave_nothing_behind():
     chosen = [s for s in STEPS if s.name in ("one event", "heartbeat, one at a time")]
     lab.measure("inline", lab.io_wait(1), lab.burst(1))  # the client process of the session stays

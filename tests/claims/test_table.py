@@ -210,6 +210,7 @@ def test_what_was_published_with_this_version_is_of_these_claims():
         assert found.command.startswith("labkit claims --repeats")
 
 
+@pytest.mark.measured
 def test_the_wheel_carries_the_page_and_what_was_recorded(tmp_path):
     root = Path(__file__).parents[2]
     code = (

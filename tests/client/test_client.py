@@ -33,6 +33,8 @@ from tests.support.helpers import (
     wait_until,
 )
 
+pytestmark = pytest.mark.measured
+
 # Connections are numbered: senders, bystander, listener.
 SENDER, BYSTANDER, LISTENER = 0, 1, 2
 

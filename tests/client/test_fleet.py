@@ -62,6 +62,7 @@ def test_acknowledgements_are_taken_from_the_process_that_asked():
     assert fleet.merge([one, two], np.array([0, 1]), senders=2).acked_ns.tolist() == [7, 9]
 
 
+@pytest.mark.measured
 def test_a_plan_is_fired_whole_and_every_answer_is_its_own_callers(three):
     plan = lab.constant(400, events=200, connections=7)
     run = lab.measure(answer_inline, NULL, plan, client=three, ping_hz=50)
@@ -72,6 +73,7 @@ def test_a_plan_is_fired_whole_and_every_answer_is_its_own_callers(three):
     assert (run.conditions.warm_up_asked, run.conditions.warm_up_answered) == (14, 14)
 
 
+@pytest.mark.measured
 def test_what_comes_to_strangers_is_seen_in_all_processes(three):
     plan = lab.burst(12, connections=4)
     run = lab.measure(to_everybody, NULL, plan, client=three)
@@ -79,6 +81,7 @@ def test_what_comes_to_strangers_is_seen_in_all_processes(three):
     assert (run.outcomes["answered"], run.strays) == (12, 12 * 5)
 
 
+@pytest.mark.measured
 def test_more_processes_than_senders(three):
     with make_server() as server:
         three.open(server.url, 1)
@@ -89,6 +92,7 @@ def test_more_processes_than_senders(three):
     assert (fired.ping_acked_ns > 0).all()
 
 
+@pytest.mark.measured
 def test_after_a_refusal_the_fleet_goes_on(three):
     with pytest.raises(ConnectFailed):
         three.open("http://127.0.0.1:9", 3, timeout_s=2)
@@ -98,11 +102,13 @@ def test_after_a_refusal_the_fleet_goes_on(three):
         three.close()
 
 
+@pytest.mark.measured
 def test_starting_before_preparing_is_refused(three):
     with pytest.raises(ClientError, match="prepared"):
         three.processes[0].order("start")
 
 
+@pytest.mark.measured
 def test_nothing_is_left_behind():
     with nothing_left_behind(), ClientFleet(2) as clients:
         assert clients.spin_beside(10) >= 0

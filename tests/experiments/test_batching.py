@@ -71,6 +71,7 @@ def test_a_window_is_a_time(windows):
         batching.batching(windows)
 
 
+@pytest.mark.measured
 def test_a_wider_window_sends_less_and_later():
     with ClientProcess() as client:
         found = batching.batching([40, 200], plan=lab.constant(200, seconds=1), repeats=1, client=client)

@@ -11,6 +11,7 @@ from tests.support.helpers import nothing_left_behind
 WORK = lab.io_wait(2)
 
 
+@pytest.mark.measured
 def test_a_server_is_fired_at_as_often_as_one_likes(client):
     with nothing_left_behind(), lab.serve("inline", WORK) as server:
         runs = [lab.fire(server, lab.burst(events), client=client) for events in (3, 5)]
@@ -19,6 +20,7 @@ def test_a_server_is_fired_at_as_often_as_one_likes(client):
     assert all(run.unaccounted == 0 for run in runs)
 
 
+@pytest.mark.measured
 def test_measure_is_serve_and_fire_with_the_confounders_held_still(client):
     measured = lab.measure("inline", WORK, lab.burst(2), client=client).conditions
     with lab.serve("inline", WORK) as server:
@@ -29,6 +31,7 @@ def test_measure_is_serve_and_fire_with_the_confounders_held_still(client):
     assert fired.switch_interval_s is None
 
 
+@pytest.mark.measured
 def test_a_server_that_was_stopped_is_a_sentence_and_one_that_serves_again_answers(client):
     server = lab.serve("inline", WORK)
     server.stop()
@@ -39,11 +42,13 @@ def test_a_server_that_was_stopped_is_a_sentence_and_one_that_serves_again_answe
     server.stop()
 
 
+@pytest.mark.measured
 def test_what_is_no_server_is_a_sentence(client):
     with pytest.raises(UsageError, match=r"lab\.serve"):
         lab.fire("http://127.0.0.1:1", lab.burst(1), client=client)
 
 
+@pytest.mark.measured
 def test_settings_that_make_no_sense_are_refused(client):
     with lab.serve("inline", WORK) as server, pytest.raises(UsageError, match="reads_from_s must be 0 or more"):
         lab.fire(server, lab.burst(1), reads_from_s=-1, client=client)

@@ -66,6 +66,7 @@ def runs(client):
     return {name: measure(name, io_wait(20), burst(5), client=client) for name in ("inline", "inline-serial")}
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("name", ["inline", "inline-serial"])
 def test_a_run_closes_its_ledger(runs, name):
     run = runs[name]
@@ -75,6 +76,7 @@ def test_a_run_closes_its_ledger(runs, name):
     assert len(run.deliveries["kind"]) == 5
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("name", ["inline", "inline-serial"])
 def test_a_run_has_every_stage_of_every_event_in_order(runs, name):
     run = runs[name]
@@ -84,12 +86,14 @@ def test_a_run_has_every_stage_of_every_event_in_order(runs, name):
     assert (run.own_ms > run.service_ms).all()
 
 
+@pytest.mark.measured
 def test_handlers_at_once_overlap_and_one_after_the_other_they_do_not(runs):
     assert runs["inline"].own_ms.max() < 0.8 * 5 * 20
     assert runs["inline-serial"].own_ms.max() > 5 * 19
     assert np.median(runs["inline-serial"].own_ms) > np.median(runs["inline"].own_ms)
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("name", ["inline", "inline-serial"])
 def test_the_bystander_pings_at_its_rate_for_the_window(runs, name):
     run = runs[name]
@@ -98,6 +102,7 @@ def test_the_bystander_pings_at_its_rate_for_the_window(runs, name):
     assert np.isfinite(run.bystander_ms).all()
 
 
+@pytest.mark.measured
 def test_a_run_tells_its_machine_its_settings_and_its_confounders(runs):
     assert {"python", "system", "cores", "versions"} <= set(runs["inline-serial"].machine)
     about = runs["inline-serial"].conditions
@@ -120,6 +125,7 @@ def test_a_run_tells_its_machine_its_settings_and_its_confounders(runs):
     assert about.client == "outside"
 
 
+@pytest.mark.measured
 def test_the_servers_process_is_watched(runs):
     samples = runs["inline"].samples
     assert len(samples["at"]) >= 2
@@ -127,17 +133,20 @@ def test_the_servers_process_is_watched(runs):
     assert runs["inline"].threads_peak >= 0
 
 
+@pytest.mark.measured
 def test_a_run_can_be_saved_and_loaded(runs, tmp_path):
     loaded = type(runs["inline"]).load(runs["inline"].save(tmp_path / "run"))
     assert repr(loaded) == repr(runs["inline"])
     assert (loaded.machine, loaded.conditions) == (runs["inline"].machine, runs["inline"].conditions)
 
 
+@pytest.mark.measured
 def test_a_broadcast_reaches_the_bystander_and_the_listener_too(client):
     run = measure("thread-broadcast", QUICK, burst(4), client=client)
     assert (run.outcomes["answered"], run.strays) == (4, 8)
 
 
+@pytest.mark.measured
 def test_without_hooks_and_pings_only_the_client_stamps(client):
     run = measure("inline", QUICK, burst(2), instrumented=False, ping_hz=0, client=client)
     assert run.outcomes["answered"] == 2
@@ -145,12 +154,14 @@ def test_without_hooks_and_pings_only_the_client_stamps(client):
     assert (len(run.pings["intended"]), len(run.bystander_ms)) == (0, 0)
 
 
+@pytest.mark.measured
 def test_a_stock_server_differs_in_nothing(client):
     run = measure("inline", QUICK, burst(2), stock=True, client=client)
     assert run.outcomes["answered"] == 2
     assert (run.conditions.stock, run.conditions.tuned, run.conditions.options) == (True, {}, {})
 
 
+@pytest.mark.measured
 def test_a_function_of_the_reader_is_a_strategy(client):
     def register(socketio, complex_calculation):
         @socketio.on("message")
@@ -161,6 +172,7 @@ def test_a_function_of_the_reader_is_a_strategy(client):
     assert (run.strategy, run.outcomes["answered"], run.strays) == ("register", 2, 4)
 
 
+@pytest.mark.measured
 def test_events_of_several_connections_are_answered_on_their_own(client):
     run = measure("inline", QUICK, burst(6, connections=3), client=client)
     answers = dict(zip(run.deliveries["event"].tolist(), run.deliveries["connection"].tolist(), strict=True))
@@ -168,6 +180,7 @@ def test_events_of_several_connections_are_answered_on_their_own(client):
     assert (run.conditions.warm_up_asked, run.conditions.warm_up_answered) == (6, 6)
 
 
+@pytest.mark.measured
 def test_a_workload_that_raises_sometimes_fails_those_events_alone(client):
     run = measure("inline", call(lambda payload: 6 / (payload - 2)), burst(4), client=client)
     assert (run.outcomes["answered"], run.outcomes["failed"], run.unaccounted) == (3, 1, 0)
@@ -175,6 +188,7 @@ def test_a_workload_that_raises_sometimes_fails_those_events_alone(client):
     assert run.own_ms[2] == math.inf
 
 
+@pytest.mark.measured
 def test_a_wrong_answer_is_found_out(client):
     def register(socketio, complex_calculation):
         @socketio.on("message")
@@ -186,6 +200,7 @@ def test_a_wrong_answer_is_found_out(client):
     assert "nonsense" in run.messages[0]
 
 
+@pytest.mark.measured
 def test_a_strategy_that_never_answers_is_said_to_have_timed_out(client):
     def register(socketio, complex_calculation):
         socketio.on_event("message", lambda data: None)
@@ -195,6 +210,7 @@ def test_a_strategy_that_never_answers_is_said_to_have_timed_out(client):
     assert (run.conditions.warm_up_asked, run.conditions.warm_up_answered) == (2, 0)
 
 
+@pytest.mark.measured
 def test_a_handler_that_raises_is_told(client):
     def register(socketio, complex_calculation):
         @socketio.on("message")
@@ -205,6 +221,7 @@ def test_a_handler_that_raises_is_told(client):
     assert run.conditions.handler_errors == ("ValueError: so it goes",) * 2
 
 
+@pytest.mark.measured
 def test_a_function_that_has_changed_since_the_last_run_is_calibrated_anew(client):
     # As after a cell that the function depends on was edited and run again.
     factor = 1
@@ -224,6 +241,7 @@ class Unhashable:  # noqa: PLW1641 (that it has none is the point)
         return payload
 
 
+@pytest.mark.measured
 def test_a_callable_object_without_a_hash_is_measured_too(client):
     assert measure("inline", call(Unhashable()), burst(2), client=client).outcomes["answered"] == 2
 
@@ -241,6 +259,7 @@ for _ in range(3):
 """
 
 
+@pytest.mark.measured
 def test_a_client_on_a_thread_measures_too():
     # In a process of its own: where it waits for ever, this test must not.
     done = subprocess.run(
@@ -282,6 +301,7 @@ class Breaks:
         self.client.close()
 
 
+@pytest.mark.measured
 def test_a_run_puts_the_interpreters_settings_back(client, settings_of_the_interpreter):
     before = settings_of_the_interpreter()
     run = measure("inline", QUICK, burst(2), switch_interval_s=0.001, client=client)
@@ -289,6 +309,7 @@ def test_a_run_puts_the_interpreters_settings_back(client, settings_of_the_inter
     assert settings_of_the_interpreter() == before
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("error", [RuntimeError("so it goes"), KeyboardInterrupt(), LabError("the lab's")])
 def test_a_run_that_fails_puts_everything_back(client, settings_of_the_interpreter, error):
     before, settings = alive(), settings_of_the_interpreter()
@@ -301,6 +322,7 @@ def test_a_run_that_fails_puts_everything_back(client, settings_of_the_interpret
     assert nothing_new_since(before)
 
 
+@pytest.mark.measured
 def test_the_garbage_collector_is_left_alone_where_asked(client):
     broken = Breaks(client, RuntimeError())
     with pytest.raises(RuntimeError):
@@ -308,12 +330,14 @@ def test_the_garbage_collector_is_left_alone_where_asked(client):
     assert broken.seen[1] is False
 
 
+@pytest.mark.measured
 def test_after_a_run_that_failed_the_next_one_works(client):
     with pytest.raises(RuntimeError):
         measure("inline", QUICK, burst(2), client=Breaks(client, RuntimeError()))
     assert measure("inline", QUICK, burst(2), client=client).outcomes["answered"] == 2
 
 
+@pytest.mark.measured
 def test_an_interrupt_between_two_runs_leaves_nothing_behind(client):
     before = alive()
 
@@ -417,6 +441,7 @@ def test_a_comparison_that_makes_no_sense_is_refused(error, strategies, settings
     assert told == []
 
 
+@pytest.mark.measured
 def test_a_strategy_that_cannot_be_registered_leaves_nothing_behind(client):
     def register(socketio, complex_calculation):
         raise ValueError("so it goes")
@@ -444,6 +469,7 @@ def test_the_order_depends_on_the_seed_alone():
     assert interleaved(chosen, 10, seed=1) != interleaved(chosen, 10, seed=2)
 
 
+@pytest.mark.measured
 def test_a_comparison_measures_each_strategy_as_often_as_asked(client):
     told = []
     result = compare(
@@ -465,6 +491,7 @@ def test_a_comparison_measures_each_strategy_as_often_as_asked(client):
     assert len({run.conditions.window_s for run in result.runs}) == 1
 
 
+@pytest.mark.measured
 def test_measurements_come_one_by_one(client):
     coming = in_order(["inline"], QUICK, burst(2), repeats=5, client=client).runs()
     assert next(coming).outcomes["answered"] == 2
@@ -474,6 +501,7 @@ def test_measurements_come_one_by_one(client):
 # --- one strategy under several settings ---
 
 
+@pytest.mark.measured
 def test_variants_differ_by_their_settings_alone():
     null = lab.call(lambda: 0, payloads=[0])
     variants = {"with stamps": {}, "without": {"instrumented": False}}
@@ -498,6 +526,7 @@ def test_variants_that_make_no_sense_are_refused_before_the_first_run(variants, 
         lab.vary("inline", lab.io_wait(1), lab.burst(1), variants, repeats=repeats, client=Untouched())
 
 
+@pytest.mark.measured
 def test_a_variant_keeps_the_name_of_its_strategy(client):
     result = lab.vary("inline", QUICK, burst(1), {"a": {}, "b": {"warm_up": 0}}, repeats=1, client=client)
     assert result.strategies == ("a", "b")
@@ -508,10 +537,12 @@ def test_a_variant_keeps_the_name_of_its_strategy(client):
 # --- what was measured is kept ---
 
 
+@pytest.mark.measured
 def test_a_single_name_is_understood(client):
     assert compare("inline", QUICK, burst(1), repeats=1, client=client).strategies == ("inline",)
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), LabError("so it goes")])
 def test_what_was_measured_is_in_the_folder_when_a_run_fails_or_ctrl_c_comes(client, error, tmp_path):
     def break_off(done, total, run):

@@ -34,6 +34,7 @@ def test_a_stall_holds_everything_until_it_ends():
     assert [queue.release_ns(i, 100 + at) for i, at in enumerate((0, 9, 10, 25))] == [100, 109, 120, 125]
 
 
+@pytest.mark.measured
 def test_a_small_case_is_read_nearly_as_it_is(client):
     case = Case("six at once", burst(6), lambda events: np.full(events, 15.0))
     reading = selftest.read(case, client)
@@ -43,6 +44,7 @@ def test_a_small_case_is_read_nearly_as_it_is(client):
     assert np.median(np.abs(reading.error_ms)) < 5
 
 
+@pytest.mark.measured
 def test_a_stall_is_seen_in_full_from_the_intended_start(client):
     case = Case("stall", constant(100, seconds=0.6), np.zeros, (0.2, 0.4))
     reading = selftest.read(case, client)
@@ -51,6 +53,7 @@ def test_a_stall_is_seen_in_full_from_the_intended_start(client):
     assert reading.measured_ms.max() > 150
 
 
+@pytest.mark.measured
 def test_the_server_leaves_nothing_behind():
     with nothing_left_behind(), TruthServer(Queue(np.zeros(1, np.int64)), 1):
         pass
@@ -78,6 +81,7 @@ def test_a_lost_event_is_wrong():
     assert not reading([100] * 20, lost=1).is_right
 
 
+@pytest.mark.measured
 def test_the_command_prints_truth_beside_measurement(monkeypatch):
     monkeypatch.setattr(selftest, "CASES", (Case("four at once", burst(4), lambda events: np.full(events, 5.0)),))
     monkeypatch.setattr(selftest, "CLOSE_MS", 1000.0)
@@ -88,6 +92,7 @@ def test_the_command_prints_truth_beside_measurement(monkeypatch):
         assert word in result.output
 
 
+@pytest.mark.measured
 def test_the_command_counts_repeats(monkeypatch):
     monkeypatch.setattr(selftest, "CASES", (Case("two at once", burst(2), lambda events: np.full(events, 5.0)),))
     monkeypatch.setattr(selftest, "CLOSE_MS", 1000.0)
@@ -95,6 +100,7 @@ def test_the_command_counts_repeats(monkeypatch):
     assert "right 2 of 2: two at once" in result.output
 
 
+@pytest.mark.measured
 def test_the_command_exits_1_where_a_reading_is_wrong(monkeypatch):
     monkeypatch.setattr(selftest, "CASES", (Case("four at once", burst(4), lambda events: np.full(events, 5.0)),))
     monkeypatch.setattr(selftest, "CLOSE_MS", -1.0)

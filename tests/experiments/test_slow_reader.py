@@ -79,6 +79,7 @@ def test_without_samples_nothing_is_said_of_memory():
     assert found.waiting_peak == 0
 
 
+@pytest.mark.measured
 def test_what_is_not_read_piles_up_and_is_all_read_in_the_end(client):
     with nothing_left_behind():
         found = slow_reader("inline", messages=1000, size_bytes=20_000, rate_hz=1000, client=client)
@@ -115,6 +116,7 @@ def test_what_was_freed_before_is_given_back_to_the_system():
     assert psutil.Process().memory_info().rss < resident
 
 
+@pytest.mark.measured
 def test_it_is_bounded_where_the_server_looks_at_what_was_read(client):
     chosen = strategy("drop-for-slow", unread=20)
     found = slow_reader(chosen, messages=1000, size_bytes=20_000, rate_hz=1000, client=client)
@@ -124,6 +126,7 @@ def test_it_is_bounded_where_the_server_looks_at_what_was_read(client):
     assert found.run.events["outcome"][-1] == 0
 
 
+@pytest.mark.measured
 def test_the_work_can_be_the_readers_own(client):
     found = slow_reader("inline", io_wait(1), messages=20, rate_hz=200, client=client, reads_from_s=0.2)
     assert (found.run.work, found.run.outcomes["answered"]) == ("io_wait:1ms", 20)

@@ -10,6 +10,8 @@ from labkit.experiments.selftest import Case
 from labkit.plan.schedules import constant
 from tests.support.helpers import nothing_left_behind
 
+pytestmark = pytest.mark.measured
+
 
 def test_a_stall_meets_one_event_a_connection_and_delays_the_rest(client):
     case = Case("stall", constant(100, seconds=1.0, connections=2), np.zeros, (0.3, 0.7))

@@ -30,6 +30,7 @@ def test_a_change_leads_to_the_day_after():
     assert 100.34 * math.exp(past.changes[0]) == pytest.approx(108.31)  # the closes of the first two days
 
 
+@pytest.mark.measured
 def test_importing_it_loads_neither_numpy_nor_matplotlib():
     code = (
         "import sys, labkit.plan.prices as p; assert 'numpy' not in sys.modules; p.history(); "

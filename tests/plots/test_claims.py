@@ -5,7 +5,7 @@ import pytest
 
 from labkit.claims import DEPENDS, DOES_NOT_HOLD, HOLDS, LINES, NOT_TESTABLE, ClaimsTable
 from labkit.claims.line import judge
-from labkit.plots import claims
+from labkit.plots import advice_lines
 from tests.support.judged import verdicts
 
 
@@ -16,7 +16,7 @@ def table(*lines, **said):
 @pytest.fixture
 def drawn():
     """Draw, and close whatever was drawn."""
-    yield claims.lines
+    yield advice_lines
     plt.close("all")
 
 

@@ -86,11 +86,12 @@ def backlog(name="inline", waiting=(1, 2, 3), queued=(1, 2, 0), **about):
         np.array(queued, int),
         60.0,
         np.array(waiting, int) * 7_000_000,
+        7_000_000,
     )
 
 
 def test_a_slow_readers_pile_is_told_beside_what_the_queue_says():
-    figure = drawn(plots.slow_reader([backlog(), backlog("drop-for-slow", (1,), (1,), **grown(3, 0))]))
+    figure = drawn(plots.slow_readers([backlog(), backlog("drop-for-slow", (1,), (1,), **grown(3, 0))]))
     said = figure.get_suptitle().replace("\n", " ")
     assert said == "Messages kept for a client that does not read: 3 under inline (21 MB), 1 under drop-for-slow (7 MB)"
     labels = [line.get_label() for line in figure.axes[0].lines]
@@ -98,9 +99,9 @@ def test_a_slow_readers_pile_is_told_beside_what_the_queue_says():
 
 
 def test_a_pile_of_nothing_is_drawn():
-    drawn(plots.slow_reader([backlog(waiting=(), queued=())]))
+    drawn(plots.slow_readers([backlog(waiting=(), queued=())]))
     with pytest.raises(UsageError, match="nothing to draw"):
-        plots.slow_reader([])
+        plots.slow_readers([])
 
 
 def windows(*rows):
@@ -109,7 +110,7 @@ def windows(*rows):
 
 def test_the_trade_off_is_told_by_the_widest_window():
     found = windows((0, 800, 800.0, 400.0, 2.0, 9.0), (50, 800, 40.0, 300.0, 27.0, 60.0))
-    figure = drawn(plots.batching(found))
+    figure = drawn(plots.batching_windows(found))
     said = figure.get_suptitle().replace("\n", " ")
     assert said == "A window of 50 ms saves 95% of the messages: 75% of the CPU is spent, answers are 27 ms old"
     assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["none", "50"]
@@ -118,13 +119,13 @@ def test_the_trade_off_is_told_by_the_widest_window():
 
 def test_context_switches_are_drawn_and_told_where_they_were_counted():
     found = windows((0, 800, 800.0, 400.0, 2.0, 9.0, 1000.0), (50, 800, 40.0, 300.0, 27.0, 60.0, 600.0))
-    figure = drawn(plots.batching(found))
+    figure = drawn(plots.batching_windows(found))
     assert "60% of the context switches are left" in figure.get_suptitle().replace("\n", " ")
     assert figure.axes[1].lines[0].get_ydata().tolist() == [1000.0, 600.0]
     assert figure.axes[3].lines[1].get_ydata().tolist() == [2.0, 27.0]
 
 
 def test_a_trade_off_without_inline_has_no_theory():
-    figure = drawn(plots.batching(windows((10, 800, 80.0, math.nan, 7.0, 9.0))))
+    figure = drawn(plots.batching_windows(windows((10, 800, 80.0, math.nan, 7.0, 9.0))))
     assert len(figure.axes[2].lines) == 1
     assert "CPU" not in figure.get_suptitle()

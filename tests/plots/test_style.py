@@ -16,3 +16,16 @@ def test_a_figure_is_embedded_whole_closed_and_told():
     assert 'alt="A &quot;quoted&quot; &lt;finding&gt;"' in image
     png = base64.b64decode(image.partition("base64,")[2].partition('"')[0])
     assert Image.open(io.BytesIO(png)).size == (200, 100)
+
+
+def test_a_figure_is_saved_whole_and_closed(tmp_path):
+    drawn = []
+
+    def draw():
+        drawn.append(plt.figure(figsize=(2, 1), dpi=100))
+        return drawn[0]
+
+    assert style.save(draw, tmp_path / "figure.png") == tmp_path / "figure.png"
+    assert not plt.fignum_exists(drawn[0].number)
+    assert Image.open(tmp_path / "figure.png").size == (200, 100)
+    assert [path.name for path in tmp_path.iterdir()] == ["figure.png"]

@@ -98,15 +98,6 @@ def test_milliseconds_have_few_digits(value, words):
     assert titles.about(value).removesuffix(" ms") == words
 
 
-def test_a_ratio_says_how_many_times_the_second_is_larger():
-    assert titles.ratio(10, 40) == 4
-
-
-@pytest.mark.parametrize(("better", "worse"), [(0, 1), (math.nan, 1), (1, math.nan)])
-def test_a_ratio_that_cannot_be_told_is_nan(better, worse):
-    assert math.isnan(titles.ratio(better, worse))
-
-
 # --- the waterfall's title ---
 
 

@@ -113,6 +113,7 @@ def test_rounds_are_interleaved_and_a_failure_stops_nobody():
     assert all(set(called[i : i + 2]) == {"bad", "good"} for i in (0, 2, 4))
 
 
+@pytest.mark.measured
 def test_a_process_that_does_not_end_is_ended_with_what_it_started(tmp_path):
     inner = "import time; time.sleep(60)"
     outer = f"import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', {inner!r}]); print(p.pid, flush=True)"
@@ -125,11 +126,13 @@ def test_a_process_that_does_not_end_is_ended_with_what_it_started(tmp_path):
     assert wait_until(lambda: not psutil.pid_exists(child))
 
 
+@pytest.mark.measured
 def test_a_process_that_fails_is_told_by_its_last_words():
     with pytest.raises(Failed, match="exit code 3: the reason"):
         run([sys.executable, "-c", "import sys; print('the reason', file=sys.stderr); sys.exit(3)"], limit_s=20)
 
 
+@pytest.mark.measured
 def test_a_command_that_is_not_there_is_a_failure():
     with pytest.raises(Failed, match="no-such-command"):
         run(["no-such-command"], limit_s=5)

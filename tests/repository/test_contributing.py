@@ -55,6 +55,7 @@ def session():
     lab.measure("inline", lab.io_wait(1), lab.burst(1))
 
 
+@pytest.mark.measured
 @pytest.mark.usefixtures("registries", "session")
 @pytest.mark.parametrize("title", SECTIONS)
 def test_what_is_shown_works(title, tmp_path, monkeypatch):
@@ -73,6 +74,7 @@ def test_every_way_of_adding_is_shown():
     assert list(SECTIONS) == ["A strategy", "A kind of work", "A mode", "A claim", "A way of updating the page"]
 
 
+@pytest.mark.measured
 def test_what_the_readme_shows_works():
     (example,) = Document.parse(str(README), PythonCodeBlockParser()).examples()
     shown = str(example.parsed)

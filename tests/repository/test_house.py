@@ -2,6 +2,7 @@
 
 import ast
 import re
+import socket
 import subprocess
 import sys
 import tomllib
@@ -63,6 +64,7 @@ def tracked(*patterns):
     return [name for name in sorted(set(told.splitlines())) if (ROOT / name).exists()]
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize(
     "command",
     [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], ["lint-imports"]],
@@ -73,6 +75,7 @@ def test_house_rules(command):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.measured
 def test_every_module_lies_in_a_room():
     beneath = [Path(name).parts[1] for name in tracked("labkit")]
     assert set(beneath) - NO_ROOM == ROOMS
@@ -90,11 +93,13 @@ def test_the_readme_shows_every_room_and_no_other():
     assert set(shown) == ROOMS
 
 
+@pytest.mark.measured
 def test_tests_lie_in_the_rooms_of_what_they_test():
     beneath = {Path(name).parts[1] for name in tracked("tests") if len(Path(name).parts) > 2}
     assert beneath == ROOMS | {"benchmarks", "maintenance", "repository", "support"}
 
 
+@pytest.mark.measured
 def test_a_strategy_is_called_nothing_else():
     found = [name for name in tracked("labkit") if "exhibit" in (ROOT / name).read_text(encoding="utf-8").lower()]
     assert [name for name in found if name not in OLD_NAME] == []
@@ -124,6 +129,7 @@ def test_the_length_of_a_function_is_that_of_its_code():
     assert [(name, lines(node)) for name, node in functions(ast.parse(code))] == [("A.c", 4)]
 
 
+@pytest.mark.measured
 def test_no_function_has_to_be_scrolled():
     long = {
         f"{name}:{function}": lines(node)
@@ -173,6 +179,7 @@ def test_the_readme_names_the_pythons_that_were_tried_and_those_that_were_not():
     assert re.search(r"3\.14\s+and\s+3\.15\s+are\s+let\s+in,\s+but\s+were\s+not\s+tried", readme)
 
 
+@pytest.mark.measured
 def test_the_library_speaks_of_no_registry_and_no_folder_of_a_machine():
     names = tracked()
     assert names
@@ -181,3 +188,18 @@ def test_the_library_speaks_of_no_registry_and_no_folder_of_a_machine():
             text = (ROOT / name).read_text(encoding="utf-8")
             assert str(ROOT) not in text, name
             assert str(Path.home()) + "/" not in text, name
+
+
+def test_a_test_without_the_mark_is_pure():
+    """`pytest tests -m "not measured"` opens no socket and starts no process: else it would be neither quick nor exact."""
+    with socket.socket() as idle, pytest.raises(AssertionError, match="marked `measured`"):
+        idle.bind(("127.0.0.1", 0))
+    with pytest.raises(AssertionError, match="marked `measured`"):
+        subprocess.run([sys.executable, "-c", ""], check=False)
+
+
+@pytest.mark.measured
+def test_a_test_with_the_mark_may_do_both():
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+    subprocess.run([sys.executable, "-c", ""], check=True)

@@ -19,6 +19,8 @@ from tests.support import jupyter
 from tests.support.helpers import nothing_left_behind
 from tests.ui.test_plain_text import MAKERS
 
+pytestmark = pytest.mark.measured
+
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 QUICK = {"01_who_waits.ipynb"}

@@ -84,6 +84,7 @@ def test_the_command_writes_it(tmp_path, monkeypatch):
 # --- a refresh ---
 
 
+@pytest.mark.measured
 def test_a_refresh_runs_solutions_after_the_notebook_and_keeps_what_they_show(tmp_path):
     made = executed(written(tmp_path / "09_x.ipynb", book(why="It doubles.", code="number *= 2\nnumber")))
     assert [cell.id for cell in made.cells] == ["a", "b", "c", "d"]
@@ -94,6 +95,7 @@ def test_a_refresh_runs_solutions_after_the_notebook_and_keeps_what_they_show(tm
     }
 
 
+@pytest.mark.measured
 def test_a_solution_that_fails_fails_the_refresh(tmp_path):
     with pytest.raises(Exception, match="ZeroDivisionError"):
         executed(written(tmp_path / "09_x.ipynb", book(why="No.", code="1 / 0")))
@@ -129,6 +131,7 @@ def test_solutions_are_short_and_show_an_order_a_count_or_a_yes_or_no():
             assert not re.search(r"\d\s*ms\b|\d\.\d{3,}", each.measured), (name, each.measured)
 
 
+@pytest.mark.measured
 def test_the_solutions_of_a_notebook_show_here_what_the_page_says(tmp_path):
     """Of one notebook, with one run of each (about 20 s); the others' run with each refresh."""
     book = shipped()["01_who_waits.ipynb"]

@@ -61,6 +61,7 @@ def loaded_by(code):
     return set(run.stdout.split())
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize(
     "code", ["import labkit", "import labkit, labkit.base.errors; dir(labkit)", "import labkit.ui.commands.main"]
 )
@@ -70,6 +71,7 @@ def test_importing_loads_nothing_heavy(code):
     assert not loaded & set(HEAVY)
 
 
+@pytest.mark.measured
 def test_a_plan_is_made_without_server_and_figures():
     loaded = loaded_by("import labkit; labkit.burst(3)")
     assert not loaded & (set(HEAVY) - {"numpy"})
@@ -129,6 +131,7 @@ def test_what_was_renamed_is_told_by_name():
     assert "labkit.slow_reader" in labkit._MOVED["slow"]
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("old", labkit._MOVED)
 def test_a_moved_module_names_the_new_place(old):
     # In an interpreter of its own: a room of that name may have been imported here.
@@ -164,10 +167,12 @@ def test_figures_are_what_can_be_found():
         _ = plots.no_such_figure
 
 
+@pytest.mark.measured
 def test_importing_the_figures_loads_no_matplotlib():
     assert not loaded_by("from labkit import plots") & set(HEAVY)
 
 
+@pytest.mark.measured
 def test_importing_takes_no_time_that_is_felt():
     beyond_ms = statistics.median(took_ms("import labkit") - took_ms("pass") for _ in range(5))
     assert beyond_ms < IMPORT_MS

@@ -15,6 +15,8 @@ import pytest
 from labkit.claims import CLAIMS
 from tests.support.browsing import needed
 
+pytestmark = pytest.mark.measured
+
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 QUICK = {"01_who_waits.ipynb"}
 RUN = [path for path in NOTEBOOKS if path.name in QUICK or os.environ.get("LABKIT_ALL_NOTEBOOKS")]

@@ -78,6 +78,7 @@ def test_a_handshake_that_tells_nothing_is_no_error(frame):
 # --- for real ---
 
 
+@pytest.mark.measured
 def test_a_serial_handler_drops_its_own_client_and_nobody_else(client):
     settings = {"ping_interval_s": 1, "ping_timeout_s": 0.5, "warm_up": 0, "client": client}
     run = measure("inline-serial", io_wait(2500), burst(1), timeout_s=3, window_s=1, **settings)
@@ -86,6 +87,7 @@ def test_a_serial_handler_drops_its_own_client_and_nobody_else(client):
     assert (run.conditions.heartbeats.interval_ns, run.conditions.heartbeats.timeout_ns) == (1_000_000_000, 500_000_000)
 
 
+@pytest.mark.measured
 def test_a_handler_that_computes_under_gevent_drops_innocent_clients(client):
     settings = {"ping_interval_s": 1, "ping_timeout_s": 0.5, "warm_up": 0, "window_s": 0.5, "client": client}
     settings |= {"mode": "gevent", "timeout_s": 6}

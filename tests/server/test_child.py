@@ -63,6 +63,7 @@ def runs(client):
     return measured
 
 
+@pytest.mark.measured
 @every_mode
 def test_a_run_closes_its_ledger(runs, mode):
     run = runs[mode]
@@ -74,6 +75,7 @@ def test_a_run_closes_its_ledger(runs, mode):
     assert run.conditions.handler_errors == ()
 
 
+@pytest.mark.measured
 @every_mode
 def test_every_stage_is_there_but_those_that_the_mode_hides(runs, mode):
     events = runs[mode].events
@@ -82,6 +84,7 @@ def test_every_stage_is_there_but_those_that_the_mode_hides(runs, mode):
     assert all((events[column] == NEVER).all() for column in missing)
 
 
+@pytest.mark.measured
 @every_mode
 def test_the_stages_are_in_order_on_one_clock(runs, mode):
     events = runs[mode].events
@@ -91,6 +94,7 @@ def test_the_stages_are_in_order_on_one_clock(runs, mode):
     assert (events["loop_free"] >= events["dispatched"]).all()
 
 
+@pytest.mark.measured
 @every_mode
 def test_the_process_that_serves_is_watched(runs, mode):
     samples = runs[mode].samples
@@ -99,16 +103,19 @@ def test_the_process_that_serves_is_watched(runs, mode):
     assert runs[mode].conditions.server_cpu_s >= 0
 
 
+@pytest.mark.measured
 def test_an_event_loop_that_waits_holds_its_connection_and_a_greenlet_that_waits_does_not(runs):
     # asgi-inline sleeps on the loop: four events one after the other. gevent's patched sleep lets the others in.
     assert runs["asgi"].own_ms.max() > 4 * 9
     assert runs["gevent"].own_ms.max() < 0.8 * runs["asgi"].own_ms.max()
 
 
+@pytest.mark.measured
 def test_an_unpatched_sleep_holds_everybody(runs):
     assert runs["gevent-unpatched"].own_ms.max() > 4 * 9
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize(("mode", "name"), [(mode, name) for mode in CHILD_MODES for name in names_in(mode)[1:]])
 def test_every_strategy_runs_where_it_says(client, mode, name):
     # The answers of real threads wait in an unpatched hub: no warm-up, and a heartbeat that wakes it.
@@ -120,6 +127,7 @@ def test_every_strategy_runs_where_it_says(client, mode, name):
     assert (run.strays > 0) is (name == "thread-broadcast")
 
 
+@pytest.mark.measured
 def test_emits_of_a_real_thread_wait_in_an_unpatched_hub_until_something_wakes_it(client):
     def measured(mode):
         settings = {"mode": mode, "ping_hz": 0, "warm_up": 0, "ping_interval_s": 0.7, "timeout_s": 5, "client": client}
@@ -142,6 +150,7 @@ def held_there(data):
     return {"id": data["id"], "result": [sys.getswitchinterval(), gc.get_freeze_count() > 0]}
 
 
+@pytest.mark.measured
 @every_mode
 def test_what_is_held_still_is_held_in_the_process_that_serves(mode):
     before = sys.getswitchinterval()
@@ -154,6 +163,7 @@ def test_what_is_held_still_is_held_in_the_process_that_serves(mode):
     assert sys.getswitchinterval() == before
 
 
+@pytest.mark.measured
 @every_mode
 def test_a_ping_is_acknowledged_without_data(mode):
     with make_child(mode) as server, RawClient(server.port) as raw:
@@ -166,6 +176,7 @@ def raising(socketio, complex_calculation):
         raise LookupError("no such price")
 
 
+@pytest.mark.measured
 @every_mode
 def test_errors_of_handlers_come_back(mode):
     with make_child(mode, by_value(raising)) as server, RawClient(server.port) as raw:
@@ -200,6 +211,7 @@ def dying(socketio, complex_calculation):
     os._exit(7)
 
 
+@pytest.mark.measured
 @every_mode
 def test_an_app_that_cannot_be_made_says_why_and_leaves_nothing(mode):
     with nothing_left_behind():
@@ -209,12 +221,14 @@ def test_an_app_that_cannot_be_made_says_why_and_leaves_nothing(mode):
             make_child(mode, by_value(dying)).start()
 
 
+@pytest.mark.measured
 def test_options_that_the_library_does_not_take_are_named():
     for mode in CHILD_MODES:
         with nothing_left_behind(), pytest.raises(ServerError, match="does not take these options"):
             make_child(mode, options={"async_mode": "threading"}).start()
 
 
+@pytest.mark.measured
 def test_a_port_in_use_says_what_to_do():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -222,6 +236,7 @@ def test_a_port_in_use_says_what_to_do():
             make_child("asgi", port=port).start()
 
 
+@pytest.mark.measured
 def test_work_that_cannot_travel_is_refused_before_anything_starts(client):
     lock = threading.Lock()
     with nothing_left_behind(), pytest.raises(NotPicklable, match="cannot be sent to another process"):
@@ -258,6 +273,7 @@ def never_ending(socketio, complex_calculation):
     socketio.on("message")(loop_on_a_loop if type(socketio).__name__ == "AsyncServer" else loop_for_ever)
 
 
+@pytest.mark.measured
 @every_mode
 def test_a_handler_that_never_ends_does_not_hold_the_stop(mode):
     with nothing_left_behind():
@@ -270,6 +286,7 @@ def test_a_handler_that_never_ends_does_not_hold_the_stop(mode):
     assert mode == "gunicorn" or "killed: it had not stopped after 0.5 s" in server.log
 
 
+@pytest.mark.measured
 def test_stopping_twice_and_starting_again_do_no_harm():
     server = make_child("asgi")
     with nothing_left_behind():
@@ -284,6 +301,7 @@ def test_stopping_twice_and_starting_again_do_no_harm():
         server.record(1)
 
 
+@pytest.mark.measured
 @every_mode
 def test_a_server_that_dies_is_an_error_and_leaves_nothing(mode):
     with nothing_left_behind():
@@ -300,6 +318,7 @@ def test_a_server_that_dies_is_an_error_and_leaves_nothing(mode):
         server.stop()
 
 
+@pytest.mark.measured
 def test_a_server_that_died_starts_again():
     with nothing_left_behind():
         server = make_child("asgi")
@@ -310,6 +329,7 @@ def test_a_server_that_died_starts_again():
             assert '"result":7' in raw.ask(EVENT)
 
 
+@pytest.mark.measured
 def test_an_order_that_takes_too_long_ends_the_server(monkeypatch):
     monkeypatch.setattr(ChildServer._order, "__kwdefaults__", {"limit_s": 0.3})
     with nothing_left_behind():
@@ -321,6 +341,7 @@ def test_an_order_that_takes_too_long_ends_the_server(monkeypatch):
         assert not server.is_running
 
 
+@pytest.mark.measured
 @every_mode
 def test_two_servers_of_a_mode_serve_at_once(mode):
     with make_child(mode) as one, make_child(mode) as two, RawClient(one.port) as first, RawClient(two.port) as second:
@@ -361,12 +382,14 @@ def killed_parent(server, then):
     return pids
 
 
+@pytest.mark.measured
 @every_mode
 def test_nothing_outlives_a_parent_that_is_killed_while_a_handler_holds_the_hub(mode):
     pids = killed_parent(f"make_child({mode!r}, by_value(never_ending))", "time.sleep(0.3)")
     assert wait_until(lambda: all(gone(pid) for pid in pids)), pids
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("mode", PROCESS_POOLS)
 def test_no_worker_of_a_pool_outlives_a_parent_that_is_killed(mode):
     server = f"ChildServer({mode!r}, strategy({PROCESS_POOLS[mode]!r}, workers=2), Calculation(io_wait(5).function))"

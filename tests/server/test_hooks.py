@@ -244,6 +244,7 @@ def recorded(running, events):
     return stamps
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("async_handlers", [True, False])
 def test_the_stages_come_in_order(server, async_handlers):
     running = server(options={"async_handlers": async_handlers})
@@ -257,6 +258,7 @@ def test_the_stages_come_in_order(server, async_handlers):
         assert at["dispatched"] < at["loop_free"]
 
 
+@pytest.mark.measured
 def test_a_serial_loop_is_free_after_the_handler(server):
     running = server(options={"async_handlers": False})
     stamps = recorded(running, 5)
@@ -265,6 +267,7 @@ def test_a_serial_loop_is_free_after_the_handler(server):
     assert all(free >= end for free, end in zip(stamps.loop_free, stamps.handler_end, strict=True))
 
 
+@pytest.mark.measured
 def test_a_threading_loop_is_free_while_a_slow_handler_works(server):
     go_on = threading.Event()
 
@@ -283,6 +286,7 @@ def test_a_threading_loop_is_free_while_a_slow_handler_works(server):
         assert wait_until(lambda: stamps.handler_end[0])
 
 
+@pytest.mark.measured
 def test_the_wait_in_the_inbox_is_seen(server):
     """Head-of-line blocking: read at once, dispatched when the handler before it has ended."""
 
@@ -303,6 +307,7 @@ def test_the_wait_in_the_inbox_is_seen(server):
     assert stamps.dispatched[0] - stamps.read[0] < stamps.dispatched[1] - stamps.read[1]
 
 
+@pytest.mark.measured
 def test_a_plain_event_after_it_does_not_move_its_stamps(server):
     running = server(options={"async_handlers": False})
     stamps = recorded(running, 1)
@@ -314,6 +319,7 @@ def test_a_plain_event_after_it_does_not_move_its_stamps(server):
     assert taken(stamps, 0) == at
 
 
+@pytest.mark.measured
 def test_an_answer_from_a_background_task_is_stamped(server):
     def register(socketio, complex_calculation):
         from flask import request
@@ -329,6 +335,7 @@ def test_an_answer_from_a_background_task_is_stamped(server):
     assert stamps.emitted[0] >= stamps.handler_start[0]
 
 
+@pytest.mark.measured
 def test_a_client_by_polling_is_answered(server):
     """By hand, so that no client library is needed: open, connect, event, read."""
     import urllib.request
@@ -354,6 +361,7 @@ def test_a_client_by_polling_is_answered(server):
     post(sid, "1")
 
 
+@pytest.mark.measured
 def test_errors_of_handlers_are_kept_on_a_real_server(server):
     def register(socketio, complex_calculation):
         @socketio.on("message")
@@ -367,6 +375,7 @@ def test_errors_of_handlers_are_kept_on_a_real_server(server):
     assert "broken on purpose" in running.errors[0]
 
 
+@pytest.mark.measured
 def test_a_server_without_hooks_answers(server):
     running = server(instrumented=False)
     answered(running, 2)

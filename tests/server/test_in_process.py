@@ -28,6 +28,8 @@ from tests.support.helpers import (
     wait_until,
 )
 
+pytestmark = pytest.mark.measured
+
 EVENT = '42["message",{"id":0,"payload":7}]'
 
 

@@ -16,6 +16,8 @@ from labkit.base.errors import LabError, ModeError, NotPicklable, PortInUse, Ser
 from labkit.server.serving import Serving
 from tests.support.helpers import RawClient, answer_inline, gone, no_thread_dies, nothing_left_behind, wait_until
 
+pytestmark = pytest.mark.measured
+
 WORK = lab.io_wait(1)
 EVENT = '42["message",{"id":0,"payload":7}]'
 

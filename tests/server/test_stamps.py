@@ -78,6 +78,7 @@ def test_a_place_is_always_within_the_columns(events, number):
     assert place == (number if number in range(events) else -1)
 
 
+@pytest.mark.measured
 def test_stamps_load_no_pandas():
     code = "import sys, labkit.server.stamps; print('pandas' in sys.modules or 'numpy' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout

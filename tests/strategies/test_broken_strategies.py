@@ -174,7 +174,7 @@ BROKEN = {
 
 
 #: The server ends its sleeping threads by SystemExit, which Python ignores and pytest reports.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+pytestmark = [pytest.mark.measured, pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")]
 
 
 #: What else a strategy is measured with.

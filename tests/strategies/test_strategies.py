@@ -285,6 +285,7 @@ def app_running(command, folder):
 WITHOUT_THE_LAB = "import runpy, sys; sys.modules['labkit'] = None; runpy.run_path('app.py', run_name='__main__')"
 
 
+@pytest.mark.measured
 @every_strategy
 def test_a_strategy_runs_without_the_lab(name, tmp_path, client):
     (tmp_path / "app.py").write_text(runnable(name))
@@ -299,6 +300,7 @@ def test_a_strategy_runs_without_the_lab(name, tmp_path, client):
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
+@pytest.mark.measured
 def test_the_process_pool_runs_from_a_plain_script(tmp_path, client):
     (tmp_path / "app.py").write_text(runnable("process-pool"))
     # In front of the installed one, for the script and for the processes that it starts.
@@ -340,6 +342,7 @@ def resource_trackers(client):
     answers_of(strategy("process-pool"), Calculation(io_wait(5).function), client)
 
 
+@pytest.mark.measured
 @every_strategy_of_a_thread
 @pytest.mark.usefixtures("resource_trackers")
 def test_what_a_strategy_owns_is_gone_after_it_is_closed(name, client):
@@ -350,6 +353,7 @@ def test_what_a_strategy_owns_is_gone_after_it_is_closed(name, client):
     assert waits_for(lambda: alive()[1] <= children), alive()[1] - children
 
 
+@pytest.mark.measured
 @every_strategy_of_a_thread
 def test_an_answer_goes_to_its_caller_alone_except_by_broadcast(name, client):
     fired = answers_of(strategy(name), Calculation(io_wait(5).function), client, three_events(connection=1))
@@ -358,6 +362,7 @@ def test_an_answer_goes_to_its_caller_alone_except_by_broadcast(name, client):
     assert len(fired.delivery_event) == 3 * len(reached)
 
 
+@pytest.mark.measured
 @every_strategy_of_a_thread
 def test_an_error_of_the_work_reaches_its_caller(name, client):
     def job(payload):
@@ -368,18 +373,21 @@ def test_an_error_of_the_work_reaches_its_caller(name, client):
     assert set(told(fired, Outcome.FAILED, *([Outcome.SUPERSEDED] if name == "conflate" else []))) == {0, 1, 2}
 
 
+@pytest.mark.measured
 def test_the_process_pool_takes_a_function_of_a_notebook_cell(client):
     cell = {"__name__": "__main__"}
     exec("offset = 10\ndef job(payload):\n    return payload - offset + offset", cell)
     assert rightly_answered(answers_of(strategy("process-pool"), Calculation(cell["job"]), client)) == [0, 1, 2]
 
 
+@pytest.mark.measured
 def test_the_process_pool_takes_a_lambda_and_works_elsewhere(client):
     own = os.getpid()
     work = Calculation(lambda payload: payload if os.getpid() != own else "the same process")
     assert rightly_answered(answers_of(strategy("process-pool", workers=1), work, client)) == [0, 1, 2]
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("fault", ["dies", "does not return"])
 @pytest.mark.usefixtures("resource_trackers")
@@ -402,6 +410,7 @@ def test_a_worker_process_that_is_lost_costs_one_event_and_is_replaced(workers, 
     assert waits_for(lambda: alive()[1] <= children), alive()[1] - children
 
 
+@pytest.mark.measured
 def test_the_thread_pool_says_busy_when_it_is_full(client):
     full = strategy("thread-pool", workers=1, waiting=0)
     fired = answers_of(full, Calculation(io_wait(200).function), client)
@@ -441,6 +450,7 @@ def in_order(fired, status):
     return fired.delivery_event[fired.delivery_status == status].tolist()
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize(
     ("drop", "answered", "shed"), [("oldest", [0, 8, 9], "1 to 7"), ("newest", [0, 1, 2], "3 to 9")]
 )
@@ -453,6 +463,7 @@ def test_load_shedding_drops_from_the_end_that_it_is_told(drop, answered, shed, 
     assert in_order(fired, Outcome.SHED) == list(range(first, last + 1))
 
 
+@pytest.mark.measured
 def test_load_shedding_tells_the_client_whose_event_it_drops(client):
     job = events_at_once([400, 0, 0], connections=[0, 0, 1])
     job = dataclasses.replace(job, intended_ns=np.arange(3) * 50_000_000)
@@ -461,12 +472,14 @@ def test_load_shedding_tells_the_client_whose_event_it_drops(client):
     assert fired.delivery_connection[fired.delivery_event == 1].tolist() == [0]
 
 
+@pytest.mark.measured
 def test_conflation_works_on_the_first_and_on_the_newest(client):
     fired = answers_of(strategy("conflate"), Calculation(Waits()), client, events_at_once([400] + [0] * 9, ahead=1))
     assert in_order(fired, Outcome.ANSWERED) == [0, 9]
     assert in_order(fired, Outcome.SUPERSEDED) == list(range(1, 9))
 
 
+@pytest.mark.measured
 def test_conflation_leaves_other_clients_events_alone(client):
     turns = [0, 1] * 5
     job = events_at_once([400, 400] + [0] * 8, connections=turns, ahead=2)
@@ -475,6 +488,7 @@ def test_conflation_leaves_other_clients_events_alone(client):
     assert all(fired.delivery_connection == np.array(turns)[fired.delivery_event])
 
 
+@pytest.mark.measured
 def test_conflation_by_a_key_of_the_payload(client):
     def wait(payload):
         time.sleep(payload["ms"] / 1000)
@@ -486,6 +500,7 @@ def test_conflation_by_a_key_of_the_payload(client):
     assert in_order(fired, Outcome.SUPERSEDED) == [2, 3]
 
 
+@pytest.mark.measured
 def test_conflation_goes_on_after_a_calculation_that_raised(client):
     def raises_first(data):
         if data["id"] == 0:
@@ -498,6 +513,7 @@ def test_conflation_goes_on_after_a_calculation_that_raised(client):
     assert (in_order(fired, Outcome.ANSWERED), in_order(fired, Outcome.SUPERSEDED)) == ([2], [1])
 
 
+@pytest.mark.measured
 def test_the_ordered_pool_keeps_each_clients_order(client):
     payloads = [200, 200, 50, 50, 0, 0]  # the longest first: a plain pool would turn them round
     job = events_at_once(payloads, connections=[0, 1] * 3)
@@ -508,6 +524,7 @@ def test_the_ordered_pool_keeps_each_clients_order(client):
     assert plain.delivery_event[plain.delivery_connection == 0].tolist() == [4, 2, 0]
 
 
+@pytest.mark.measured
 def test_ack_first_acknowledges_before_the_work_is_done(client):
     job = events_at_once([200, 200], acknowledge=True)
     fired = answers_of(strategy("ack-first"), Calculation(Waits()), client, job)
@@ -515,12 +532,14 @@ def test_ack_first_acknowledges_before_the_work_is_done(client):
     assert fired.acked_ns.max() < fired.work_end_ns.min()
 
 
+@pytest.mark.measured
 def test_a_client_that_reads_gets_every_answer_from_drop_for_slow(client):
     chosen = strategy("drop-for-slow", unread=2)
     job = dataclasses.replace(events_at_once([0] * 20), intended_ns=np.arange(20) * 20_000_000)
     assert rightly_answered(answers_of(chosen, Calculation(Waits()), client, job)) == list(range(20))
 
 
+@pytest.mark.measured
 def test_a_client_that_does_not_read_gets_the_first_and_the_newest_from_drop_for_slow(client):
     job = events_at_once(list(range(20)), reads_from_ns=500_000_000)
     job = dataclasses.replace(job, intended_ns=np.arange(20) * 10_000_000, timeout_ns=1_500_000_000)
@@ -528,6 +547,7 @@ def test_a_client_that_does_not_read_gets_the_first_and_the_newest_from_drop_for
     assert in_order(fired, Outcome.ANSWERED) == [0, 1, 2, 19]
 
 
+@pytest.mark.measured
 def test_strategies_are_listed_where_the_extras_are_absent():
     """The main job is installed without the modes: whoever lists strategies must not need what one of them needs."""
     absent = "import sys; sys.modules.update(dict.fromkeys(('gevent', 'gunicorn', 'uvicorn'))); "

@@ -332,6 +332,7 @@ CELLS = (
 )
 
 
+@pytest.mark.measured
 def test_in_a_kernel_run_and_cancel_are_heard_and_the_next_cell_has_the_result():
     """Buttons are pressed as a page does it, by messages, while the kernel measures for real."""
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")

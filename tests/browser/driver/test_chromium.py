@@ -38,6 +38,7 @@ def names(found):
     return [browser.path.name for browser in found]
 
 
+@pytest.mark.measured
 def test_a_system_browser_comes_before_playwrights(machine):
     machine("playwright/chromium-1100/chrome-linux/chrome")
     machine("bin/chromium")
@@ -48,12 +49,14 @@ def test_a_system_browser_comes_before_playwrights(machine):
     assert found[0].version == "121.0.2"
 
 
+@pytest.mark.measured
 def test_of_playwrights_the_newest_comes_first(machine):
     for revision in (900, 1100, 1000):
         machine(f"playwright/chromium-{revision}/chrome-linux/chrome")
     assert [browser.path.parts[-3] for browser in chromium.browsers()] == [f"chromium-{n}" for n in (1100, 1000, 900)]
 
 
+@pytest.mark.measured
 def test_the_one_that_the_reader_names_comes_first(machine, monkeypatch):
     machine("bin/chromium")
     other = machine("elsewhere/mine", "Chromium 99.0.1")
@@ -62,6 +65,7 @@ def test_the_one_that_the_reader_names_comes_first(machine, monkeypatch):
     assert chromium.full().path == other
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("says", ["Mozilla Firefox 120.0", "chromium of no version", ""])
 def test_what_is_no_chromium_is_refused_by_name_and_passed_over_else(machine, says):
     path = machine("bin/chromium", says)
@@ -70,6 +74,7 @@ def test_what_is_no_chromium_is_refused_by_name_and_passed_over_else(machine, sa
         chromium.browsers(path)
 
 
+@pytest.mark.measured
 def test_a_program_is_asked_again_only_when_its_file_has_changed(machine, monkeypatch):
     path = machine("bin/chromium", "Chromium 98.0.1")
     assert chromium.full().version == "98.0.1"
@@ -92,6 +97,7 @@ def test_without_a_browser_it_says_how_to_get_one(machine):
         chromium.full()
 
 
+@pytest.mark.measured
 def test_headless_shell_is_for_the_exact_pass_only_unless_there_is_nothing_else(machine):
     machine("playwright/chromium_headless_shell-1100/chrome-linux/headless_shell", "Chromium 120.0.1")
     assert chromium.full().is_shell
@@ -100,6 +106,7 @@ def test_headless_shell_is_for_the_exact_pass_only_unless_there_is_nothing_else(
     assert chromium.shell().name == "Chromium headless shell"
 
 
+@pytest.mark.measured
 def test_a_distributions_script_is_not_taken_for_the_program(tmp_path):
     for browser in chromium.browsers():
         with browser.path.open("rb") as file:

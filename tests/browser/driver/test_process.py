@@ -23,6 +23,8 @@ from labkit.strategies import Strategy
 from tests.support.browsing import needed, prefixed
 from tests.support.helpers import answer_inline, echo, nothing_left_behind, taking_interrupts, wait_until
 
+pytestmark = pytest.mark.measured
+
 
 @pytest.fixture
 def worker(monkeypatch):

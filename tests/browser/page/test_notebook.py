@@ -11,6 +11,8 @@ from labkit.browser.page.javascript import FILES, Parts
 from labkit.browser.page.notebook import PREFIX
 from tests.support.helpers import nothing_left_behind
 
+pytestmark = pytest.mark.measured
+
 
 @pytest.fixture(autouse=True)
 def installed(monkeypatch, tmp_path):

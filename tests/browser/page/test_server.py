@@ -14,6 +14,8 @@ from labkit.server.in_process import Server
 from labkit.strategies import Strategy
 from tests.support.helpers import RawClient, answer_inline, echo, no_thread_dies, nothing_left_behind, wait_until
 
+pytestmark = pytest.mark.measured
+
 
 @pytest.fixture
 def page(tmp_path):

@@ -692,6 +692,7 @@ def recorded(tmp_path_factory):
     return reader.read(path, url="http://lab.test")
 
 
+@pytest.mark.measured
 def test_a_real_trace_has_exactly_the_layouts_that_the_page_forced(recorded):
     assert recorded.forced_layouts == 25
     assert sum(n for where, n in recorded.forced_by.items() if where.startswith("readEach")) == 25
@@ -699,6 +700,7 @@ def test_a_real_trace_has_exactly_the_layouts_that_the_page_forced(recorded):
     assert 25 < recorded.counts["layout"] < 25 + 30
 
 
+@pytest.mark.measured
 def test_a_real_traces_long_tasks_are_the_pages_own(recorded):
     causes = [task.cause for task in recorded.long_tasks if task.self_ms["js"] > 80]
     assert causes[0] == "timer"
@@ -707,6 +709,7 @@ def test_a_real_traces_long_tasks_are_the_pages_own(recorded):
     assert functions == ["heavy", "onGo", "onGo", "onGo"]
 
 
+@pytest.mark.measured
 def test_a_real_traces_clicks_are_its_interactions(recorded):
     assert [i.type for i in recorded.interactions] == ["click"] * 3
     assert all(i.processing_ms >= 120 for i in recorded.interactions)
@@ -714,6 +717,7 @@ def test_a_real_traces_clicks_are_its_interactions(recorded):
     assert recorded.url == "http://lab.test/"
 
 
+@pytest.mark.measured
 def test_a_real_traces_self_times_sum_up_to_its_tasks(recorded):
     on_main = sum(ms for part, ms in recorded.self_ms.items() if part != "raster")
     assert 0 < on_main <= recorded.duration_ms

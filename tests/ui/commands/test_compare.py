@@ -58,6 +58,7 @@ def test_the_help_of_compare_teaches_targets_and_exit_codes():
 # --- modes ---
 
 
+@pytest.mark.measured
 def test_a_mode_brings_its_own_strategies_and_says_what_served_them(here):
     done = real(
         "compare", "io_wait:5ms", "--events", 3, "--mode", "asgi", "--repeats", 1, "--json", "--out", here / "X"
@@ -362,6 +363,7 @@ def test_the_first_run_of_the_example_job_is_on_screen_before_the_diagnosis(meas
 # --- two at once ---
 
 
+@pytest.mark.measured
 def test_two_that_begin_in_one_second_write_into_two_folders(here):
     """For real: each has its own folder, and nothing of the other in it."""
     command = [LABKIT, "compare", "io_wait:1ms", "--events", "2", "--strategies", "inline", "--repeats", "1", "--json"]
@@ -385,6 +387,7 @@ def test_a_second_one_within_the_same_second_gets_the_next_name(here, measured, 
 # --- for real ---
 
 
+@pytest.mark.measured
 def test_a_real_comparison_inside_an_app_with_data_of_a_file(here):
     (here / "shop.py").write_text(
         "from flask import Flask, current_app\n"
@@ -402,6 +405,7 @@ def test_a_real_comparison_inside_an_app_with_data_of_a_file(here):
     assert "recommendation" in result
 
 
+@pytest.mark.measured
 def test_a_real_comparison_as_json(here):
     done = real(
         *("compare", "io_wait:50ms", "--events", 3, "--strategies", "inline,thread"),
@@ -423,6 +427,7 @@ def test_a_real_comparison_as_json(here):
     assert (here / "X" / "overview.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.measured
 def test_a_real_comparison_of_a_function_of_the_working_directory(here):
     (here / "jobs.py").write_text("import time\ndef price(number):\n    time.sleep(0.05)\n    return [number]\n")
     done = real(
@@ -450,6 +455,7 @@ def session(leader):
     return found
 
 
+@pytest.mark.measured
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no process groups that take a Ctrl-C")
 @pytest.mark.parametrize("strategies", ["inline,thread", "process-pool"])
 def test_a_real_ctrl_c_keeps_what_was_measured_and_leaves_no_process(strategies, here):

@@ -21,6 +21,8 @@ from labkit.ui.commands.examine import DOUBTFUL, FINE, MISSING
 from labkit.ui.commands.packages import CORE, Package
 from tests.support.helpers import nothing_left_behind
 
+pytestmark = pytest.mark.measured
+
 FULL = Browser("Chromium", "156.0.1", Path("/x/chromium"), is_shell=False)
 SHELL = Browser("Chromium headless shell", "156.0.1", Path("/x/shell"), is_shell=True)
 

@@ -244,6 +244,7 @@ def test_browser_says_what_is_wrong_with_the_folder_that_it_is_to_install_from(m
 # --- the installed command, a real browser ---
 
 
+@pytest.mark.measured
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send there")
 def test_ctrl_c_keeps_what_was_measured_and_leaves_no_browser(here):
     needed()
