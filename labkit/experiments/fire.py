@@ -62,26 +62,16 @@ def fire(
     need_s = expected.mean_service_ms * len(plan) / 1000
     window_s = plan.span_s + need_s if window_s is None else window_s
     timeout_s = 5 + 3 * need_s if timeout_s is None else timeout_s
-    job = Job(
-        intended_ns=plan.intended_ns,
-        connection=plan.connection,
-        payloads=list(expected.payloads),
-        expected=list(expected.answers) if expected.checked else None,
+    job = replace(
+        _job(plan, expected),
         ping_ns=ping_instants_ns(ping_hz, window_s),
-        ping_event=PING_EVENT,
         timeout_ns=round(timeout_s * clock.NS_PER_S),
         acknowledge=acknowledge,
         reads_from_ns=round(reads_from_s * clock.NS_PER_S),
     )
     about = {"ping_hz": ping_hz, "window_s": window_s, "answers_checked": expected.checked, "client": client.place}
-    try:
-        client.open(server.url, plan.connections, ping_hz > 0)
-        asked = warm_up * plan.connections
-        answered = client.warm([expected.payloads[0]] * warm_up, timeout_s) if asked else 0
-        fired, stamps, cost = _fired(server, client, job)
-    finally:
-        client.close()
-    about |= {"warm_up_asked": asked, "warm_up_answered": answered, **cost}
+    fired, stamps, told = _fired(server, client, job, plan.connections, warm_up)
+    about |= told
     return close.close(
         fired,
         stamps,
@@ -97,14 +87,36 @@ def fire(
     )
 
 
-def _fired(server: Serving, client: Client, job: Job) -> tuple[Fired, Mapping[str, Any], dict[str, Any]]:
-    """What the clients saw, what the server stamped, and what it cost meanwhile."""
+def _job(plan: Schedule, expected: Expected) -> Job:
+    """The plan, with what each event carries and must be answered. Nobody pings, and nothing is waited for."""
+    return Job(
+        intended_ns=plan.intended_ns,
+        connection=plan.connection,
+        payloads=list(expected.payloads),
+        expected=list(expected.answers) if expected.checked else None,
+        ping_ns=ping_instants_ns(0, 0),
+        ping_event=PING_EVENT,
+        timeout_ns=0,
+    )
+
+
+def _fired(
+    server: Serving, client: Client, job: Job, connections: int, warm_up: int
+) -> tuple[Fired, Mapping[str, Any], dict[str, Any]]:
+    """Connect, warm up, fire, disconnect: what the clients saw, what the server stamped, and what it cost meanwhile."""
     served = server.server
-    served.record(len(job.intended_ns))
-    cost, parted = ServerCost(served.serving_pid, client), clock.parting()
-    fired = client.fire(replace(job, watch_pid=served.serving_pid))
-    spent = {"server_cpu_s": cost.cpu_s, "server_switches": cost.switches, "clocks_parted_s": parted()}
-    return fired, served.collect().columns(), spent
+    asked = warm_up * connections
+    try:
+        client.open(server.url, connections, len(job.ping_ns) > 0)
+        answered = client.warm([job.payloads[0]] * warm_up, job.timeout_ns / clock.NS_PER_S) if asked else 0
+        served.record(len(job.intended_ns))
+        cost, parted = ServerCost(served.serving_pid, client), clock.parting()
+        fired = client.fire(replace(job, watch_pid=served.serving_pid))
+        spent = {"server_cpu_s": cost.cpu_s, "server_switches": cost.switches, "clocks_parted_s": parted()}
+        stamps = served.collect()
+    finally:
+        client.close()
+    return fired, stamps.columns(), {"warm_up_asked": asked, "warm_up_answered": answered, **spent}
 
 
 def _require_running(server: Serving) -> None:

@@ -36,7 +36,6 @@ NO_ROOM = {"__init__.py", "__main__.py", "py.typed"}
 
 #: Where a strategy may be called by its name of version 0.1, each with the reason. Elsewhere one word names one thing.
 OLD_NAME = {
-    "labkit/experiments/settings.py": "tells who writes exhibit= what it is called now",
     "labkit/base/renamed.py": "tells who writes exhibit= what it is called now",
     "labkit/ui/commands/strategies.py": "tells who writes --exhibit what it is called now",
     "labkit/browser/rendering.py": "reads renderings that version 0.1 saved",
@@ -191,7 +190,7 @@ def test_the_library_speaks_of_no_registry_and_no_folder_of_a_machine():
 
 
 def test_a_test_without_the_mark_is_pure():
-    """`pytest tests -m "not measured"` opens no socket and starts no process: else it would be neither quick nor exact."""
+    """`pytest tests -m "not measured"` opens no socket and starts no process: so it is quick, and exact."""
     with socket.socket() as idle, pytest.raises(AssertionError, match="marked `measured`"):
         idle.bind(("127.0.0.1", 0))
     with pytest.raises(AssertionError, match="marked `measured`"):
