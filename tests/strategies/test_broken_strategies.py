@@ -152,7 +152,7 @@ BROKEN = {
     ),
     "drop-for-slow": (
         ["inline"],
-        2000,
+        1000,
         None,  # what a client that does not read is sent
         "drop-for-slow-bounds-memory",
         DOES_NOT_HOLD,
@@ -183,7 +183,10 @@ PARAMETERS = {"load-shedding": {"workers": 2, "waiting": 4}}
 
 
 def to_a_slow_client(strategies, messages, client):
-    return tuple(slow_reader(each, messages=messages, rate_hz=2000, client=client) for each in strategies)
+    return tuple(
+        slow_reader(each, messages=messages, size_bytes=20_000, rate_hz=2000, timeout_s=2, client=client)
+        for each in strategies
+    )
 
 
 def broken(name, changes):

@@ -256,48 +256,83 @@ def free_port():
         return listening.getsockname()[1]
 
 
-@contextlib.contextmanager
-def app_running(command, folder):
-    """The app in a process of its own; gives its URL; afterwards it is gone, and its children too."""
-    port = free_port()
-    with (folder / "log").open("w") as log:
-        app = subprocess.Popen(
-            [sys.executable, *command], cwd=folder, env={**os.environ, "PORT": str(port)}, stdout=log, stderr=log
-        )
-    try:
-        for _ in range(200):
-            assert app.poll() is None, (folder / "log").read_text()
+class App:
+    """An app in a process of its own, which listens after a while; its output goes to a file."""
+
+    def __init__(self, command, folder):
+        self.port = free_port()
+        self.log = folder / "log"
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, *command],
+                cwd=folder,
+                env={**os.environ, "PORT": str(self.port)},
+                stdout=log,
+                stderr=log,
+            )
+
+    def url(self):
+        """Where it listens, once it does."""
+        for _ in range(400):
+            assert self.process.poll() is None, self.log.read_text()
             with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
                 break
             time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        children = psutil.Process(app.pid).children(recursive=True) if app.poll() is None else []
-        app.kill()
-        app.wait()
+        return f"http://127.0.0.1:{self.port}"
+
+    def end(self):
+        """Afterwards it is gone, and its children too."""
+        children = [] if self.process.poll() is not None else psutil.Process(self.process.pid).children(recursive=True)
+        self.process.kill()
+        self.process.wait()
         for child in children:
             with contextlib.suppress(psutil.NoSuchProcess):
                 child.kill()
         psutil.wait_procs(children, timeout=5)
 
 
+@contextlib.contextmanager
+def app_running(command, folder):
+    app = App(command, folder)
+    try:
+        yield app.url()
+    finally:
+        app.end()
+
+
 WITHOUT_THE_LAB = "import runpy, sys; sys.modules['labkit'] = None; runpy.run_path('app.py', run_name='__main__')"
+
+
+@pytest.fixture(scope="module")
+def apps(tmp_path_factory):
+    """Every strategy as an app, all started at once: most of a start is one core's work, and there are two."""
+    started = {}
+    try:
+        for name in NAMES:
+            folder = tmp_path_factory.mktemp(name)
+            (folder / "app.py").write_text(runnable(name))
+            started[name] = App(["-c", WITHOUT_THE_LAB], folder)
+        yield started
+    finally:
+        for app in started.values():
+            app.end()
 
 
 @pytest.mark.measured
 @every_strategy
-def test_a_strategy_runs_without_the_lab(name, tmp_path, client):
-    (tmp_path / "app.py").write_text(runnable(name))
-    with app_running(["-c", WITHOUT_THE_LAB], tmp_path) as url:
-        client.open(url, senders=1, bystander=False, listener=False)
-        fired = client.fire(three_events())
+def test_a_strategy_runs_without_the_lab(name, apps, client):
+    app = apps[name]
+    client.open(app.url(), senders=1, bystander=False, listener=False)
+    fired = client.fire(three_events())
     if name == "conflate":  # which answers the newest, and what a thread had begun before it came
         assert rightly_answered(fired)[-1] == 2
         assert told(fired, Outcome.ANSWERED, Outcome.SUPERSEDED) == [0, 1, 2]
     else:
         assert rightly_answered(fired) == [0, 1, 2]
-    assert "Traceback" not in (tmp_path / "log").read_text()
+    client.close()
+    assert "Traceback" not in app.log.read_text()
+    app.end()
 
 
 @pytest.mark.measured

@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 import labkit as lab
+from labkit import plots
 from labkit.base.errors import ClientError, MissingExtra, UsageError
 from labkit.experiments.compare import Ordered
 from labkit.runs.comparison import Comparison
@@ -22,6 +23,17 @@ pytest.importorskip("ipywidgets", reason="the control panel needs ipywidgets: pi
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch):
     monkeypatch.setattr(control_panel, "PAUSE_S", 0)
+
+
+@pytest.fixture
+def real_figure():
+    """Asked for by the tests that want the lead figure itself: drawing it takes most of a second."""
+
+
+@pytest.fixture(autouse=True)
+def small_figure(request, monkeypatch):
+    if "real_figure" not in request.fixturenames:
+        monkeypatch.setattr(plots, "overview", lambda result: plt.figure(figsize=(1, 1)))
 
 
 @pytest.fixture
@@ -54,7 +66,7 @@ async def until_it_ends(panel):
 # --- run ---
 
 
-def test_run_measures_what_is_chosen_and_shows_it(measured):
+def test_run_measures_what_is_chosen_and_shows_it(measured, real_figure):
     async def scenario():
         panel = made()
         panel.inputs["events"].value = 7
@@ -85,7 +97,7 @@ def test_the_figure_and_the_progress_follow_every_run(measured):
     assert [done for done, shown in seen if shown] == [1, 2, 3, 4]
 
 
-def test_no_figure_stays_open(measured):
+def test_no_figure_stays_open(measured, real_figure):
     before = plt.get_fignums()
     asyncio.run(made().run())
     assert plt.get_fignums() == before
