@@ -47,6 +47,20 @@ class Bearing:
     when: str
     mode: str = "threading"
 
+    def supports(self, verdict: Verdict) -> bool | None:
+        """Whether a verdict on a deciding claim speaks for the line; None where the claim was not testable.
+
+        ============  =====  =======
+        the claim     FOR    AGAINST
+        ============  =====  =======
+        holds         True   False
+        does not      False  True
+        ============  =====  =======
+        """
+        if verdict.status == NOT_TESTABLE:
+            return None
+        return verdict.status == HOLDS if self.side == FOR else verdict.status != HOLDS
+
 
 @dataclass(frozen=True)
 class Line:
@@ -125,12 +139,11 @@ def judge(line: Line, verdicts: Mapping[str, Verdict]) -> LineVerdict:
             why = f"The measure itself failed. Not so: {verdict.claim.sentence}"
             return LineVerdict(line, NOT_TESTABLE, why, _of(line, verdicts), complete=False)
     deciding = [b for b in line.bearings if b.side in (FOR, AGAINST)]
-    tested = [b for b in deciding if verdicts[b.slug].status != NOT_TESTABLE]
-    speaking = [b for b in tested if (verdicts[b.slug].status == HOLDS) == (b.side == FOR)]
-    so = tuple(dict.fromkeys(b.when for b in speaking))
-    not_so = tuple(dict.fromkeys(b.when for b in tested if b not in speaking))
-    complete = len(tested) == len(deciding)
-    if not tested:
+    said = [(b.when, b.supports(verdicts[b.slug])) for b in deciding]
+    so = tuple(dict.fromkeys(when for when, supports in said if supports is True))
+    not_so = tuple(dict.fromkeys(when for when, supports in said if supports is False))
+    complete = all(supports is not None for _, supports in said)
+    if not so and not not_so:
         reasons = dict.fromkeys(verdicts[b.slug].why for b in deciding)
         return LineVerdict(line, NOT_TESTABLE, " ".join(reasons), _of(line, verdicts), complete=False)
     status = DEPENDS if so and not_so else HOLDS if so else DOES_NOT_HOLD

@@ -53,7 +53,7 @@ def _exact(result: Rendering, name: str) -> Exact:
     return exact
 
 
-def _told(value: float, what: str) -> float:
+def _measured(value: float, what: str) -> float:
     if math.isnan(value):
         raise Untestable(f"{what} was not measured")
     return value
@@ -75,7 +75,9 @@ def _fewer_operations(result: Rendering) -> float:
 
 def _server_batches_less(result: Rendering) -> float:
     naive, batched = (
-        _told(float(np.median(values)) if len(values := _of(result, name).values("layouts")) else math.nan, "layouts")
+        _measured(
+            float(np.median(values)) if len(values := _of(result, name).values("layouts")) else math.nan, "layouts"
+        )
         for name in ("naive", "server-batch-50")
     )
     return naive / batched / 1.5
@@ -83,7 +85,7 @@ def _server_batches_less(result: Rendering) -> float:
 
 def _server_batches_later(result: Rendering) -> float:
     naive, batched = (
-        _told(_of(result, name).pooled("staleness_ms").p50_ms, "staleness") for name in ("naive", "server-batch-50")
+        _measured(_of(result, name).pooled("staleness_ms").p50_ms, "staleness") for name in ("naive", "server-batch-50")
     )
     # On average an update waits half of the window; a third of that is the bound.
     return (batched - naive) / (50 / 2 / 3)
@@ -109,14 +111,14 @@ def _script_ruins(result: Rendering) -> float:
 
 def _result_waits(result: Rendering) -> float:
     heavy, neither = (
-        _told(_of(result, name).pooled("click_to_result_ms").p50_ms, "click to result")
+        _measured(_of(result, name).pooled("click_to_result_ms").p50_ms, "click to result")
         for name in (SERVER_HEAVY, NEITHER)
     )
     return heavy / neither / 4
 
 
 def _nobody_sooner(result: Rendering) -> float:
-    a, b = (_told(_result_in_work(_answered_by(result, letter)), "click to result") for letter in (A, B))
+    a, b = (_measured(_result_in_work(_answered_by(result, letter)), "click to result") for letter in (A, B))
     return b / a / 0.6
 
 
@@ -128,7 +130,7 @@ def _result_in_work(each: Measured) -> float:
 
 def _script_holds(result: Rendering) -> float:
     blocked, naive = (
-        _told(_of(result, name).pooled("staleness_ms").percentile(95), "staleness")
+        _measured(_of(result, name).pooled("staleness_ms").percentile(95), "staleness")
         for name in ("naive, slow script", "naive")
     )
     return blocked / naive / 3

@@ -50,7 +50,7 @@ class ClaimsTable:
 
     @property
     def differences(self) -> tuple[str, ...]:
-        """Where a verdict is another than the recorded one, a sentence each; what could not be tested differs not."""
+        """Where a verdict is another than the recorded one, a sentence each; what could not be tested is left out."""
         return () if self.published is None else self.published.differences(self.lines)
 
     def recorded_for(self, each: LineVerdict) -> str:

@@ -68,7 +68,7 @@ class Calculation:
         try:
             outcome = {"result": self.function(data["payload"])}
         except Exception as error:  # noqa: BLE001 (it is the answer)
-            outcome = {"error": _told(error)}
+            outcome = {"error": _in_words(error)}
         end_ns = clock.now_ns()
         cpu_ns = clock.thread_cpu_ns() - cpu_ns
         try:
@@ -79,7 +79,7 @@ class Calculation:
         return {"id": data["id"], **outcome, "start_ns": start_ns, "end_ns": end_ns, "cpu_ns": cpu_ns}
 
 
-def _told(error: Exception) -> str:
+def _in_words(error: Exception) -> str:
     try:
         return f"{type(error).__name__}: {error}"
     except Exception:  # noqa: BLE001 (the reader's own __str__)

@@ -3,6 +3,7 @@
 import pytest
 
 from labkit.claims import CLAIMS, DEPENDS, DOES_NOT_HOLD, HOLDS, LINES, NOT_TESTABLE, STEPS, Line, handlers, modes, page
+from labkit.claims.claim import Verdict
 from labkit.claims.line import AGAINST, BESIDE, CONTROL, FOR, Bearing, Source, judge
 from labkit.plan.modes import MODES
 from tests.support.judged import SLUGS, deciding, verdicts
@@ -120,3 +121,18 @@ def test_claims_and_lines_name_each_other():
 
 def test_every_claim_of_a_line_has_a_step_that_feeds_it():
     assert {slug for step in STEPS for slug in step.slugs} == set(SLUGS)
+
+
+@pytest.mark.parametrize(
+    ("side", "status", "supports"),
+    [
+        (FOR, HOLDS, True),
+        (FOR, DOES_NOT_HOLD, False),
+        (AGAINST, HOLDS, False),
+        (AGAINST, DOES_NOT_HOLD, True),
+        (FOR, NOT_TESTABLE, None),
+        (AGAINST, NOT_TESTABLE, None),
+    ],
+)
+def test_what_a_verdict_on_a_claim_means_for_its_line(side, status, supports):
+    assert Bearing("one-alone", side, "a case").supports(Verdict(CLAIMS["one-alone"], status)) is supports

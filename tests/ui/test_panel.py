@@ -86,7 +86,7 @@ def test_run_measures_what_is_chosen_and_shows_it(measured, real_figure):
     assert says(panel).endswith(">Done. panel.result has what was measured.</div>")
 
 
-def test_the_figure_and_the_progress_follow_every_run(measured):
+def test_the_figure_and_the_progress_follow_every_run(measured, real_figure):
     async def scenario():
         panel, seen = made(), []
         panel._figure.observe(lambda change: seen.append((panel._progress.value, bool(change.new))), "value")

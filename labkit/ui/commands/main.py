@@ -27,7 +27,7 @@ class _Told(click.ClickException):
         click.echo(f"labkit: {self.format_message()}", err=True)
 
 
-def _told(error: click.UsageError) -> click.ClickException:
+def _as_labkit_says_it(error: click.UsageError) -> click.ClickException:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         return error
     said = error.format_message().rstrip(".")
@@ -44,13 +44,13 @@ class _Commands(click.Group):
         try:
             return super().make_context(info_name, args, parent, **extra)
         except click.UsageError as error:
-            raise _told(error) from error
+            raise _as_labkit_says_it(error) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except click.UsageError as error:
-            raise _told(error) from error
+            raise _as_labkit_says_it(error) from error
         except errors.UsageError as error:
             click.echo(f"labkit: {error}", err=True)
             ctx.exit(WRONG_USAGE)
