@@ -12,6 +12,8 @@ The rules, in this order; each is a sentence of the paragraph:
    overlap.
 6. If nothing holds, that is said, with the work that was offered beside what the machine can do, and with the
    strategy that at least holds for the neighbours, if there is one.
+7. Where one client sent everything, and what is named handles the events of a client in turn
+   (``async_handlers=False``), it is said that many clients are another case.
 """
 
 import math
@@ -169,7 +171,7 @@ class _Weighing:
                 return None, [held, doubt]
         simplest = "the only one that holds" if len(self.holding) == 1 else "the simplest of them"
         cost = SIMPLICITY.get(_base(chosen), "yours")
-        return chosen, [held, f"Write {chosen}, {simplest} ({cost})."]
+        return chosen, [held, f"Write {chosen}, {simplest} ({cost}).", *self._for_whom(chosen)]
 
     def _nothing_holds(self) -> str:
         bound = f"Nothing holds {self.bound_ms:g} ms in mode {self.mode}"
@@ -196,7 +198,17 @@ class _Weighing:
         best = min(sparing, key=lambda s: _rank(s.strategy))
         tail = _tail(best.bystander)
         spares = f"If callers can wait: {best.strategy} is the simplest that spares the neighbours ({tail})."
-        return [spares, _code(best.strategy)]
+        return [spares, *self._for_whom(best.strategy), _code(best.strategy)]
+
+    def _for_whom(self, name: str) -> list[str]:
+        """What was measured with one client and is not so for many: a server that handles a client's events in turn."""
+        run = self.result.of(name)[0]
+        if run.plan.connections > 1 or not run.conditions.is_serial:
+            return []
+        return [
+            f"That is so for one client that sends everything: {name} handles the events of each client in turn, but "
+            "those of different clients at the same time. Measure a room full of people with --connections 10."
+        ]
 
     def _why_not(self, summary: Summary) -> str | None:
         if (broken := self._broken(summary)) is not None:

@@ -14,6 +14,14 @@ from labkit.runs.heartbeats import Heartbeats
 OUTSIDE, INSIDE = "outside", "inside"
 
 
+#: The kinds of fields, as a file has them; all others are numbers.
+_YES_OR_NO = ("stock", "instrumented", "gc_frozen", "answers_checked")
+_TEXT = ("measured", "client")
+_NAMED = ("options", "tuned", "parameters")
+_LISTS = ("handler_errors", "spare_cpu", "server_log")
+_UNKNOWN_AT_TIMES = ("switch_interval_s", "client_cpu_s", "server_cpu_s", "server_switches")
+
+
 @dataclass(frozen=True)
 class Conditions:
     """The conditions of one run. Where a field was not measured it is None, or as it stands here.
@@ -88,8 +96,15 @@ class Conditions:
 
     @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> Self:
-        """What :meth:`to_dict` wrote; a field of a newer labkit is left out."""
+        """What :meth:`to_dict` wrote; a field of a newer labkit is left out.
+
+        Raises:
+            TypeError, ValueError: a value is not of its field's kind.
+        """
         known = {each.name: told[each.name] for each in fields(cls) if each.name in told}
+        for name, value in known.items():
+            if not _is_of_its_kind(name, value):
+                raise TypeError(f"{name} is {value!r}")
         for name in ("handler_errors", "spare_cpu", "server_log"):
             known[name] = tuple(known.get(name, ()))
         beats = known.get("heartbeats")
@@ -111,3 +126,19 @@ class Conditions:
         closed = told.get("closed", {})
         told["closed_senders"], told["closed_others"] = closed.get("senders", 0), closed.get("others", 0)
         return cls.from_dict(told)
+
+
+def _is_of_its_kind(name: str, value: Any) -> bool:
+    """Whether a value out of a file can be that of this field."""
+    if name in _YES_OR_NO or isinstance(value, bool):
+        return isinstance(value, bool) and name in _YES_OR_NO
+    if name in _LISTS:
+        each = (int, float) if name == "spare_cpu" else (str,)
+        return isinstance(value, list | tuple) and all(isinstance(one, each) for one in value)
+    if name in _TEXT:
+        return isinstance(value, str)
+    if name in _NAMED:
+        return isinstance(value, dict)
+    if name == "heartbeats":
+        return value is None or isinstance(value, dict)
+    return isinstance(value, int | float) or (value is None and name in _UNKNOWN_AT_TIMES)

@@ -58,7 +58,7 @@ class Heartbeats:
         interval_ns, timeout_ns, silence_ns = (
             round(told[name] * NS_PER_S) for name in ("interval_s", "timeout_s", "longest_silence_s")
         )
-        return cls(interval_ns, timeout_ns, silence_ns, told["pings"])
+        return cls(interval_ns, timeout_ns, silence_ns, int(told["pings"]))
 
 
 def observed(told_ns: tuple[int, int], beats: Iterable[Sequence[int]], ends_ns: Iterable[int]) -> Heartbeats | None:

@@ -245,3 +245,27 @@ def test_json():
     assert about["rejected"] == {"inline": "neighbours 450 ms (p98)"}
     assert about["offered_cores"] is None
     assert about["text"].endswith("Its code: labkit show process-pool.")
+
+
+# --- for whom ---
+
+IN_TURN = {"conditions": {"options": {"async_handlers": False}}}
+
+
+@pytest.mark.parametrize("serial", [{**GOOD, **IN_TURN}, {**SLOW, **IN_TURN}], ids=["holds", "spares the neighbours"])
+def test_what_holds_for_one_client_only_is_named_with_a_word_on_many(serial):
+    inline = {**SLOW, "bystander_ms": 450}
+    found = recommended({"inline": inline, "inline-serial": serial})
+    assert "inline-serial" in repr(found)
+    assert "so for one client that sends everything" in repr(found)
+    assert "--connections 10" in repr(found)
+
+
+def test_what_was_measured_with_many_clients_needs_no_word_on_them():
+    found = recommended({"inline-serial": {**GOOD, **IN_TURN}}, plan=constant(5, events=10, connections=10))
+    assert found.strategy == "inline-serial"
+    assert "one client" not in repr(found)
+
+
+def test_what_does_not_handle_events_in_turn_needs_no_word_on_many_clients():
+    assert "one client" not in repr(recommended({"inline": NEIGHBOURS_WAIT, "process-pool": GOOD}))

@@ -1,5 +1,6 @@
 """A run: what can be told from its stamps, and that its files come back whole or are refused."""
 
+import dataclasses
 import io
 import json
 import math
@@ -326,6 +327,27 @@ def test_a_field_of_a_newer_labkit_is_left_out(saved):
     conditions = json.loads(saved[0].read_text())["conditions"]
     rewrite(saved[0], conditions={**conditions, "of tomorrow": 1})
     assert Run.load(saved[0]).conditions == simulated.run(own_ms=[3, 1, 2], bystander_ms=[1, math.inf]).conditions
+
+
+junk = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.lists(st.integers(), max_size=2)
+)
+
+
+@unhurried
+@given(
+    name=st.sampled_from([field.name for field in dataclasses.fields(Conditions)]),
+    value=junk | st.lists(junk, max_size=2) | st.dictionaries(st.text(max_size=3), junk, max_size=2),
+)
+def test_conditions_of_another_kind_are_refused_or_harmless(tmp_path, name, value):
+    json_ = simulated.run(events=2, pings=0).save(tmp_path / "run")
+    rewrite(json_, conditions={**json.loads(json_.read_text())["conditions"], name: value})
+    try:
+        run = Run.load(json_)
+    except RecordError:
+        return
+    assert isinstance(run.conditions.is_serial, bool)
+    assert isinstance(repr(run), str)  # which asks every check of quality
 
 
 # --- shape ---
