@@ -2,10 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any
-
-from tabulate import tabulate
 
 from labkit.base.errors import UsageError
 from labkit.base.text import Plain
@@ -16,6 +13,7 @@ from labkit.claims.line import LineVerdict, judge
 from labkit.claims.published import Recorded, recorded
 from labkit.claims.steps import STEPS, Missing
 from labkit.runs import environment
+from labkit.runs.table import Table
 
 #: The layout of ``claims.json``.
 SCHEMA_VERSION = 1
@@ -61,12 +59,18 @@ class ClaimsTable:
     def headrooms(self) -> Plain:
         """Every claim with its measured value over its bound: numbers of this machine and this minute."""
         rows = [(slug, v.claim.reading, v.status, v.measured) for slug, v in self.verdicts.items()]
-        return Plain(tabulate(rows, ("claim", "reading", "verdict", "measured"), disable_numparse=True))
+        return Plain(Table(("claim", "reading", "verdict", "measured"), tuple(rows), left=(0, 1, 2, 3)).text())
 
     def __repr__(self) -> str:
-        rows = [
+        return self._table().text()
+
+    def _repr_html_(self) -> str:
+        return self._table().html()
+
+    def _table(self) -> Table:
+        rows = tuple(
             (
-                each.line.number,
+                str(each.line.number),
                 each.line.quote,
                 ", ".join(readings(each)),
                 each.status,
@@ -74,20 +78,8 @@ class ClaimsTable:
                 each.why,
             )
             for each in self.lines
-        ]
-        return tabulate(rows, _HEADERS, maxcolwidths=[None, 40, 13, 14, 14, 50])
-
-    def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{each.line.number}</td><td style='text-align:left'>{escape(each.line.quote)}</td>"
-            f"<td style='text-align:left'>{escape(', '.join(readings(each)))}</td>"
-            f"<td style='text-align:left'><b>{escape(each.status)}</b></td>"
-            f"<td style='text-align:left'>{escape(self.recorded_for(each))}</td>"
-            f"<td style='text-align:left'>{escape(each.why)}</td></tr>"
-            for each in self.lines
         )
-        head = "".join(f"<th>{h}</th>" for h in _HEADERS)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        return Table(_HEADERS, rows, left=tuple(range(1, len(_HEADERS))), widths=(None, 40, 13, 14, 14, 50))
 
     def to_dict(self) -> dict[str, Any]:
         """The documented object of ``claims.json``."""

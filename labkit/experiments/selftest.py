@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from tabulate import tabulate
 
 from labkit.base.clock import NS_PER_MS, NS_PER_S
 from labkit.client import process as clients
@@ -17,6 +16,7 @@ from labkit.client.firing import Job
 from labkit.experiments.known_queue import Queue, TruthServer
 from labkit.plan.schedules import Schedule, burst, constant, poisson
 from labkit.runs.summary import Distribution
+from labkit.runs.table import Table
 
 Float64 = NDArray[np.float64]
 
@@ -101,17 +101,17 @@ class Reading:
     each_event: bool = True
 
     def __repr__(self) -> str:
-        rows = [
+        rows = tuple(
             (f"p{p:g}", f"{true:.2f}", f"{measured:.2f}", f"{measured - true:+.2f}", f"{from_send:.2f}", f"{sent:.2f}")
             for (p, true, measured), (_, from_send, sent) in zip(
                 self.percentiles(), self.percentiles(from_send=True), strict=True
             )
-        ]
+        )
         headers = ("", "true", "measured", "error", "true from send", "measured from send")
         return (
             f"{self.case}: {'right' if self.is_right else 'WRONG'}; {self.events_close:.1%} of {len(self.error_ms)} "
             f"events within {CLOSE_MS:g} ms of the truth, {self.lost} lost\n"
-            f"{tabulate(rows, headers, colalign=('left', *['right'] * 5), disable_numparse=True)}"
+            f"{Table(headers, rows).text()}"
         )
 
     @property

@@ -13,6 +13,7 @@ from labkit.experiments import selftest
 from labkit.experiments.known_queue import TruthServer
 from labkit.experiments.selftest import Case, Reading
 from labkit.runs.summary import Distribution
+from labkit.runs.table import Table
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,16 +36,14 @@ class Stall:
         return Distribution.of(self.reading.true_ms)
 
     def __repr__(self) -> str:
-        from tabulate import tabulate
-
         told = (
             ("true", self.true),
             ("labkit, open loop", Distribution.of(self.reading.measured_ms)),
             ("closed loop, as it reports", self.closed_from_send),
             ("closed loop, from the intended start", self.closed_from_intended),
         )
-        rows = [(name, *(f"{d.percentile(p):.1f}" for p in selftest.PERCENTILES)) for name, d in told]
-        return tabulate(rows, ("ms", *(f"p{p:g}" for p in selftest.PERCENTILES)), disable_numparse=True)
+        rows = tuple((name, *(f"{d.percentile(p):.1f}" for p in selftest.PERCENTILES)) for name, d in told)
+        return Table(("ms", *(f"p{p:g}" for p in selftest.PERCENTILES)), rows).text()
 
 
 def stall(case: Case = selftest.STALL, client: clients.ClientProcess | None = None) -> Stall:

@@ -20,16 +20,18 @@ class Table:
         rows: the cells, in the order of the headers.
         left: the columns whose cells are text; all others are figures, and stand at the right.
         notes: lines below the table: what the columns mean, and every reason for doubt.
+        widths: where a terminal's lines break, in characters, one per column; None never breaks one.
     """
 
     headers: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     left: tuple[int, ...] = (0,)
     notes: tuple[str, ...] = ()
+    widths: tuple[int | None, ...] = ()
 
     def text(self) -> str:
         """For a terminal and a notebook's plain output."""
-        return "\n".join([self._tabulated("simple", self.headers, self.rows), *self.notes])
+        return "\n".join([self._tabulated("simple", self.headers, self.rows, self.widths), *self.notes])
 
     def github(self) -> str:
         """For a README; without the notes."""
@@ -46,9 +48,17 @@ class Table:
     def _flat_headers(self) -> tuple[str, ...]:
         return tuple(header.replace("\n", " ") for header in self.headers)
 
-    def _tabulated(self, style: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-        align = ["left" if column in self.left else "right" for column in range(len(headers))]
-        return tabulate(rows, headers, tablefmt=style, colalign=align if rows else None, disable_numparse=True)
+    def _tabulated(
+        self, style: str, headers: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int | None] = ()
+    ) -> str:
+        return tabulate(
+            rows,
+            headers,
+            tablefmt=style,
+            colalign=["left" if column in self.left else "right" for column in range(len(headers))] if rows else None,
+            maxcolwidths=list(widths) or None,
+            disable_numparse=True,
+        )
 
 
 def aligned(markup: str) -> str:

@@ -6,6 +6,7 @@ The table is of labkit/claims/recorded.json, which `labkit claims --repeats 20 -
 first figure that a notebook has stored, or the one named in `FIGURES`.
 """
 
+import argparse
 import base64
 import io
 import re
@@ -79,7 +80,10 @@ def thumbnail(path: Path) -> bytes:
     return png.getvalue()
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args(
+        arguments
+    )
     found = recorded()
     if found is not None:
         README.write_text(with_table(README.read_text(encoding="utf-8"), claims_table(found)), encoding="utf-8")

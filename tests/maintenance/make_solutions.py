@@ -11,6 +11,7 @@ An exercise is a Markdown cell tagged `exercise`. Its solution is in that cell's
 ``measured``  what that cell showed; a refresh of the notebook writes it
 """
 
+import argparse
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,8 +79,11 @@ def _section(exercise: Exercise) -> str:
     return "\n\n".join([*parts, exercise.why]) + "\n"
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Write it."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args(
+        arguments
+    )
     books = {path.name: nbformat.read(path, as_version=4) for path in sorted(FOLDER.glob("*.ipynb"))}
     PAGE.write_text(page(books), encoding="utf-8")
 

@@ -9,7 +9,7 @@ Noise is what nbval does not compare: pictures, and the outputs of cells tagged 
 a row leave an empty `git status`. `--all` writes even so, to renew the pictures.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import nbformat
@@ -73,10 +73,13 @@ def refresh(path: Path, write_always: bool = False) -> bool:
     return True
 
 
-def main() -> None:
-    names = [a for a in sys.argv[1:] if not a.startswith("-")]
-    for path in [Path(n) for n in names] or sorted(FOLDER.glob("*.ipynb")):
-        print(f"{path.name}: {'written' if refresh(path, '--all' in sys.argv) else 'unchanged'}", flush=True)
+def main(arguments: list[str] | None = None) -> None:
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("--all", action="store_true", help="write even where nothing but noise changed")
+    asked.add_argument("notebooks", nargs="*", type=Path, help="their files; every notebook where none is named")
+    given = asked.parse_args(arguments)
+    for path in given.notebooks or sorted(FOLDER.glob("*.ipynb")):
+        print(f"{path.name}: {'written' if refresh(path, given.all) else 'unchanged'}", flush=True)
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def test_the_command_writes_it(tmp_path, monkeypatch):
     written(tmp_path / "09_x.ipynb", book(why="It doubles."))
     monkeypatch.setattr(make_solutions, "FOLDER", tmp_path)
     monkeypatch.setattr(make_solutions, "PAGE", tmp_path / "solutions.md")
-    make_solutions.main()
+    make_solutions.main([])
     assert "It doubles." in (tmp_path / "solutions.md").read_text(encoding="utf-8")
 
 
