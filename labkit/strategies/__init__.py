@@ -102,7 +102,7 @@ class Strategy:
         """Raise `ModeError` unless the lab measures in `mode` and this strategy can run there."""
         if not self.runs_in(mode):
             there = ", ".join(name for name in MODES if self.runs_in(name))
-            raise ModeError(f"{self.name} cannot run in mode {mode!r}, only in {there}")
+            raise ModeError(f"{self.name} cannot run in mode {mode!r}, only in {there}: run it there")
 
 
 def require_known(mode: str) -> None:

@@ -10,7 +10,7 @@ from flask_socketio import SocketIO
 
 from labkit.server.contract import PING_EVENT
 from labkit.server.hooks import Hooks
-from labkit.server.hosts.parts import acknowledge, list_logger, refused_options
+from labkit.server.hosts.parts import FLASK_SOCKETIO_OPTIONS, acknowledge, check_options, list_logger, refused_options
 from labkit.server.setup import Setup
 
 
@@ -32,6 +32,7 @@ class ThreadingHost:
         logger = list_logger(log)
         self.app = Flask("labkit")
         try:
+            check_options(setup.options, FLASK_SOCKETIO_OPTIONS)
             self.socketio = SocketIO(
                 self.app, async_mode=self.async_mode, logger=logger, engineio_logger=logger, **setup.options
             )

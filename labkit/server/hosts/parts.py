@@ -1,6 +1,12 @@
 """What the apps of all modes need: a logger that keeps quiet, a bystander's handler, a sentence for bad options."""
 
+import difflib
+import inspect
 import logging
+from collections.abc import Iterable
+
+import engineio
+import socketio
 
 from labkit.base.errors import ServerError
 
@@ -19,6 +25,25 @@ def list_logger(log: list[str]) -> logging.Logger:
 
 def acknowledge(*_: object) -> None:
     """Handle a bystander's ping: return nothing, and Socket.IO sends the acknowledgement."""
+
+
+#: Read by Flask-SocketIO itself (``SocketIO.init_app`` in flask_socketio/__init__.py); all others go to the servers.
+FLASK_SOCKETIO_OPTIONS = ("channel", "manage_session", "message_queue", "path", "resource")
+
+
+def check_options(options: Iterable[str], also: Iterable[str] = ()) -> None:
+    """Raise `TypeError` where no library reads an option: Engine.IO's server takes any name and drops it.
+
+    Args:
+        options: the names.
+        also: names that the caller's own library reads.
+    """
+    servers = (socketio.Server, socketio.AsyncServer, engineio.base_server.BaseServer, socketio.base_server.BaseServer)
+    taken = {name for server in servers for name in inspect.signature(server).parameters} - {"kwargs"} | set(also)
+    for name in options:
+        if name not in taken:
+            near = difflib.get_close_matches(name, sorted(taken), 1)
+            raise TypeError(f"none is called {name}" + (f", but {near[0]} is one" if near else ""))
 
 
 def refused_options(error: Exception) -> ServerError:

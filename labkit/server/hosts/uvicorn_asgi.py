@@ -8,7 +8,7 @@ import uvicorn
 
 from labkit.server.async_hooks import AsyncHooks
 from labkit.server.contract import PING_EVENT
-from labkit.server.hosts.parts import list_logger, refused_options
+from labkit.server.hosts.parts import check_options, list_logger, refused_options
 from labkit.server.setup import Setup
 
 
@@ -27,6 +27,7 @@ class AsgiHost:
         self.setup = setup
         logger = list_logger(log)
         try:
+            check_options(setup.options)
             self.server = socketio.AsyncServer(
                 async_mode="asgi", logger=logger, engineio_logger=logger, **setup.options
             )

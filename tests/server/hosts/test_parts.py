@@ -1,0 +1,33 @@
+"""What the apps of all modes share."""
+
+import inspect
+import re
+
+import pytest
+from flask_socketio import SocketIO
+
+from labkit.server.hosts.parts import FLASK_SOCKETIO_OPTIONS, check_options
+
+
+def test_the_options_that_flask_socketio_reads_itself_are_known():
+    source = inspect.getsource(SocketIO.init_app)
+    read = set(re.findall(r"server_options(?:\.(?:pop|get)\(|\[)\s*'(\w+)'", source))
+    assert {"channel", "message_queue", "resource"} <= read
+    check_options(read, FLASK_SOCKETIO_OPTIONS)
+
+
+def test_an_option_of_the_servers_is_known():
+    check_options(["ping_interval", "async_handlers", "max_http_buffer_size", "cors_allowed_origins", "serializer"])
+
+
+@pytest.mark.parametrize(
+    ("name", "also", "sentence"),
+    [
+        ("ping_intervall", (), "none is called ping_intervall, but ping_interval is one"),
+        ("zzz", FLASK_SOCKETIO_OPTIONS, "none is called zzz$"),
+        ("manage_session", (), "none is called manage_session"),  # Flask-SocketIO's: not for AsyncServer
+    ],
+)
+def test_an_option_that_no_library_reads_is_refused(name, also, sentence):
+    with pytest.raises(TypeError, match=sentence):
+        check_options([name], also)
