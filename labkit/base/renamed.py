@@ -1,5 +1,6 @@
-"""Arguments that had another name in an earlier version: whoever writes the old one is told the new one."""
+"""Names of arguments: whoever writes an old or a misspelt one is told the right one."""
 
+import difflib
 import functools
 from collections.abc import Callable, Iterable
 from typing import ParamSpec, TypeVar
@@ -18,6 +19,15 @@ def refuse_old(names: Iterable[str]) -> None:
     for name in names:
         if name in RENAMED:
             raise UsageError(f"{name} is called {RENAMED[name]} now: write that")
+
+
+def refuse_unknown(names: Iterable[str], known: Iterable[str], what: str = "setting") -> None:
+    """Raise `UsageError` where a name is not among the known: with the nearest of them, or all."""
+    known = list(known)
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            raise UsageError(f"there is no {what} {name!r}: " + (f"{near[0]}?" if near else ", ".join(known)))
 
 
 def refusing_old_names(function: Callable[P, T]) -> Callable[P, T]:

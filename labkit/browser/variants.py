@@ -3,7 +3,6 @@
 What slows a machine for a while slows all of them alike.
 """
 
-import difflib
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.base.errors import UsageError
-from labkit.base.renamed import refuse_old
+from labkit.base.renamed import refuse_old, refuse_unknown
 from labkit.browser import measure
 from labkit.browser.bench import Setting
 from labkit.browser.driver.process import one_browser
@@ -67,10 +66,7 @@ def interact_each(
 def _require_known(settings: Mapping[str, Any]) -> None:
     """Before anything starts, since a variant has its turn at random."""
     refuse_old(settings)
-    for name in settings:
-        if name not in _SETTINGS:
-            near = difflib.get_close_matches(name, _SETTINGS, 1)
-            raise UsageError(f"there is no setting {name!r}: " + (f"{near[0]}?" if near else ", ".join(_SETTINGS)))
+    refuse_unknown(settings, _SETTINGS)
 
 
 def vary(

@@ -1,13 +1,12 @@
 """The settings of a measurement by name and type: an editor completes them, and a wrong one is refused at once."""
 
-import difflib
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
 import psutil
 
 from labkit.base.errors import TooMuchMemory, UsageError
-from labkit.base.renamed import refuse_old
+from labkit.base.renamed import refuse_old, refuse_unknown
 from labkit.client.process import Client
 from labkit.plan.calibration import Expected
 from labkit.plan.schedules import Schedule
@@ -81,12 +80,8 @@ _NOT_NEGATIVE = ("ping_hz", "window_s", "timeout_s", "reads_from_s", "warm_up", 
 
 def require_known(settings: Mapping[str, Any]) -> None:
     """Raise `UsageError` where a setting is not one, with the name that was probably meant, or makes no sense."""
-    known = list(Settings.__annotations__)
     refuse_old(settings)
-    for name in settings:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            raise UsageError(f"there is no setting {name!r}: " + (f"{near[0]}?" if near else ", ".join(known)))
+    refuse_unknown(settings, Settings.__annotations__)
     for name in _NOT_NEGATIVE:
         value = settings.get(name)
         if value is not None and not 0 <= value < 1e6:

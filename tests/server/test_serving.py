@@ -252,7 +252,7 @@ def test_a_work_that_is_none_is_told_how_to_make_one(work):
         ("inline", {"mode": "eventlet"}, ModeError, "choose from threading"),
         ("asgi-inline", {}, ModeError, "only in asgi"),
         ("inline", {"options": {"async_mode": "gevent"}}, ServerError, "does not take these options .*: change them"),
-        ("inline", {"options": {"ping_intervall": 5}}, ServerError, "called ping_intervall, but ping_interval is one"),
+        ("inline", {"options": {"ping_intervall": 5}}, ServerError, r"no option 'ping_intervall': ping_interval\?"),
     ],
 )
 def test_what_cannot_run_is_a_sentence_and_leaves_nothing(strategy, settings, error, sentence):

@@ -1,6 +1,5 @@
 """What the apps of all modes need: a logger that keeps quiet, a bystander's handler, a sentence for bad options."""
 
-import difflib
 import inspect
 import logging
 from collections.abc import Iterable
@@ -9,6 +8,7 @@ import engineio
 import socketio
 
 from labkit.base.errors import ServerError
+from labkit.base.renamed import refuse_unknown
 
 
 def list_logger(log: list[str]) -> logging.Logger:
@@ -32,7 +32,7 @@ FLASK_SOCKETIO_OPTIONS = ("channel", "manage_session", "message_queue", "path", 
 
 
 def check_options(options: Iterable[str], also: Iterable[str] = ()) -> None:
-    """Raise `TypeError` where no library reads an option: Engine.IO's server takes any name and drops it.
+    """Raise `UsageError` where no library reads an option: Engine.IO's server takes any name and drops it.
 
     Args:
         options: the names.
@@ -40,10 +40,7 @@ def check_options(options: Iterable[str], also: Iterable[str] = ()) -> None:
     """
     servers = (socketio.Server, socketio.AsyncServer, engineio.base_server.BaseServer, socketio.base_server.BaseServer)
     taken = {name for server in servers for name in inspect.signature(server).parameters} - {"kwargs"} | set(also)
-    for name in options:
-        if name not in taken:
-            near = difflib.get_close_matches(name, sorted(taken), 1)
-            raise TypeError(f"none is called {name}" + (f", but {near[0]} is one" if near else ""))
+    refuse_unknown(options, sorted(taken), "option")
 
 
 def refused_options(error: Exception) -> ServerError:
