@@ -10,5 +10,5 @@ def test_a_misspelt_name_is_answered_with_the_nearest_and_a_foreign_one_with_all
     refuse_unknown(["rows", "clicks"], ["rows", "clicks"])
     with pytest.raises(UsageError, match=r"^there is no option 'row': rows\?$"):
         refuse_unknown(["clicks", "row"], ["rows", "clicks"], "option")
-    with pytest.raises(UsageError, match="^there is no setting 'zzz': rows, clicks$"):
+    with pytest.raises(UsageError, match=r"^there is no setting 'zzz': rows, clicks$"):
         refuse_unknown(["zzz"], ["rows", "clicks"])
