@@ -49,6 +49,34 @@ _STRANGERS = (
     Bearing("to-sid-repairs-it", BESIDE, "B with to=sid"),
 )
 _NEIGHBOUR = "a neighbour, while handlers compute"
+
+#: A serial server is ``async_handlers=False``: one event at a time of each client, all clients at once.
+_SERIAL = (
+    Bearing(
+        "serial-spares-neighbours",
+        AGAINST,
+        "a neighbour, while one client's handlers compute with async_handlers=False",
+    ),
+    Bearing(
+        "serial-spares-no-room",
+        FOR,
+        "a neighbour, while many clients' handlers compute with async_handlers=False",
+    ),
+    Bearing("serial-answers-a-room", AGAINST, "many clients' callers, while handlers wait with async_handlers=False"),
+)
+_B_ON_SERIAL = (
+    Bearing(
+        "thread-harms-a-serial-server",
+        AGAINST,
+        "a neighbour, while threads of one client compute with async_handlers=False",
+    ),
+    Bearing(
+        "thread-is-right-for-waiting",
+        FOR,
+        "callers, while threads wait with async_handlers=False, if one client sends everything",
+    ),
+    Bearing("thread-helps-in-one-case", BESIDE, "the eight cases together"),
+)
 _INP_A = "INP, with a heavy handler on the server"
 
 LINES: tuple[Line, ...] = (
@@ -79,10 +107,8 @@ LINES: tuple[Line, ...] = (
             _ALONE,
             Bearing("connection-reads-on", AGAINST, "the connection, with default settings"),
             Bearing("neighbours-wait", FOR, _NEIGHBOUR),
-            Bearing(
-                "serial-spares-neighbours", AGAINST, "a neighbour, while handlers compute with async_handlers=False"
-            ),
-            Bearing("waiting-flips-it", FOR, "its own connection, with async_handlers=False"),
+            *_SERIAL,
+            Bearing("waiting-flips-it", FOR, "its own connection, if one client sends everything to a serial server"),
             Bearing("page-decides-inp", AGAINST, "the page's main thread"),
             Bearing("neighbours-wait-everywhere", FOR, "a neighbour in every mode, while handlers compute", "all"),
             Bearing("gevent-waits-well", AGAINST, "gevent, patched, while handlers wait", "gevent"),
@@ -101,12 +127,15 @@ LINES: tuple[Line, ...] = (
         (SEPARATE, CPU_APART, TOGETHER),
         (
             Bearing("neighbours-wait", FOR, _NEIGHBOUR),
-            Bearing(
-                "serial-spares-neighbours", AGAINST, "a neighbour, while handlers compute with async_handlers=False"
-            ),
-            Bearing("waiting-flips-it", FOR, "its own later events, with async_handlers=False"),
+            *_SERIAL,
+            Bearing("waiting-flips-it", FOR, "its own later events, if one client sends everything to a serial server"),
             Bearing("neighbours-wait-everywhere", FOR, "a neighbour in every mode, while handlers compute", "all"),
-            Bearing("gevent-sends-at-the-end", FOR, "every caller under gevent, while handlers compute", "gevent"),
+            Bearing(
+                "gevent-sends-at-the-end",
+                FOR,
+                "every caller under gevent, while one client's handlers compute",
+                "gevent",
+            ),
             Bearing("serial-drops-its-own-client", FOR, "its own client's heartbeat, with async_handlers=False"),
             Bearing("gevent-drops-innocents", FOR, "everybody's heartbeat under gevent", "gevent"),
             Bearing("result-waits-for-server", FOR, "the result of a click"),
@@ -131,10 +160,7 @@ LINES: tuple[Line, ...] = (
         (
             Bearing("thread-returns-sooner", FOR, "the handler, which returns sooner"),
             Bearing("thread-spares-no-neighbour", AGAINST, _NEIGHBOUR.replace("handlers", "threads")),
-            Bearing(
-                "thread-harms-a-serial-server", AGAINST, "a neighbour, while threads compute with async_handlers=False"
-            ),
-            Bearing("thread-is-right-for-waiting", FOR, "callers, while threads wait with async_handlers=False"),
+            *_B_ON_SERIAL,
             Bearing("gevent-task-spares-nobody", AGAINST, "a neighbour under gevent", "gevent"),
             Bearing("to-thread-frees-the-loop", FOR, "an event loop, while threads wait", "asgi"),
             Bearing("to-thread-shares-the-gil", AGAINST, "an event loop, while threads compute", "asgi"),
@@ -151,10 +177,7 @@ LINES: tuple[Line, ...] = (
         (
             Bearing("thread-answers-nobody-sooner", AGAINST, "callers, while threads compute"),
             Bearing("thread-spares-no-neighbour", AGAINST, _NEIGHBOUR.replace("handlers", "threads")),
-            Bearing(
-                "thread-harms-a-serial-server", AGAINST, "a neighbour, while threads compute with async_handlers=False"
-            ),
-            Bearing("thread-is-right-for-waiting", FOR, "callers, while threads wait with async_handlers=False"),
+            *_B_ON_SERIAL,
             Bearing("thread-shows-nobody-sooner", AGAINST, "the result of a click"),
             Bearing("page-decides-inp", AGAINST, "INP, which no handler of the server touches"),
             *_STRANGERS,
@@ -233,7 +256,12 @@ LINES: tuple[Line, ...] = (
             Bearing("processes-spare-neighbours", FOR, "work that computes in another process"),
             Bearing("processes-spare-everywhere", FOR, "work that computes in another process, in every mode", "all"),
             Bearing("thread-spares-no-neighbour", AGAINST, "work that computes in a background thread"),
-            Bearing("thread-is-right-for-waiting", FOR, "work that waits in a thread, with async_handlers=False"),
+            Bearing(
+                "thread-is-right-for-waiting",
+                FOR,
+                "work that waits in a thread, with async_handlers=False and one client",
+            ),
+            Bearing("thread-helps-in-one-case", BESIDE, "the eight cases together"),
             Bearing("gevent-task-spares-nobody", AGAINST, "work that computes in a task of gevent", "gevent"),
             Bearing(
                 "gevent-waits-well",

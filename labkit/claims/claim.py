@@ -12,6 +12,10 @@ HOLDS, DOES_NOT_HOLD, NOT_TESTABLE = "HOLDS", "DOES NOT HOLD HERE", "NOT TESTABL
 #: Of a line of the advice only: it holds under one condition, or in one reading, and not under another.
 DEPENDS = "DEPENDS"
 
+#: Whom a claim is about: one client that sends everything, a room of clients, or both. One event each of ten clients
+#: and ten events of one are different worlds; see :mod:`labkit.plan.schedules`.
+ONE, MANY, BOTH = "one client", "many clients", "one client and many"
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -22,12 +26,14 @@ class Claim:
         lines: of the advice that it is about.
         quote: what the advice says, in our words.
         sentence: what is claimed here.
-        reading: whom it is about: server thread, connection, or page.
+        reading: what waits: server thread, connection, or page.
+        who: sends the events: :data:`ONE`, :data:`MANY`, or :data:`BOTH`, which is judged on each by itself.
         condition: what has to be measured for it.
         margin: what is compared with which bound, and where the bound comes from.
         judge: from what was measured (most often a comparison) to the measured value over its bound; 1 or more holds.
         takes: of which type that is.
         exact: a count is compared; there is no headroom to speak of, only right and wrong.
+        contrasts: the judge compares one client with many, and so is given the runs of both at once.
     """
 
     slug: str
@@ -38,8 +44,10 @@ class Claim:
     condition: str
     margin: str
     judge: Callable[[Any], float]
-    takes: type = Comparison
+    takes: type | tuple[type, ...] = Comparison
     exact: bool = False
+    who: str = BOTH
+    contrasts: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,17 +59,23 @@ class Verdict:
         status: HOLDS, DOES NOT HOLD HERE or NOT TESTABLE HERE.
         headroom: measured over bound; NaN where it is not testable.
         why: the reason, where it is not testable.
+        senders: who sent the events on which it was judged: :data:`ONE`, :data:`MANY` or :data:`BOTH`; empty where
+            that is not told.
     """
 
     claim: Claim
     status: str
     headroom: float = math.nan
     why: str = ""
+    senders: str = ""
 
     def __repr__(self) -> str:
         refuted = f" (measured {self.headroom:.3g} of the bound: {self.claim.margin})"
         why_not = refuted if self.status == DOES_NOT_HOLD else ""
-        return f"{self.status}: {self.why or self.claim.sentence}{why_not}"
+        # A claim that is about one of them says so itself.
+        is_told = self.senders and self.claim.who == BOTH and not self.claim.contrasts and not self.why
+        measured_with = f" ({self.senders})" if is_told else ""
+        return f"{self.status}: {self.why or self.claim.sentence}{measured_with}{why_not}"
 
     @property
     def margin(self) -> float | None:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from labkit.base.text import ratio
-from labkit.claims.claim import Claim
+from labkit.claims.claim import ONE, Claim
 from labkit.claims.evidence import Untestable, burst, later, one, service_ms, waits
 from labkit.experiments.batching import mean_switches, messages
 from labkit.experiments.slow_reader import Backlog
@@ -242,6 +242,7 @@ CLAIMS = (
         "theory: all but what the sockets hold, against a fixed number",
         judge=dropping_bounds_memory,
         takes=tuple,
+        who=ONE,
     ),
     Claim(
         slug="batching-saves-messages",

@@ -7,7 +7,7 @@ import numpy as np
 
 from labkit.base.clock import NS_PER_MS
 from labkit.base.text import ratio
-from labkit.claims.claim import Claim
+from labkit.claims.claim import ONE, Claim
 from labkit.claims.evidence import Untestable, burst, computes, pings_meanwhile, service_ms, waits, work_cpu_ms
 from labkit.runs.comparison import Comparison
 from labkit.runs.conditions import Conditions
@@ -165,8 +165,7 @@ CLAIMS = (
         slug="neighbours-wait-everywhere",
         lines=(2, 3),
         quote=_BLOCKS,
-        sentence="In every mode, while handlers compute, somebody who sent nothing waits longer than half a "
-        "calculation takes.",
+        sentence="In every mode, while handlers compute, a bystander waits longer than half a calculation takes.",
         reading="server thread",
         condition="burst of computing work, inline, two modes or more",
         margin="bystander's median at least half the work's CPU time; theory: a turn of the GIL, or the whole queue",
@@ -176,18 +175,20 @@ CLAIMS = (
         slug="gevent-sends-at-the-end",
         lines=(3,),
         quote="A therefore causes UI lag and delayed responses.",
-        sentence="Under gevent the answers of computing handlers leave together at the end, the first with the last.",
+        sentence="If one client sends everything to gevent and its handlers compute, all answers leave together at the "
+        "end.",
         reading="server thread",
-        condition="burst of computing work, inline, mode gevent",
+        condition="burst of computing work from one client, inline, mode gevent",
         margin="the first answer not before half of the time of the last; theory: at the end, since what sends it gets "
-        "its turn when no handler is left",
+        "its turn when no handler is left (of many clients, whoever is read first may be answered first)",
         judge=gevent_sends_at_the_end,
+        who=ONE,
     ),
     Claim(
         slug="gevent-task-spares-nobody",
         lines=(5, 12),
         quote=_FREE,
-        sentence="Under gevent a background task that computes holds everybody up all the same.",
+        sentence="Under gevent everybody waits for a background task that computes, as for a handler.",
         reading="server thread",
         condition="burst of computing work, background-task, mode gevent",
         margin="median wait of the bystander's pings that were due during the work, at least a fifth of the burst's "
@@ -219,7 +220,7 @@ CLAIMS = (
         slug="loop-waits-for-its-handler",
         lines=(2, 12),
         quote=_BLOCKS,
-        sentence="On an event loop even work that only waits holds everybody up, if the handler does not await it.",
+        sentence="On an event loop everybody waits for a handler that waits without await.",
         reading="server thread",
         condition="burst of waiting work, asgi-inline, mode asgi",
         margin="bystander's median at least a quarter of the burst's work; theory: half of it",
@@ -267,6 +268,7 @@ CLAIMS = (
         margin="exact: its connection is closed, those of bystander and listener are not",
         judge=serial_drops_its_own,
         exact=True,
+        who=ONE,
     ),
     Claim(
         slug="gevent-drops-innocents",

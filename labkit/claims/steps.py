@@ -1,4 +1,6 @@
-"""The set: one plan of measurements that feeds every claim of the lines, in about two minutes on two cores.
+"""The set: one plan of measurements that feeds every claim of the lines, in about four minutes on two cores.
+
+What may differ between one client that sends everything and a room of clients is measured with both.
 
 One step serves many claims, and where it fails, the claims that need it are not testable, and the others go on.
 """
@@ -12,12 +14,13 @@ from labkit.base.errors import LabError, UsageError
 from labkit.claims import page
 from labkit.claims.advice import LINES
 from labkit.experiments.compare import compare, compare_modes
+from labkit.experiments.eight_cases import four
 from labkit.experiments.measure import measure as measure_run
 from labkit.plan.schedules import burst
 from labkit.plan.work import cpu, io_wait
 from labkit.runs.comparison import Comparison
 from labkit.runs.run import Run
-from labkit.strategies import Strategy, strategy
+from labkit.strategies import strategy
 
 #: Events at once. With fewer, theory's factors (half the burst against once) come near to their bounds.
 EVENTS = 10
@@ -32,7 +35,10 @@ CLICKS = 3
 
 #: What is equal by theory scatters most: one run's ratio of B to A is anything from 0.8 to 1.2. So many are pooled of
 #: each, on the socket and in the page.
-POOLED = 8
+POOLED, POOLED_CLICKS = 6, 8
+
+#: One client that sends everything, and a room in which each sends one event.
+BOTH = (1, EVENTS)
 
 #: Enough to judge, not to record: runs of each, and how long work lasts that only waits.
 QUICK, QUICK_WAIT_MS = 2, 60.0
@@ -70,22 +76,23 @@ def _one_event(seed: int) -> Run:
     return measure_run("inline", cpu(WORK_MS), burst(1, seed=seed))
 
 
-def _serial_thread() -> Strategy:
-    return strategy("thread", options={"async_handlers": False})
-
-
 def _computing(seed: int, pooled: int = POOLED) -> Comparison:
-    usual = ["inline", "inline-serial", "thread-broadcast", "thread", "process-pool"]
-    work, plan = cpu(WORK_MS), burst(EVENTS)
-    found = compare([*usual, _serial_thread()], work, plan, repeats=1, seed=seed)
-    if pooled > 1:
-        found += compare(["inline", "thread"], work, plan, repeats=pooled - 1, seed=seed)
+    others = [strategy("thread-broadcast"), strategy("process-pool")]
+    # Equal by theory: A and B with default settings, and on a serial server with many clients.
+    equal = {1: four()[:2], EVENTS: four()}
+    found = Comparison(())
+    for clients in BOTH:
+        work, plan = cpu(WORK_MS), burst(EVENTS, connections=clients)
+        found += compare([*four(), *others], work, plan, repeats=1, seed=seed)
+        if pooled > 1:
+            found += compare(equal[clients], work, plan, repeats=pooled - 1, seed=seed)
     return found
 
 
 def _waiting(seed: int, work_ms: float = WORK_MS) -> Comparison:
-    usual = ["inline", "inline-serial", "thread"]
-    return compare([*usual, _serial_thread()], io_wait(work_ms), burst(EVENTS), repeats=1, seed=seed)
+    plans = [burst(EVENTS, connections=clients) for clients in BOTH]
+    one, many = (compare(four(), io_wait(work_ms), plan, repeats=1, seed=seed) for plan in plans)
+    return one + many
 
 
 def _modes_computing(seed: int) -> Comparison:
@@ -95,16 +102,21 @@ def _modes_computing(seed: int) -> Comparison:
         "gevent": ["inline", "background-task", "process-pool"],
         "asgi": ["asgi-inline", "asgi-to-thread", "asgi-process-pool"],
     }
-    work, plan = cpu(WORK_IN_MODES_MS), burst(EVENTS)
-    found = compare_modes(strategies, work, plan, repeats=1, seed=seed)
-    # Now and then the first events are read, and worked on, before the client was given a core to send the others: seen
-    # in 2 runs of 60 of A. Three runs are not moved by one.
-    return found + compare_modes({"gevent": ["inline", "background-task"]}, work, plan, repeats=2, seed=seed)
+    found = Comparison(())
+    for clients in BOTH:
+        work, plan = cpu(WORK_IN_MODES_MS), burst(EVENTS, connections=clients)
+        found += compare_modes(strategies, work, plan, repeats=1, seed=seed)
+        # Now and then the first events are read, and worked on, before the client was given a core to send the others:
+        # seen in 2 runs of 60 of A. Three runs are not moved by one.
+        found += compare_modes({"gevent": ["inline", "background-task"]}, work, plan, repeats=2, seed=seed)
+    return found
 
 
 def _modes_waiting(seed: int) -> Comparison:
     strategies = {"gevent": ["inline"], "gevent-unpatched": ["inline"], "asgi": ["asgi-inline", "asgi-to-thread"]}
-    return compare_modes(strategies, io_wait(WORK_IN_MODES_MS), burst(EVENTS), repeats=1, seed=seed)
+    plans = [burst(EVENTS, connections=clients) for clients in BOTH]
+    one, many = (compare_modes(strategies, io_wait(WORK_IN_MODES_MS), plan, repeats=1, seed=seed) for plan in plans)
+    return one + many
 
 
 #: A heartbeat that is over soon: clients are told whole seconds, so that one is the shortest.
@@ -145,7 +157,7 @@ def _heavy(seed: int) -> Any:
     return interact_each(ways, clicks=CLICKS, seed=seed)
 
 
-def _a_and_b(seed: int, pooled: int = POOLED) -> Any:
+def _a_and_b(seed: int, pooled: int = POOLED_CLICKS) -> Any:
     """In turn, each pair in random order: what slows this machine for a while slows both."""
     from labkit.browser.variants import interact_each
 
@@ -168,11 +180,13 @@ STEPS: tuple[Step, ...] = (
     Step("one event", "one event, alone", ("one-alone",), _one_event),
     Step(
         "computing",
-        "work that computes: A and B, one at a time, and another process",
+        "work that computes, of one client and of ten: A and B, default and serial, and another process",
         (
             "connection-reads-on",
             "neighbours-wait",
             "serial-spares-neighbours",
+            "serial-spares-no-room",
+            "thread-helps-in-one-case",
             "thread-returns-sooner",
             "thread-answers-nobody-sooner",
             "thread-spares-no-neighbour",
@@ -187,8 +201,14 @@ STEPS: tuple[Step, ...] = (
     ),
     Step(
         "waiting",
-        "work that waits: A and B, and one at a time",
-        ("waiting-flips-it", "thread-is-right-for-waiting", "ledger-is-closed"),
+        "work that waits, of one client and of ten: A and B, default and serial",
+        (
+            "waiting-flips-it",
+            "serial-answers-a-room",
+            "thread-helps-in-one-case",
+            "thread-is-right-for-waiting",
+            "ledger-is-closed",
+        ),
         _waiting,
         quick=lambda seed: _waiting(seed, QUICK_WAIT_MS),
     ),

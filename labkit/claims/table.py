@@ -58,8 +58,10 @@ class ClaimsTable:
 
     def headrooms(self) -> Plain:
         """Every claim with its measured value over its bound: numbers of this machine and this minute."""
-        rows = [(slug, v.claim.reading, v.status, v.measured) for slug, v in self.verdicts.items()]
-        return Plain(Table(("claim", "reading", "verdict", "measured"), tuple(rows), left=(0, 1, 2, 3)).text())
+        rows = [(slug, v.claim.reading, v.claim.who, v.status, v.measured) for slug, v in self.verdicts.items()]
+        return Plain(
+            Table(("claim", "reading", "who", "verdict", "measured"), tuple(rows), left=tuple(range(5))).text()
+        )
 
     def __repr__(self) -> str:
         return self._table().text()
@@ -99,6 +101,8 @@ class ClaimsTable:
             "slug": slug,
             "sentence": c.sentence,
             "reading": c.reading,
+            "who": c.who,
+            "senders": verdict.senders or None,
             "condition": c.condition,
             "margin": c.margin,
             "verdict": verdict.status,

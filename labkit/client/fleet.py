@@ -64,7 +64,8 @@ class ClientFleet:
 
     def warm(self, payloads: list[Any], timeout_s: float) -> int:
         """Warm up; how many events were answered."""
-        return sum(self._each("warm", [(payloads, timeout_s)] * len(self.processes)))
+        count = len(self.processes)
+        return sum(self._each("warm", [(payloads[k::count], timeout_s) for k in range(count)]))
 
     def fire(self, job: Job) -> Fired:
         """Fire the plan: all encode their part, then all start at one instant."""

@@ -67,7 +67,7 @@ class Generator:
         self.connections = self.loop.run_until_complete(connect_all(url, count, timeout_s))
 
     def warm(self, payloads: list[Any], timeout_s: float) -> int:
-        """Send events that have no place in a plan, all at once, on all senders; how many were answered in time."""
+        """Send events that no plan has, all at once, the senders in turn; how many were answered in time."""
         return self.loop.run_until_complete(self._warm(payloads, timeout_s))
 
     def fire(self, job: Job) -> Fired:
@@ -105,10 +105,9 @@ class Generator:
         for connection in self.connections:
             connection.frames.clear()
         sent = 0
-        for connection in senders:
-            for i, payload in enumerate(payloads):
-                # Ids below -1 (an answer without an id) have no place in the plan, so the server stamps nothing.
-                sent += connection.send(packets.event(-2 - i, payload))
+        for i, payload in enumerate(payloads):
+            # Ids below -1 (an answer without an id) have no place in the plan, so the server stamps nothing.
+            sent += senders[i % len(senders)].send(packets.event(-2 - i, payload))
         deadline_ns = now_ns() + round(timeout_s * NS_PER_S)
         answered = 0
         while now_ns() < deadline_ns and any(not c.closed_ns for c in senders):

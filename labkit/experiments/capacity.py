@@ -15,7 +15,7 @@ from typing import Any
 
 from labkit.base import clock
 from labkit.plan import queueing
-from labkit.plan.schedules import MAX_EVENTS, Schedule, constant, poisson
+from labkit.plan.schedules import CLIENTS, MAX_EVENTS, Schedule, constant, poisson
 from labkit.runs.run import Run
 from labkit.runs.summary import TAIL_SAMPLES, Distribution
 
@@ -167,7 +167,7 @@ class Capacity:
         }  # fmt: skip
 
 
-def plan(rate_hz: float, events: int, random: bool, connections: int = 1, seed: int = 0) -> Schedule:
+def plan(rate_hz: float, events: int, random: bool, connections: int = CLIENTS, seed: int = 0) -> Schedule:
     """So many events at a rate: Poisson arrivals, or evenly spaced ones."""
     make = poisson if random else constant
     return make(rate_hz, events=events, connections=connections, seed=seed)

@@ -27,7 +27,7 @@ from labkit.experiments.capacity import (
 from labkit.experiments.measure import AnyStrategy, measure
 from labkit.experiments.settings import Settings, require_known
 from labkit.plan.calibration import Expected, expect
-from labkit.plan.schedules import Schedule
+from labkit.plan.schedules import CLIENTS, Schedule
 from labkit.plan.work import Work
 from labkit.runs.run import Run
 from labkit.runs.summary import BOUNDS_MS, TAIL_SAMPLES
@@ -54,7 +54,7 @@ def capacity(
     *,
     bound_ms: float = BOUNDS_MS[0],
     random: bool = False,
-    connections: int = 1,
+    connections: int = CLIENTS,
     limit_s: float = 60.0,
     seed: int = 0,
     progress: Callable[[Trial], object] | None = None,

@@ -13,7 +13,7 @@ from labkit.client import process as clients
 from labkit.client.firing import Job
 from labkit.client.process import Client
 from labkit.experiments.confounders import ServerCost
-from labkit.experiments.settings import require_known, require_memory
+from labkit.experiments.settings import require_descriptors, require_known, require_memory
 from labkit.plan.calibration import Expected, expected_answers
 from labkit.plan.schedules import Schedule
 from labkit.runs import close, environment
@@ -57,6 +57,7 @@ def fire(
     numbers = {"ping_hz": ping_hz, "window_s": window_s, "timeout_s": timeout_s, "warm_up": warm_up}
     require_known({**numbers, "reads_from_s": reads_from_s})
     require_memory(plan)
+    require_descriptors(plan)
     expected = expected or expected_answers(server.work, plan)
     client = client or clients.shared()
     need_s = expected.mean_service_ms * len(plan) / 1000
@@ -105,10 +106,9 @@ def _fired(
 ) -> tuple[Fired, Mapping[str, Any], dict[str, Any]]:
     """Connect, warm up, fire, disconnect: what the clients saw, what the server stamped, and what it cost meanwhile."""
     served = server.server
-    asked = warm_up * connections
     try:
         client.open(server.url, connections, len(job.ping_ns) > 0)
-        answered = client.warm([job.payloads[0]] * warm_up, job.timeout_ns / clock.NS_PER_S) if asked else 0
+        answered = client.warm([job.payloads[0]] * warm_up, job.timeout_ns / clock.NS_PER_S) if warm_up else 0
         served.record(len(job.intended_ns))
         cost, parted = ServerCost(served.serving_pid, client), clock.parting()
         fired = client.fire(replace(job, watch_pid=served.serving_pid))
@@ -116,7 +116,7 @@ def _fired(
         stamps = served.collect()
     finally:
         client.close()
-    return fired, stamps.columns(), {"warm_up_asked": asked, "warm_up_answered": answered, **spent}
+    return fired, stamps.columns(), {"warm_up_asked": warm_up, "warm_up_answered": answered, **spent}
 
 
 def _require_running(server: Serving) -> None:

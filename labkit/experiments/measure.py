@@ -8,7 +8,14 @@ from labkit.base.renamed import refusing_old_names
 from labkit.client import process as clients
 from labkit.experiments.confounders import spare_cpu
 from labkit.experiments.fire import fire
-from labkit.experiments.settings import FireSettings, ServeSettings, Settings, require_known, require_memory
+from labkit.experiments.settings import (
+    FireSettings,
+    ServeSettings,
+    Settings,
+    require_descriptors,
+    require_known,
+    require_memory,
+)
 from labkit.plan.calibration import expected_answers
 from labkit.plan.schedules import Schedule
 from labkit.plan.work import Work
@@ -71,6 +78,7 @@ def require_measurable(strategy: AnyStrategy, work: Work, plan: Schedule, settin
     """
     require_known(settings)
     require_memory(plan)
+    require_descriptors(plan)
     return require_possible(strategy, work, settings.get("mode", "threading"))
 
 

@@ -12,8 +12,9 @@ The rules, in this order; each is a sentence of the paragraph:
    overlap.
 6. If nothing holds, that is said, with the work that was offered beside what the machine can do, and with the
    strategy that at least holds for the neighbours, if there is one.
-7. Where one client sent everything, and what is named handles the events of a client in turn
-   (``async_handlers=False``), it is said that many clients are another case.
+7. Where runs of many clients and of one are given, those of many decide, and what is otherwise for one greedy client
+   is said beside it. Where only one client sent, and what is named handles the events of a client in turn
+   (``async_handlers=False``), it is said that many clients are another case; where only many sent, that one is.
 """
 
 import math
@@ -110,17 +111,23 @@ def recommend(diagnosis: Diagnosis, comparison: Comparison, *, mode: str | None 
     if mode is None and len(modes) != 1:
         raise UsageError(f"name the mode to recommend for, one of those measured: {_listed(modes) or 'none was'}")
     result = Comparison(tuple(r for r in comparison.runs if mode in (None, r.mode)), comparison.bounds_ms)
+    several = len(result.clients) > 1
+    greedy = result.sent_by(1) if several and 1 in result.clients else None
+    result = result.sent_by(result.clients[-1]) if several else result
     works = {run.work for run in result.runs}
     if works != {diagnosis.work}:
         raise UsageError(
             f"the diagnosis is of {diagnosis.work} and the runs of {_listed(sorted(works))}: give one work"
         )
-    return _Weighing(diagnosis, result, mode or modes[0]).recommendation()
+    alone = None if greedy is None else _Weighing(diagnosis, greedy, mode or modes[0])
+    return _Weighing(diagnosis, result, mode or modes[0], alone).recommendation()
 
 
 class _Weighing:
-    def __init__(self, diagnosis: Diagnosis, result: Comparison, mode: str) -> None:
-        self.diagnosis, self.result, self.mode = diagnosis, result, mode
+    """What the runs of one plan say; beside it what those of one greedy client do, where there are any."""
+
+    def __init__(self, diagnosis: Diagnosis, result: Comparison, mode: str, greedy: "_Weighing | None" = None) -> None:
+        self.diagnosis, self.result, self.mode, self.greedy = diagnosis, result, mode, greedy
         self.bound_ms = result.bounds_ms[0]
         plan = result.runs[0].plan
         self.rate_hz = plan.rate_hz
@@ -146,16 +153,12 @@ class _Weighing:
     def _offer(self) -> str:
         cores = self.diagnosis.cores
         if self.rate_hz is None:
-            return (
-                f"Offered: {len(self.result.runs[0].plan)} events at once, {_seconds(self.at_once_s)} of CPU; "
-                f"the machine has {_cores(cores)}."
-            )
+            plan = self.result.runs[0].plan
+            return f"Offered: {plan.name}, {_seconds(self.at_once_s)} of CPU; the machine has {_cores(cores)}."
         gil = self.rate_hz * self.diagnosis.gil_held * self.diagnosis.service.mean_ms / 1000
         one_gil = f", and one process has one GIL, of which {gil:.1f} are asked for" if gil > 1 else ""
-        return (
-            f"Offered {self.offered:.1f} cores of work ({self.rate_hz:.3g}/s of {self.cpu_s * 1000:.3g} ms of CPU); "
-            f"the machine has {cores}{one_gil}."
-        )
+        asked = f"{self.rate_hz:.3g}/s of {self.cpu_s * 1000:.3g} ms of CPU, from {self.result.runs[0].plan.senders}"
+        return f"Offered {self.offered:.1f} cores of work ({asked}); the machine has {cores}{one_gil}."
 
     def _verdict(self) -> tuple[str | None, list[str]]:
         invalid = sum(not run.is_valid for run in self.result.runs)
@@ -188,27 +191,73 @@ class _Weighing:
 
     def _least_harm(self) -> list[str]:
         """Who cannot help the callers may still spare everybody else."""
-        sparing = [
-            s
-            for s in self.result.summaries
-            if self._broken(s) is None and len(s.bystander) and s.bystander.tail[1] <= self.bound_ms
-        ]
-        if not sparing:
-            return []
-        best = min(sparing, key=lambda s: _rank(s.strategy))
+        if not self._sparing:
+            return self._for_whom(None)
+        best = min(self._sparing, key=lambda s: _rank(s.strategy))
         tail = _tail(best.bystander)
         spares = f"If callers can wait: {best.strategy} is the simplest that spares the neighbours ({tail})."
         return [spares, *self._for_whom(best.strategy), _code(best.strategy)]
 
-    def _for_whom(self, name: str) -> list[str]:
-        """What was measured with one client and is not so for many: a server that handles a client's events in turn."""
-        run = self.result.of(name)[0]
-        if run.plan.connections > 1 or not run.conditions.is_serial:
+    @property
+    def _sparing(self) -> list[Summary]:
+        """Those under which nobody waits long who sent nothing."""
+        return [
+            s
+            for s in self.result.summaries
+            if self._broken(s) is None and len(s.bystander) and s.bystander.tail[1] <= self.bound_ms
+        ]
+
+    @property
+    def _not_sparing(self) -> list[Summary]:
+        sparing = {s.strategy for s in self._sparing}
+        return [s for s in self.result.summaries if s.strategy not in sparing]
+
+    def _for_whom(self, name: str | None) -> list[str]:
+        """What is otherwise for one greedy client, or for many: a serial server handles a client's events in turn."""
+        serial = [s.strategy for s in self.result.summaries if self.result.of(s.strategy)[0].conditions.is_serial]
+        if self.result.runs[0].plan.connections > 1:
+            if self.greedy is not None:
+                return self.greedy.beside(self, name)
+            if not serial:
+                return []
+            return [
+                f"One greedy client was not measured: {_listed(serial)} would handle its events in turn "
+                "(--connections 1)."
+            ]
+        if name not in serial:
             return []
         return [
             f"That is so for one client that sends everything: {name} handles the events of each client in turn, but "
             "those of different clients at the same time. Measure a room full of people with --connections 10."
         ]
+
+    def beside(self, many: "_Weighing", name: str | None) -> list[str]:
+        """These runs are of one greedy client: what is otherwise than with many, for which `name` was chosen."""
+        room = many.result.runs[0].plan.senders
+        holding = [n for n in self.holding if n in many.rejected]
+        sparing = [s.strategy for s in self._sparing if s.strategy in {r.strategy for r in many._not_sparing}]
+        said = []
+        if name in self.result.strategies and (why := self._worse(name, many)):
+            said.append(f"For one greedy client {name} is no answer: {why}.")
+        if holding:
+            best = min(holding, key=_rank)
+            said.append(f"For one greedy client {best} holds as well; for {room} it does not: {many.rejected[best]}.")
+        elif sparing:
+            best = min(sparing, key=_rank)
+            one, other = (_tail(w.result[best].bystander) for w in (self, many))
+            said.append(
+                f"For one greedy client {best} spares the neighbours as well ({one}); for {room} it does not ({other})."
+            )
+        measured = _listed(self.result.strategies)
+        return said or [f"For one greedy client nothing else follows, by the runs of {measured}."]
+
+    def _worse(self, name: str, many: "_Weighing") -> str | None:
+        """Why what serves many clients does not serve a greedy one; None where it does."""
+        if name in many.holding:
+            return self.rejected.get(name)
+        summary = self.result[name]
+        late = len(summary.bystander) and not summary.bystander.tail[1] <= self.bound_ms
+        return self._broken(summary) or (f"neighbours {_tail(summary.bystander)}" if late else None)
 
     def _why_not(self, summary: Summary) -> str | None:
         if (broken := self._broken(summary)) is not None:

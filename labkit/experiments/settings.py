@@ -14,6 +14,9 @@ from labkit.plan.schedules import Schedule
 #: Bytes that an event takes in server, client and record together, at most (measured: about 900).
 BYTES_PER_EVENT = 2_000
 
+#: Descriptors that a process has open besides its clients' sockets: Python's own, the kernel's of a notebook, pools.
+OWN_DESCRIPTORS = 100
+
 
 class ServeSettings(TypedDict, total=False):
     """How a server is started (:func:`labkit.serve`).
@@ -44,7 +47,8 @@ class FireSettings(TypedDict, total=False):
             all of it: the same for every strategy.
         timeout_s: an event without an answer so long after its intended start has timed out. Where None, 5 s and three
             times that need.
-        warm_up: events a connection before the run, which are not counted; 2 where it is not named.
+        warm_up: events before the run, which are not counted and which the clients send in turn; 2 where it is not
+            named.
         acknowledge: the client asks for an acknowledgement of every event (``run.acked_ms``).
         reads_from_s: the senders read nothing until then: slow readers. Their window of receiving is small, too.
         client: who fires; the session's client process where None.
@@ -97,4 +101,17 @@ def require_memory(plan: Schedule) -> None:
     if needed > available:
         raise TooMuchMemory(
             f"{len(plan):,} events need about {needed / 1e9:.1f} GB and {available / 1e9:.1f} GB are free: fire fewer"
+        )
+
+
+def require_descriptors(plan: Schedule) -> None:
+    """Raise `UsageError` where this process may not open a socket for each of so many clients."""
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = plan.connections + OWN_DESCRIPTORS
+    if soft not in (-1, resource.RLIM_INFINITY) and needed > soft:
+        raise UsageError(
+            f"{plan.connections:,} clients need about {needed:,} open files and {soft:,} are allowed here: run "
+            f"`ulimit -n {needed}` before, or ask for fewer connections"
         )

@@ -113,7 +113,7 @@ def slow_reader(
         raise UsageError("what waits can only be counted in this process: leave mode='threading'")
     if size_bytes < 1:
         raise UsageError(f"size_bytes must be 1 or more, not {size_bytes}")
-    plan = constant(rate_hz, events=messages)
+    plan = constant(rate_hz, events=messages, connections=1)
     reads_from_s = settings.setdefault("reads_from_s", plan.span_s + REST_S)
     settings.setdefault("timeout_s", reads_from_s + 2)
     if work is None:

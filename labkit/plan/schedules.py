@@ -3,7 +3,11 @@
 Open loop means that an event is sent when it is due, whether or not earlier ones were answered, as users do who do
 not know of each other. Latency counts from the *intended* start: a sender that waits for a slow server would send
 less just while it is slow, and leave the worst moments out (coordinated omission; G. Tene, "How NOT to measure
-latency", 2013). Offsets are nanoseconds from the start of the run; rates are events per second over all connections.
+latency", 2013). Offsets are nanoseconds from the start of the run; rates are events per second over all clients.
+
+A plan says who sends, since one client that sends ten events and ten clients that send one each are different worlds:
+``async_handlers=False`` handles the events of *one* client in turn. The default is a room of ten clients that take
+turns; ``connections=1`` is the one greedy client.
 """
 
 import math
@@ -20,6 +24,9 @@ from labkit.base.errors import ScheduleError
 
 MAX_EVENTS = 50_000_000  # 800 MB of plan alone
 MAX_SECONDS = 1e9  # 30 years: still fits into 64 bits of nanoseconds
+
+#: A room full of people: how many clients take turns in sending where nobody says; fewer where there are fewer events.
+CLIENTS = 10
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,6 +67,11 @@ class Schedule:
         return f"{len(self):,} {'event' if len(self) == 1 else 'events'}, last at {self.span_s:.6g} s"
 
     @property
+    def senders(self) -> str:
+        """Who sends, in words: ``one client`` or ``10 clients``."""
+        return senders(self.connections)
+
+    @property
     def span_s(self) -> float:
         """The last intended start, in seconds from the start of the run."""
         return float(self.intended_ns[-1]) / NS_PER_S
@@ -79,8 +91,7 @@ class Schedule:
     def describe(self) -> str:
         """A sentence for a caption."""
         rate = "all at one instant" if self.rate_hz is None else f"{self.rate_hz:.4g}/s on average"
-        clients = "1 connection" if self.connections == 1 else f"{self.connections} connections"
-        return f"Open loop, {self.name}: {self._events}, {rate}, on {clients}; latency counts from the intended start."
+        return f"Open loop, {self.name}: {self._events}, {rate}; latency counts from the intended start."
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain JSON values; `from_dict` restores it exactly."""
@@ -97,7 +108,12 @@ class Schedule:
 
 
 def constant(
-    rate_hz: float, *, seconds: float | None = None, events: int | None = None, connections: int = 1, seed: int = 0
+    rate_hz: float,
+    *,
+    seconds: float | None = None,
+    events: int | None = None,
+    connections: int | None = None,
+    seed: int = 0,
 ) -> Schedule:
     """Evenly spaced: event i is due at i / rate, the first at 0, all before `seconds` (give that or `events`)."""
     rate_hz, span = _positive("rate_hz", rate_hz), _span(seconds, events)
@@ -106,7 +122,12 @@ def constant(
 
 
 def poisson(
-    rate_hz: float, *, seconds: float | None = None, events: int | None = None, connections: int = 1, seed: int = 0
+    rate_hz: float,
+    *,
+    seconds: float | None = None,
+    events: int | None = None,
+    connections: int | None = None,
+    seed: int = 0,
 ) -> Schedule:
     """Arrivals of many independent users: exponential gaps, the first before the first event.
 
@@ -128,23 +149,29 @@ def poisson(
         arrivals_s = arrivals_s[np.rint(arrivals_s * NS_PER_S) < seconds * NS_PER_S]
         if not len(arrivals_s):
             raise ScheduleError(f"seed {seed} has no arrival in {span} at {rate_hz:g}/s: raise the rate or seconds")
-    return _plan(f"{rate_hz:g}/s for {span}, Poisson, seed {seed}", arrivals_s, connections, seed)
+    return _plan(f"{rate_hz:g}/s for {span}, Poisson, seed {seed},", arrivals_s, connections, seed)
 
 
 def burst(
-    events: int = 10, *, every_s: float | None = None, times: int = 1, connections: int = 1, seed: int = 0
+    events: int = 10, *, every_s: float | None = None, times: int = 1, connections: int | None = None, seed: int = 0
 ) -> Schedule:
-    """Send `events` at one instant, the first at 0; with `times`, one such burst every `every_s` seconds."""
+    """Send `events` at one instant, the first at 0; with `times`, one such burst every `every_s` seconds.
+
+    Ten clients send them in turn, or as many as there are events where there are fewer: ``burst(10)`` is one event each
+    of ten clients, ``burst(10, connections=1)`` ten of one greedy client.
+    """
     events, times = _at_least(1, "events", events), _at_least(1, "times", times)
     if times > 1 and every_s is None:
         raise ScheduleError(f"{times} bursts need a distance: give every_s in seconds")
     period_s = 0.0 if every_s is None else _positive("every_s", every_s)
-    name = f"burst of {events}" + (f", {times} times, every {period_s:g} s" if times > 1 else "")
+    name = "1 event" if events == 1 else f"{events} events at once"
+    name += f", {times} times, every {period_s:g} s," if times > 1 else ""
     _affordable(events * times)
+    connections = min(CLIENTS, events) if connections is None else connections  # every burst is of the same clients
     return _plan(name, np.repeat(np.arange(times) * period_s, events), connections, seed)
 
 
-def ramp(start_hz: float, end_hz: float, *, seconds: float, connections: int = 1, seed: int = 0) -> Schedule:
+def ramp(start_hz: float, end_hz: float, *, seconds: float, connections: int | None = None, seed: int = 0) -> Schedule:
     """A rate that grows or falls evenly from `start_hz` to `end_hz`: event i is due when i events have come due.
 
     With u the part of `seconds` that has passed, first u + (last - first) u**2 / 2 events have come due, where first
@@ -158,14 +185,24 @@ def ramp(start_hz: float, end_hz: float, *, seconds: float, connections: int = 1
     return _plan(f"{start_hz:g}/s to {end_hz:g}/s in {seconds:g} s", due_s, connections, seed)
 
 
-def _plan(name: str, due_s: NDArray[np.float64], connections: int, seed: int) -> Schedule:
+def senders(connections: int) -> str:
+    """So many clients in words: ``one client``, ``10 clients``."""
+    return "one client" if connections == 1 else f"{connections} clients"
+
+
+def _plan(name: str, due_s: NDArray[np.float64], connections: int | None, seed: int) -> Schedule:
     if due_s[-1] > MAX_SECONDS:
         raise ScheduleError("the last event would be due in more than 30 years: raise the rate or ask for fewer events")
-    connections = _at_least(1, "connections", connections)
-    suffix = f", {connections} connections" if connections > 1 else ""
+    clients = min(CLIENTS, len(due_s)) if connections is None else _at_least(1, "connections", connections)
+    if clients > len(due_s):
+        raise ScheduleError(
+            f"{senders(clients)} cannot send {len(due_s)} {'event' if len(due_s) == 1 else 'events'}: ask for as many "
+            "events as clients or more, or for fewer connections"
+        )
     # Rounding can swap two events that are due within one nanosecond, hence the running maximum.
     intended_ns = np.maximum.accumulate(np.rint(due_s * NS_PER_S).astype(np.int64))
-    return Schedule(name + suffix, intended_ns, np.arange(len(due_s)) % connections, connections, seed)
+    name = f"{name} from {senders(clients)}"
+    return Schedule(name, intended_ns, np.arange(len(due_s)) % clients, clients, seed)
 
 
 def _span(seconds: float | None, events: int | None) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from labkit.base.errors import RecordError, UsageError
 from labkit.base.files import safe_name, unused_folder
+from labkit.plan.schedules import senders
 from labkit.runs import difference, quality
 from labkit.runs import table as tables
 from labkit.runs.difference import Difference
@@ -42,7 +43,7 @@ class Comparison:
 
     @cached_property
     def strategies(self) -> tuple[str, ...]:
-        """Their names, in the order in which they were asked for; with the mode where there are several."""
+        """Their names, in the order in which they were asked for; with mode and clients where there are several."""
         asked = {name: place for place, name in enumerate(self.names)}
         found = dict.fromkeys((asked.get(run.name, len(asked)), self._name(run)) for run in self.runs)
         return tuple(name for _, name in sorted(found, key=lambda pair: pair[0]))
@@ -58,9 +59,31 @@ class Comparison:
             raise UsageError(f"no run here is of mode {mode!r}: there are {', '.join(self.modes) or 'none'}")
         return replace(self, runs=tuple(run for run in self.runs if run.mode == mode))
 
+    @cached_property
+    def clients(self) -> tuple[int, ...]:
+        """How many clients sent the events, each number once, the smallest first; most often it is one number."""
+        return tuple(sorted({run.plan.connections for run in self.runs}))
+
+    def sent_by(self, *clients: int) -> Self:
+        """The runs in which so many clients sent the events; strategies go by their plain names if it is one number."""
+        if unknown := sorted(set(clients) - set(self.clients)):
+            raise UsageError(f"no run here is of {senders(unknown[0])}: there are runs of {self._senders or 'none'}")
+        return replace(self, runs=tuple(run for run in self.runs if run.plan.connections in clients))
+
+    @property
+    def _senders(self) -> str:
+        return ", ".join(senders(number) for number in self.clients)
+
+    @property
+    def plans(self) -> tuple[str, ...]:
+        """What was asked of the strategies, in words: ``10 events at once from 10 clients, each cpu:100ms``."""
+        return tuple(dict.fromkeys(f"{run.plan.name}, each {run.work}" for run in self.runs))
+
     def _name(self, run: Run) -> str:
-        # The mode belongs to the run: beside runs of another, the same strategy is another row.
-        return run.name if len(self.modes) == 1 else f"{run.name} ({run.mode})"
+        # Mode and clients belong to the run: beside runs of another, the same strategy is another row.
+        several = [run.mode] if len(self.modes) > 1 else []
+        several += [run.plan.senders] if len(self.clients) > 1 else []
+        return f"{run.name} ({', '.join(several)})" if several else run.name
 
     def of(self, strategy: str) -> tuple[Run, ...]:
         """The runs of one strategy, by its name in :attr:`strategies`."""
@@ -170,10 +193,14 @@ class Comparison:
         return Comparison(self.runs + other.runs, self.bounds_ms, names)
 
     def __repr__(self) -> str:
-        return tables.of_summaries(self.summaries, self.notes).text()
+        return self._table.text()
 
     def _repr_html_(self) -> str:
-        return tables.of_summaries(self.summaries, self.notes).html()
+        return self._table.html()
+
+    @property
+    def _table(self) -> tables.Table:
+        return tables.of_summaries(self.summaries, (*self.plans, *self.notes))
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write every run into a folder; returns it. UsageError where it holds the runs of another comparison."""

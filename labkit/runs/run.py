@@ -121,7 +121,7 @@ class Run:
     def __repr__(self) -> str:
         counts = ", ".join(f"{count} {outcome}" for outcome, count in self.outcomes.items() if count)
         mark = "" if self.is_valid else "INVALID, see run.quality: "
-        return f"<Run {mark}{self.name}: {self.plan.name} of {self.work}; {counts or 'no events'}>"
+        return f"<Run {mark}{self.name}: {self.plan.name}, each {self.work}; {counts or 'no events'}>"
 
     # --- whether it can be trusted ---
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from labkit.base.errors import LabError, MissingExtra, UsageError
 from labkit.plan import modes
+from labkit.plan.schedules import CLIENTS
 from labkit.runs.comparison import Comparison
 from labkit.strategies import NAMES
 from labkit.ui.panel_choices import KINDS, PLANS, Choices
@@ -31,7 +32,7 @@ _NUMBERS: Mapping[str, tuple[str, str, float, float]] = {
     "work_ms": ("BoundedFloatText", "Size of the work (ms)", 0.1, 10_000),
     "events": ("BoundedIntText", "Events", 1, 10_000),
     "rate_hz": ("BoundedFloatText", "Rate (events/s)", 0.1, 5_000),
-    "connections": ("BoundedIntText", "Connections", 1, 200),
+    "connections": ("BoundedIntText", "Clients", 1, 200),
     "repeats": ("BoundedIntText", "Runs of each strategy", 1, 50),
 }
 
@@ -49,7 +50,7 @@ def panel(
     plan: str = "burst",
     events: int = 10,
     rate_hz: float = 20,
-    connections: int = 1,
+    connections: int = CLIENTS,
     repeats: int = 3,
 ) -> "Panel":
     """A panel to choose what is compared, measure it, and see it: the last expression of a notebook's cell.

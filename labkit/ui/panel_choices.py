@@ -36,7 +36,7 @@ class Choices:
         work_ms: its size.
         plan: one of :data:`PLANS`.
         events: how many.
-        rate_hz: events per second over all connections; a burst has none.
+        rate_hz: events per second over all clients; a burst has none.
         connections: clients that send, in turn.
         repeats: runs of each strategy.
     """
@@ -48,7 +48,7 @@ class Choices:
     plan: str = "burst"
     events: int = 10
     rate_hz: float = 20
-    connections: int = 1
+    connections: int = schedules.CLIENTS
     repeats: int = 3
 
     def __post_init__(self) -> None:
@@ -99,7 +99,8 @@ class Choices:
     @property
     def _plan_arguments(self) -> dict[str, Any]:
         rate = {} if self.plan == "burst" else {"rate_hz": self.rate_hz}
-        clients = {} if self.connections == 1 else {"connections": self.connections}
+        # The plan's own default makes do with as many clients as there are events.
+        clients = {} if self.connections == schedules.CLIENTS else {"connections": self.connections}
         return {**rate, "events": self.events, **clients}
 
     @property

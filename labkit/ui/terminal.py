@@ -33,7 +33,7 @@ def scope(mode: str, plan: str, work: str, service_ms: float) -> str:
     measured = modes.MODES[mode]
     return (
         f"{measured.served_by}; nothing here is said of another mode. {environment.one_line(measured.server)}.\n"
-        f"{plan} of {work}, {service_ms:.0f} ms each when nothing else runs."
+        f"{plan}; {work}, {service_ms:.0f} ms each when nothing else runs."
     )
 
 
@@ -161,6 +161,7 @@ def as_json(
         "mode": first.mode,
         "work": first.work,
         "plan": first.plan.name,
+        "clients": first.plan.connections,
         "events": len(first.plan),
         "service_ms": round(float(first.events["service"].mean()) / 1e6, 3),
         "bounds_ms": list(result.bounds_ms),

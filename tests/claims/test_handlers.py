@@ -12,7 +12,9 @@ from labkit.base.errors import UsageError
 from labkit.claims import CLAIMS as ALL
 from labkit.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, check
 from labkit.claims import handlers as advice
+from labkit.claims.claim import BOTH, MANY, ONE
 from labkit.claims.judging import claim
+from labkit.experiments.eight_cases import EightCases
 from labkit.runs import environment
 from labkit.runs.comparison import Comparison
 from tests.support import simulated
@@ -78,12 +80,24 @@ CASES = {
         lambda: computing({"inline": {"bystander_ms": 49}}),
     ),
     "serial-spares-neighbours": (
-        lambda: computing(neighbours(("inline", 251), ("inline-serial", 100))),
-        lambda: computing(neighbours(("inline", 249), ("inline-serial", 100))),
+        lambda: computing(neighbours(("inline", 251), ("inline-serial", 100)), clients=1),
+        lambda: computing(neighbours(("inline", 249), ("inline-serial", 100)), clients=1),
+    ),
+    "serial-spares-no-room": (
+        lambda: computing({"inline-serial": {"bystander_ms": 51}}),
+        lambda: computing({"inline-serial": {"bystander_ms": 49}}),
+    ),
+    "serial-answers-a-room": (
+        lambda: waiting(own(("inline", 100), ("inline-serial", 274))),
+        lambda: waiting(own(("inline", 100), ("inline-serial", 276))),
+    ),
+    "thread-helps-in-one-case": (
+        lambda: four_cases(waiting, (100, 61), (100, 61), (276, 100), (100, 61)),
+        lambda: four_cases(waiting, (100, 61), (100, 61), (274, 100), (100, 61)),
     ),
     "waiting-flips-it": (
-        lambda: waiting(own(("inline", 100), ("inline-serial", 276)), bystander_ms=49),
-        lambda: waiting(own(("inline", 100), ("inline-serial", 274)), bystander_ms=49),
+        lambda: waiting(own(("inline", 100), ("inline-serial", 276)), bystander_ms=49, clients=1),
+        lambda: waiting(own(("inline", 100), ("inline-serial", 274)), bystander_ms=49, clients=1),
     ),
     "thread-returns-sooner": (
         lambda: computing(handlers(("inline", 31), ("thread", 10))),
@@ -98,14 +112,14 @@ CASES = {
         lambda: computing({"thread": {"bystander_ms": 49}}),
     ),
     "thread-harms-a-serial-server": (
-        lambda: computing(neighbours(("inline-serial", 100), (B_SERIAL, 201))),
-        lambda: computing(neighbours(("inline-serial", 100), (B_SERIAL, 199))),
+        lambda: computing(neighbours(("inline-serial", 100), (B_SERIAL, 201)), clients=1),
+        lambda: computing(neighbours(("inline-serial", 100), (B_SERIAL, 199)), clients=1),
     ),
     "thread-is-right-for-waiting": (
-        lambda: waiting(own(("inline-serial", 276), (B_SERIAL, 100))),
-        lambda: waiting(own(("inline-serial", 274), (B_SERIAL, 100))),
+        lambda: waiting(own(("inline-serial", 276), (B_SERIAL, 100)), clients=1),
+        lambda: waiting(own(("inline-serial", 274), (B_SERIAL, 100)), clients=1),
     ),
-    "broadcast-reaches-strangers": (lambda: broadcasting(20), lambda: broadcasting(19)),
+    "broadcast-reaches-strangers": (lambda: broadcasting(110), lambda: broadcasting(109)),
     "to-sid-repairs-it": (lambda: computing({"thread": {}}), lambda: computing({"thread": {"strays": 1}})),
     "processes-spare-neighbours": (
         lambda: computing(neighbours(("inline", 101), ("process-pool", 10))),
@@ -117,22 +131,28 @@ CASES = {
 BURST = "at least four events at once"
 #: On what a claim cannot be judged, and words of the reason.
 UNTESTABLE = [
-    ("one-alone", lambda: computing({"inline": {}}), "a plan of one event"),
+    ("one-alone", lambda: computing({"inline": {}}, clients=1), "a plan of one event"),
+    ("one-alone", lambda: computing({"inline": {}}), "is about one client that sends everything"),
+    ("serial-spares-neighbours", lambda: computing({"inline": {}, "inline-serial": {}}), "is about one client"),
+    ("serial-spares-no-room", lambda: computing({"inline-serial": {}}, clients=1), "is about many clients"),
+    ("serial-spares-no-room", lambda: waiting({"inline-serial": {}}), "work that computes"),
+    ("serial-answers-a-room", lambda: computing({"inline": {}, "inline-serial": {}}), "work that waits"),
+    ("thread-helps-in-one-case", lambda: waiting({"inline": {}, "thread": {}}), "of one client and of many"),
     *((slug, lambda slug=slug: few(slug), BURST) for slug in CASES if slug not in ("one-alone", "ledger-is-closed")
       and slug not in ("broadcast-reaches-strangers", "to-sid-repairs-it")),
     ("connection-reads-on", lambda: computing({"thread": {}}), "runs of inline with default settings"),
     ("neighbours-wait", lambda: waiting({"inline": {}}), "work that computes"),
     ("neighbours-wait", lambda: computing({"inline-serial": {}}), "runs of inline with default settings"),
-    ("serial-spares-neighbours", lambda: computing({"inline": {}}), "runs of inline with async_handlers=False"),
-    ("serial-spares-neighbours", lambda: waiting({"inline": {}, "inline-serial": {}}), "work that computes"),
-    ("waiting-flips-it", lambda: computing({"inline": {}, "inline-serial": {}}), "work that waits"),
+    ("serial-spares-neighbours", lambda: computing({"inline": {}}, clients=1), "inline with async_handlers=False"),
+    ("serial-spares-neighbours", lambda: waiting({"inline": {}, "inline-serial": {}}, clients=1), "work that computes"),
+    ("waiting-flips-it", lambda: computing({"inline": {}, "inline-serial": {}}, clients=1), "work that waits"),
     ("thread-returns-sooner", lambda: computing({"inline": {}, B_SERIAL: {}}), "runs of thread with default settings"),
     ("thread-returns-sooner", lambda: computing({"inline": {}, "thread": {}}, instrumented=False), "was not measured"),
     ("thread-answers-nobody-sooner", lambda: computing({"thread": {}}), "runs of inline with default settings"),
     ("thread-answers-nobody-sooner", lambda: computing({"inline": {}, "thread-pool": {}}), "runs of thread"),
     ("thread-spares-no-neighbour", lambda: waiting({"thread": {}}), "work that computes"),
-    ("thread-harms-a-serial-server", lambda: computing({"inline-serial": {}, "thread": {}}), "async_handlers=False"),
-    ("thread-is-right-for-waiting", lambda: computing({"inline-serial": {}, B_SERIAL: {}}), "work that waits"),
+    ("thread-harms-a-serial-server", lambda: computing({"inline-serial": {}, "thread": {}}, clients=1), "thread with"),
+    ("thread-is-right-for-waiting", lambda: computing({"inline-serial": {}, B_SERIAL: {}}, clients=1), "that waits"),
     ("broadcast-reaches-strangers", lambda: computing({"thread": {}}), "runs of thread-broadcast"),
     ("to-sid-repairs-it", lambda: computing({"thread-broadcast": {}}), "runs of thread with default settings"),
     ("processes-spare-neighbours", lambda: computing({"inline": {}}), "runs of process-pool"),
@@ -142,9 +162,27 @@ UNTESTABLE = [
 def few(slug):
     """The same strategies, of which the claim would hold, with three events at once."""
     result = CASES[slug][0]()
-    runs = {name: {} for name in result.strategies}
+    runs = {name: {} for name in result.sent_by(result.clients[-1]).strategies}
     kind = waiting if result.runs[0].events["work_cpu"][0] == 50_000 else computing
-    return kind(runs, events=3)
+    if CLAIMS[slug].contrasts:
+        return kind(runs, events=3, clients=1) + kind(runs, events=3)
+    return kind(runs, events=3, clients=1 if CLAIMS[slug].who == ONE else None)
+
+
+def four_cases(kind, one, many, serial_one, serial_many):
+    """A and B, each with default settings and serial, of one client and of ten: how long A's and B's callers wait."""
+    found = Comparison(())
+    for clients, default, serial in ((1, one, serial_one), (10, many, serial_many)):
+        a_and_b = own(("inline", default[0]), ("thread", default[1]))
+        a_and_b |= own(("inline-serial", serial[0]), (B_SERIAL, serial[1]))
+        found += kind(a_and_b, clients=clients)
+    return found
+
+
+def said_with(verdict, sentence):
+    """The sentence, and who sent the events, where the claim is about one client and about many."""
+    told = verdict.claim.who == BOTH and not verdict.claim.contrasts
+    return f"{sentence} ({verdict.senders})" if told else sentence
 
 
 def assert_is_a_sentence(verdict):
@@ -166,7 +204,7 @@ def test_every_claim_is_tried():
 @every_claim
 def test_a_claim_holds_where_the_data_say_so(slug):
     verdict = claim(slug, CASES[slug][0]())
-    assert repr(verdict) == f"HOLDS: {CLAIMS[slug].sentence}"
+    assert repr(verdict) == f"HOLDS: {said_with(verdict, CLAIMS[slug].sentence)}"
     assert verdict.headroom >= 1
     assert_is_a_sentence(verdict)
 
@@ -175,7 +213,7 @@ def test_a_claim_holds_where_the_data_say_so(slug):
 def test_a_claim_does_not_hold_where_the_data_deny_it(slug):
     verdict = claim(slug, CASES[slug][1]())
     claimed = CLAIMS[slug]
-    assert repr(verdict).startswith(f"DOES NOT HOLD HERE: {claimed.sentence} (measured 0")
+    assert repr(verdict).startswith(f"DOES NOT HOLD HERE: {said_with(verdict, claimed.sentence)} (measured 0")
     assert repr(verdict).endswith(f"of the bound: {claimed.margin})")
     assert verdict.headroom < 1
 
@@ -215,7 +253,7 @@ def test_processes_cannot_be_judged_on_one_core(monkeypatch):
 
 
 def test_waiting_does_not_flip_it_where_neighbours_notice():
-    result = waiting(own(("inline", 100), ("inline-serial", 900)), bystander_ms=51)
+    result = waiting(own(("inline", 100), ("inline-serial", 900)), bystander_ms=51, clients=1)
     assert claim("waiting-flips-it", result).status == DOES_NOT_HOLD
 
 
@@ -253,6 +291,36 @@ def test_strangers_are_counted_for_every_connection():
     assert claim("broadcast-reaches-strangers", dataclasses.replace(run, deliveries=found)).status == HOLDS
 
 
+@pytest.mark.parametrize(
+    "deny",
+    [
+        lambda: four_cases(computing, (100, 59), (100, 100), (100, 100), (100, 100)),
+        lambda: four_cases(computing, (100, 100), (100, 59), (100, 100), (100, 100)),
+        lambda: four_cases(computing, (100, 100), (100, 100), (100, 59), (100, 100)),
+        lambda: four_cases(waiting, (100, 100), (100, 100), (900, 100), (100, 59)),
+    ],
+)
+def test_a_thread_that_helps_in_a_second_case_is_told(deny):
+    assert claim("thread-helps-in-one-case", deny()).status == DOES_NOT_HOLD
+
+
+def test_the_eight_cases_are_judged_by_the_worse_half():
+    right = four_cases(computing, *[(100, 100)] * 4), four_cases(waiting, (100, 99), (100, 99), (900, 100), (100, 99))
+    wrong = four_cases(computing, (100, 59), *[(100, 100)] * 3)
+    assert claim("thread-helps-in-one-case", EightCases(*right)).status == HOLDS
+    assert claim("thread-helps-in-one-case", EightCases(wrong, right[1])).status == DOES_NOT_HOLD
+
+
+def test_a_claim_about_both_is_judged_on_one_client_and_on_many_each_by_itself():
+    """In a room where it does not hold, one greedy client for which it does must not outvote it."""
+    one = computing({"inline": {"bystander_ms": 900}}, clients=1)
+    many = computing({"inline": {"bystander_ms": 10}})
+    assert claim("neighbours-wait", one).status == HOLDS
+    assert claim("neighbours-wait", one).senders == "one client"
+    assert claim("neighbours-wait", one + many).status == DOES_NOT_HOLD
+    assert claim("neighbours-wait", one + many).senders == BOTH
+
+
 # --- it informs, and never punishes ---
 
 
@@ -269,7 +337,7 @@ def test_an_unknown_claim_is_refused_and_the_known_ones_are_named():
 def test_a_judge_that_misses_a_strategy_ends_in_a_sentence(monkeypatch):
     asks = dataclasses.replace(CLAIMS["one-alone"], judge=lambda result: result["mine"].goodput)
     monkeypatch.setitem(ALL, "one-alone", asks)
-    verdict = claim("one-alone", computing({"inline": {}}))
+    verdict = claim("one-alone", computing({"inline": {}}, clients=1))
     assert (verdict.status, "'mine' was not measured" in verdict.why) == (NOT_TESTABLE, True)
 
 
@@ -280,7 +348,7 @@ def test_where_nothing_was_measured_nothing_holds(slug):
 
 def test_a_latency_of_nothing_raises_nothing():
     assert_is_a_sentence(claim("one-alone", computing({"inline": {"own_ms": 0}}, events=1)))
-    spotless = waiting(own(("inline", 100), ("inline-serial", 900)), bystander_ms=0)
+    spotless = waiting(own(("inline", 100), ("inline-serial", 900)), bystander_ms=0, clients=1)
     assert_is_a_sentence(claim("waiting-flips-it", spotless))
 
 
@@ -347,6 +415,7 @@ def test_a_claim_says_everything_about_itself(slug):
     assert all(getattr(entry, part) for part in ("quote", "sentence", "reading", "condition", "margin"))
     assert all(1 <= line <= 14 for line in entry.lines)
     assert entry.reading in ("server thread", "connection", "page", "client")
+    assert entry.who in (ONE, MANY, BOTH)
     assert entry.sentence.endswith((".", ")"))
     assert callable(entry.judge)
 
@@ -383,7 +452,7 @@ def test_another_order_is_told_its_first_mistake():
 
 def test_a_claim_of_the_readers_is_judged_as_the_labs_are():
     mine = dataclasses.replace(CLAIMS["one-alone"], slug="mine", sentence="So it is.", judge=lambda result: 2.0)
-    result = simulated.comparison({"inline": {}})
+    result = simulated.comparison({"inline": {}}, clients=1)
     assert repr(claim(mine, result)) == "HOLDS: So it is."
     assert claim(mine, result).headroom == 2
     assert repr(claim(mine, 7)) == "NOT TESTABLE HERE: needs a Comparison, not a int"

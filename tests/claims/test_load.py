@@ -11,7 +11,7 @@ from labkit.claims.judging import claim
 from labkit.experiments.slow_reader import Backlog
 from labkit.plan.schedules import burst, constant
 from labkit.runs.comparison import Comparison
-from tests.claims.test_handlers import assert_is_a_sentence, waiting
+from tests.claims.test_handlers import assert_is_a_sentence, said_with, waiting
 from tests.support import simulated
 
 SHEDDING = {"conditions": {"parameters": {"workers": 2, "waiting": 4}}}  # holds 3 services of 100 ms
@@ -112,7 +112,7 @@ UNTESTABLE = [
 
 def windows(own_ms=25.0, switches=400, together=20, events=200):
     """Inline beside a window of 50 ms at 400/s: `together` answers a message, each `own_ms` after it was due."""
-    plan = constant(400, events=events)
+    plan = constant(400, events=events, connections=1)
     inline = simulated.run("inline", plan=plan, own_ms=2.0, service_ms=0.01, conditions={"server_switches": 600})
     batched = simulated.run(
         "server-batch", plan=plan, own_ms=own_ms, service_ms=0.01,
@@ -165,7 +165,7 @@ def test_every_claim_is_tried():
 @pytest.mark.parametrize("slug", CASES)
 def test_a_claim_holds_where_the_data_say_so(slug):
     verdict = claim(slug, CASES[slug][0]())
-    assert repr(verdict) == f"{HOLDS}: {CLAIMS[slug].sentence}"
+    assert repr(verdict) == f"{HOLDS}: {said_with(verdict, CLAIMS[slug].sentence)}"
     assert_is_a_sentence(verdict)
 
 
@@ -189,5 +189,5 @@ def test_whoever_was_never_answered_proves_no_bound():
 
 
 def test_a_strategy_is_found_under_a_name_with_parameters():
-    named = simulated.run("ordered-pool, workers=2", own_ms=[1, 2, 3, 4])
+    named = simulated.run("ordered-pool, workers=2", own_ms=[1, 2, 3, 4], clients=1)
     assert claim("ordered-pool-keeps-order", Comparison((named,))).status == HOLDS

@@ -40,7 +40,8 @@ CASES = {
 
 
 def run(mode, strategy, own_ms, bystander_ms, computes=True):
-    made = simulated.run(strategy, mode=mode, own_ms=list(own_ms), bystander_ms=bystander_ms)
+    clients = 1 if len(own_ms) == 1 or mode == "gevent" else None
+    made = simulated.run(strategy, mode=mode, own_ms=list(own_ms), bystander_ms=bystander_ms, clients=clients)
     if not computes:
         made.events["work_cpu"] = np.where(made.events["work_cpu"] > 0, 10_000, made.events["work_cpu"])
     return made

@@ -72,7 +72,7 @@ def test_a_line_by_itself_is_a_sentence():
 
 def test_headrooms_are_the_numbers_of_this_machine():
     said = repr(claims_table(MEASURED, lines=[2]).headrooms())
-    assert re.search(r"neighbours-wait +server thread +HOLDS +8.00 times its bound", said)
+    assert re.search(r"neighbours-wait +server thread +one client and many +HOLDS +8.00 times its bound", said)
 
 
 def test_the_same_measurements_give_the_same_text():

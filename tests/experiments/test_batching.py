@@ -21,14 +21,19 @@ def together(run, size):
     return dataclasses.replace(run, deliveries={**run.deliveries, "at": at})
 
 
+def run(*args, **about):
+    """Of one client: what reaches two at one instant are two messages."""
+    return simulated.run(*args, clients=1, **about)
+
+
 def batch(window_ms, size, **about):
     environment = {"parameters": {"window_ms": window_ms}, "server_cpu_s": 0.3}
-    return together(simulated.run(f"server-batch, window_ms={window_ms}", conditions=environment, **about), size)
+    return together(run(f"server-batch, window_ms={window_ms}", conditions=environment, **about), size)
 
 
 def test_answers_that_come_together_came_in_one_message():
-    assert batching.messages(simulated.run()) == 10
-    assert batching.messages(together(simulated.run(), 5)) == 2
+    assert batching.messages(run()) == 10
+    assert batching.messages(together(run(), 5)) == 2
     assert batching.messages(simulated.run(own_ms=[float("inf")] * 3)) == 0
 
 
@@ -38,7 +43,7 @@ def test_what_reaches_two_clients_at_one_instant_are_two_messages():
 
 
 def test_the_trade_off_is_in_the_order_of_the_windows_with_inline_first():
-    found = batching.trade_off(Comparison((batch(50, 10), batch(10, 5), simulated.run())))
+    found = batching.trade_off(Comparison((batch(50, 10), batch(10, 5), run())))
     assert [(w.window_ms, w.emits, w.saved) for w in found.windows] == [(0, 10, 0), (10, 2, 0.8), (50, 1, 0.9)]
     assert found.windows[1].server_cpu_ms == pytest.approx(300)
     assert repr(found).splitlines()[1].startswith("10 ms: 2 messages for 10 answers, 300 ms CPU, answered after")

@@ -39,6 +39,7 @@ def diagnosis(kind=HOLDS, ms=100.0, **changed):
 
 
 RATE = constant(5, events=10)
+GREEDY = constant(5, events=10, connections=1)
 
 
 def recommended(strategies, *, plan=RATE, repeats=4, found=None, **shared):
@@ -67,13 +68,16 @@ def test_the_only_one_that_holds_and_why_not_the_others():
 def test_the_kind_of_work_comes_first_then_what_was_offered():
     found = recommended({"inline": GOOD})
     assert found.sentences[0] == "cpu:100ms computes in Python and holds the GIL: threads can't help, processes can."
-    assert found.sentences[1] == "Offered 0.5 cores of work (5/s of 100 ms of CPU); the machine has 2."
+    assert found.sentences[1] == "Offered 0.5 cores of work (5/s of 100 ms of CPU, from 10 clients); the machine has 2."
     assert found.offered_cores == pytest.approx(0.5)
 
 
 def test_more_than_one_gil_can_do_is_said():
     text = repr(recommended({"inline": SLOW}, plan=constant(15, events=30)))
-    assert "Offered 1.5 cores of work (15/s of 100 ms of CPU); the machine has 2, and one process has one GIL" in text
+    assert (
+        "Offered 1.5 cores of work (15/s of 100 ms of CPU, from 10 clients); the machine has 2, and one process has one GIL"
+        in text
+    )
 
 
 def test_nothing_holds_since_the_machine_is_too_small():
@@ -86,7 +90,7 @@ def test_nothing_holds_since_the_machine_is_too_small():
 
 def test_nothing_holds_a_burst_that_takes_longer_than_the_bound():
     found = recommended({"inline": SLOW}, plan=burst(10), bystander_ms=300)
-    assert found.sentences[1] == "Offered: 10 events at once, 1.0 s of CPU; the machine has 2 cores."
+    assert found.sentences[1] == "Offered: 10 events at once from 10 clients, 1.0 s of CPU; the machine has 2 cores."
     assert found.sentences[2].endswith("1.0 s of CPU at once takes 2 cores at least 500 ms.")
     assert math.isnan(found.offered_cores)
 
@@ -255,7 +259,7 @@ IN_TURN = {"conditions": {"options": {"async_handlers": False}}}
 @pytest.mark.parametrize("serial", [{**GOOD, **IN_TURN}, {**SLOW, **IN_TURN}], ids=["holds", "spares the neighbours"])
 def test_what_holds_for_one_client_only_is_named_with_a_word_on_many(serial):
     inline = {**SLOW, "bystander_ms": 450}
-    found = recommended({"inline": inline, "inline-serial": serial})
+    found = recommended({"inline": inline, "inline-serial": serial}, plan=GREEDY)
     assert "inline-serial" in repr(found)
     assert "so for one client that sends everything" in repr(found)
     assert "--connections 10" in repr(found)
@@ -264,7 +268,54 @@ def test_what_holds_for_one_client_only_is_named_with_a_word_on_many(serial):
 def test_what_was_measured_with_many_clients_needs_no_word_on_them():
     found = recommended({"inline-serial": {**GOOD, **IN_TURN}}, plan=constant(5, events=10, connections=10))
     assert found.strategy == "inline-serial"
-    assert "one client" not in repr(found)
+    assert "for one client that sends everything" not in repr(found)
+
+
+def both(many, one):
+    """What is recommended where runs of ten clients and of a greedy one are given."""
+    found = [simulated.comparison(s, 4, plan=plan) for s, plan in ((many, RATE), (one, GREEDY))]
+    return recommend(diagnosis(), found[0] + found[1])
+
+
+ROOM_WAITS, GREEDY_SPARES = {**SLOW, **IN_TURN, "bystander_ms": 340}, {**SLOW, **IN_TURN, "bystander_ms": 20}
+ALL_WAIT = {**SLOW, "bystander_ms": 450}
+
+
+def test_the_runs_of_many_clients_decide_and_a_greedy_one_is_told_beside_them():
+    found = both({"inline": ALL_WAIT, "inline-serial": ROOM_WAITS, "process-pool": {"own_ms": 900}},
+                 {"inline": ALL_WAIT, "inline-serial": GREEDY_SPARES})  # fmt: skip
+    assert found.strategy is None
+    assert "process-pool is the simplest that spares the neighbours" in repr(found)
+    assert (
+        "For one greedy client inline-serial spares the neighbours as well (20 ms (p98)); for 10 clients it does not "
+        "(340 ms (p98))." in repr(found)
+    )
+
+
+def test_what_holds_for_a_greedy_client_only_is_never_what_to_write():
+    found = both({"inline": ALL_WAIT, "inline-serial": ROOM_WAITS, "process-pool": GOOD},
+                 {"inline": ALL_WAIT, "inline-serial": {**GOOD, **IN_TURN}})  # fmt: skip
+    assert found.strategy == "process-pool"
+    assert "For one greedy client inline-serial holds as well; for 10 clients it does not: callers 900" in repr(found)
+
+
+def test_what_holds_for_many_clients_and_not_for_a_greedy_one_is_said_to_be_no_answer_for_it():
+    found = both({"inline": ALL_WAIT, "inline-serial": {**GOOD, **IN_TURN}},
+                 {"inline": ALL_WAIT, "inline-serial": {**SLOW, **IN_TURN}})  # fmt: skip
+    assert found.strategy == "inline-serial"
+    assert "For one greedy client inline-serial is no answer: callers 900 ms (max)." in repr(found)
+
+
+def test_where_nothing_is_otherwise_for_a_greedy_client_that_is_said():
+    alike = {"inline": GOOD, "inline-serial": {**GOOD, **IN_TURN}}
+    assert "For one greedy client nothing else follows, by the runs of inline, inline-serial." in repr(
+        both(alike, alike)
+    )
+
+
+def test_where_a_greedy_client_was_not_measured_that_is_said_of_what_would_differ():
+    found = recommended({"inline": ALL_WAIT, "inline-serial": ROOM_WAITS})
+    assert "One greedy client was not measured: inline-serial would handle its events in turn" in repr(found)
 
 
 def test_what_does_not_handle_events_in_turn_needs_no_word_on_many_clients():

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit.base.errors import ScheduleError
-from labkit.plan.schedules import Schedule, burst, constant, poisson, ramp
+from labkit.plan.schedules import CLIENTS, Schedule, burst, constant, poisson, ramp
 
 MS = 1_000_000
 
@@ -22,17 +22,17 @@ seeds = st.integers(0, 2**32)
 
 @st.composite
 def plans(draw):
-    shared = {"connections": draw(clients), "seed": draw(seeds)}
-    events = st.integers(1, 200)
-    return draw(
-        st.one_of(
-            st.builds(lambda rate, n: constant(rate, events=n, **shared), rates, events),
-            st.builds(lambda rate, s: constant(rate, seconds=s, **shared), rates, durations),
-            st.builds(lambda rate, n: poisson(rate, events=n, **shared), rates, events),
-            st.builds(lambda n, s, k: burst(n, every_s=s, times=k, **shared), events, durations, st.integers(1, 4)),
-            st.builds(lambda a, b, s: ramp(a, b, seconds=s, **shared), rates, rates, durations),
-        )
-    )
+    shared = {"connections": draw(st.one_of(st.none(), clients)), "seed": draw(seeds)}
+    events = st.integers(shared["connections"] or 1, 200)
+    kinds = [
+        st.builds(lambda rate, n: constant(rate, events=n, **shared), rates, events),
+        st.builds(lambda rate, n: poisson(rate, events=n, **shared), rates, events),
+        st.builds(lambda n, s, k: burst(n, every_s=s, times=k, **shared), events, durations, st.integers(1, 4)),
+    ]
+    if shared["connections"] is None:  # so many seconds may bring fewer events than there are clients
+        kinds.append(st.builds(lambda rate, s: constant(rate, seconds=s, **shared), rates, durations))
+        kinds.append(st.builds(lambda a, b, s: ramp(a, b, seconds=s, **shared), rates, rates, durations))
+    return draw(st.one_of(kinds))
 
 
 def same(a, b):
@@ -42,7 +42,7 @@ def same(a, b):
 def test_constant_is_exact():
     plan = constant(20, seconds=5)
     assert plan.intended_ns.tolist() == [i * 50 * MS for i in range(100)]
-    assert (plan.name, plan.span_s, plan.rate_hz) == ("20/s for 5 s", 4.95, 20)
+    assert (plan.name, plan.span_s, plan.rate_hz) == ("20/s for 5 s from 10 clients", 4.95, 20)
     assert constant(3, events=3).intended_ns.tolist() == [0, 333_333_333, 666_666_667]
 
 
@@ -57,20 +57,20 @@ def test_burst_is_exact():
     plan = burst(events=3, every_s=0.5, times=2, connections=2)
     assert plan.intended_ns.tolist() == [0, 0, 0, 500 * MS, 500 * MS, 500 * MS]
     assert plan.connection.tolist() == [0, 1, 0, 1, 0, 1]
-    assert plan.name == "burst of 3, 2 times, every 0.5 s, 2 connections"
+    assert plan.name == "3 events at once, 2 times, every 0.5 s, from 2 clients"
     assert plan.rate_hz == 6  # 3 every half second, not 6 in half a second
 
 
 def test_one_burst_has_no_rate():
     plan = burst()
-    assert (len(plan), plan.span_s, plan.rate_hz, plan.name) == (10, 0, None, "burst of 10")
+    assert (len(plan), plan.span_s, plan.rate_hz, plan.name) == (10, 0, None, "10 events at once from 10 clients")
 
 
 def test_ramp_is_exact():
     # 1/s to 3/s in 2 s: t + t**2 / 2 events by t, so event i is due at sqrt(1 + 2 i) - 1
     expected = [round((math.sqrt(1 + 2 * i) - 1) * 1e9) for i in range(4)]
     assert ramp(1, 3, seconds=2).intended_ns.tolist() == expected
-    assert ramp(1, 3, seconds=2).name == "1/s to 3/s in 2 s"
+    assert ramp(1, 3, seconds=2).name == "1/s to 3/s in 2 s from 4 clients"
 
 
 def test_a_falling_ramp_thins_out():
@@ -153,19 +153,51 @@ def test_poisson_for_seconds_counts_as_poisson():
     assert 0.6 < np.var(counts) / 200 < 1.5  # variance = mean; standard error of the ratio 0.1
 
 
+@pytest.mark.parametrize(
+    ("plan", "clients"),
+    [
+        (burst, CLIENTS),
+        (lambda: burst(4), 4),  # no more clients than events
+        (lambda: burst(4, every_s=1, times=3), 4),  # every burst is of the same clients
+        (lambda: burst(30), CLIENTS),
+        (lambda: constant(20, seconds=5), CLIENTS),
+        (lambda: poisson(20, events=3), 3),
+        (lambda: ramp(1, 30, seconds=5), CLIENTS),
+    ],
+)
+def test_a_plan_is_of_a_room_of_clients_where_nobody_says_how_many(plan, clients):
+    assert plan().connections == clients
+    assert plan().name.endswith(f"from {clients} clients")
+    assert set(plan().connection.tolist()) == set(range(clients))
+
+
+def test_one_greedy_client_sends_everything():
+    plan = burst(10, connections=1)
+    assert (plan.senders, plan.name) == ("one client", "10 events at once from one client")
+    assert set(plan.connection.tolist()) == {0}
+
+
+@pytest.mark.parametrize("plan", [burst, lambda n, connections: constant(9, events=n, connections=connections)])
+def test_more_clients_than_events_is_an_error_that_says_what_to_do(plan):
+    with pytest.raises(ScheduleError, match="6 clients cannot send 5 events: ask for as many events as clients"):
+        plan(5, connections=6)
+    with pytest.raises(ScheduleError, match="connections is 0: give 1 or more"):
+        plan(5, connections=0)
+
+
 def test_names_say_what_a_plan_is():
-    assert poisson(20, seconds=5, seed=1).name == "20/s for 5 s, Poisson, seed 1"
-    assert constant(2.5, events=7, connections=3).name == "2.5/s for 7 events, 3 connections"
-    assert repr(constant(20, seconds=5)) == "<Schedule 20/s for 5 s: 100 events, last at 4.95 s>"
-    assert repr(burst(1)) == "<Schedule burst of 1: 1 event, last at 0 s>"
+    assert poisson(20, seconds=5, seed=1).name == "20/s for 5 s, Poisson, seed 1, from 10 clients"
+    assert constant(2.5, events=7, connections=3).name == "2.5/s for 7 events from 3 clients"
+    assert repr(constant(20, seconds=5)) == "<Schedule 20/s for 5 s from 10 clients: 100 events, last at 4.95 s>"
+    assert repr(burst(1)) == "<Schedule 1 event from one client: 1 event, last at 0 s>"
 
 
 def test_describe_uses_the_words_of_the_field():
     text = constant(20, seconds=5).describe()
-    assert text.startswith("Open loop, 20/s for 5 s: 100 events")
+    assert text.startswith("Open loop, 20/s for 5 s from 10 clients: 100 events")
     assert "intended start" in text
-    assert "20/s on average, on 1 connection;" in text
-    assert "all at one instant, on 2 connections" in burst(connections=2).describe()
+    assert "20/s on average;" in text
+    assert "from 2 clients: 10 events, last at 0 s, all at one instant" in burst(connections=2).describe()
 
 
 def test_a_plan_cannot_be_changed_from_outside():

@@ -40,7 +40,8 @@ def grown(threads, mb):
 def test_threads_and_memory_are_told_as_more_than_before():
     result = simulated.comparison({"inline": grown(200, 7), "thread-pool": grown(5, 1)})
     figure = drawn(plots.resources(result))
-    assert figure.get_suptitle() == "burst of 10: 200 threads more under inline, 5 under thread-pool"
+    title = "10 events at once from 10 clients: 200 threads more under inline, 5 under thread-pool"
+    assert figure.get_suptitle().replace("\n", " ") == title
     threads, memory = figure.axes
     assert max(line.get_ydata().max() for line in threads.lines) == 200
     assert max(line.get_ydata().max() for line in memory.lines) == pytest.approx(7)
@@ -49,7 +50,7 @@ def test_threads_and_memory_are_told_as_more_than_before():
 
 def test_where_threads_differ_little_no_strategy_is_named():
     figure = drawn(plots.resources(simulated.comparison({"inline": grown(5, 1), "thread": grown(6, 1)})))
-    assert figure.get_suptitle() == "burst of 10: at most 6 threads more than before"
+    assert figure.get_suptitle() == "10 events at once from 10 clients: at most 6 threads more than before"
 
 
 def test_runs_that_nobody_looked_at_have_no_figure():

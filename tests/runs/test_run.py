@@ -397,7 +397,7 @@ def test_no_attribute_can_be_set():
 
 def test_the_repr_counts_what_became_of_the_events():
     assert repr(simulated.run(outcomes={"failed": 1, "timed out": 2})) == (
-        "<Run inline: burst of 10 of cpu:100ms; 7 answered, 1 failed, 2 timed out>"
+        "<Run inline: 10 events at once from 10 clients, each cpu:100ms; 7 answered, 1 failed, 2 timed out>"
     )
 
 

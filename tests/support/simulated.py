@@ -31,6 +31,7 @@ NUMBERS = {name: i for i, name in enumerate(OUTCOMES)} | {"unaccounted": -1}
 def run(
     strategy: str = "inline", events: int | None = None, *,
     plan: Schedule | None = None,  # a burst of `events` (or 10) where None
+    clients: int | None = None,  # that send such a burst; the plan's own number where None
     own_ms: float | Sequence[float] | None = None,  # inf: timed out. None: service_ms one after the other
     bystander_ms: float | Sequence[float] = 1.0,  # inf: no acknowledgement
     pings: int = 50,  # at 50/s; as many as values where bystander_ms is a list
@@ -57,7 +58,7 @@ def run(
     names = [name for name, n in outcomes.items() for _ in range(n)] if counted else list(outcomes or ())
     if events is None:
         events = next((len(x) for x in (plan, own_ms, None if counted else outcomes) if hasattr(x, "__len__")), 10)
-    plan = plan or burst(events)
+    plan = plan or burst(events, connections=clients)
     own = _each(service_ms * np.arange(1, events + 1) if own_ms is None else own_ms, events)
     own = own * random.uniform(1 - spread, 1 + spread, events)
     outcome = np.where(np.isinf(own), Outcome.TIMED_OUT, 0)

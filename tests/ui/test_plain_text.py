@@ -22,7 +22,7 @@ from labkit.runs.summary import Distribution
 from labkit.server.in_process import Server
 from labkit.server.serving import Serving
 from labkit.strategies import Strategy
-from tests.support import rendered, simulated
+from tests.support import modelled, rendered, simulated
 from tests.support.helpers import answer_inline, echo
 
 ROOT = Path(__file__).parents[2]
@@ -81,6 +81,7 @@ MAKERS = {
     "labkit.browser.rendering.Rendering": rendered.rendering,
     "labkit.browser.trace.reader.Trace": trace,
     "labkit.experiments.capacity.Capacity": capacity,
+    "labkit.experiments.eight_cases.EightCases": modelled.eight_cases,
     "labkit.claims.table.ClaimsTable": lambda: claims_table({"computing": comparison()}, lines=[2, 4]),
     "labkit.runs.comparison.Comparison": comparison,
     "labkit.experiments.diagnose.Diagnosis": diagnosis,

@@ -16,8 +16,8 @@ from tests.support import simulated
 NEVER = math.inf
 WIDTHS = (80, 100, 129, 130, 140, 200)
 KEYS = {
-    "schema_version", "scope", "mode", "work", "plan", "events", "service_ms", "bounds_ms", "strategies", "valid",
-    "notes", "contrasts", "environment", "folder", "figure",
+    "schema_version", "scope", "mode", "work", "plan", "clients", "events", "service_ms", "bounds_ms", "strategies",
+    "valid", "notes", "contrasts", "environment", "folder", "figure",
 }  # fmt: skip
 STRATEGY_KEYS = {"name", "lost", "unaccounted", "bystander", "verdict", "own", "goodput", "outcomes", "strays", "runs"}
 
@@ -139,9 +139,9 @@ def test_a_terminal_shows_the_table_so_far_and_how_to_stop():
 
 
 def test_the_scope_says_on_what_was_measured_and_on_what_not():
-    said = terminal.scope("threading", "burst of 3", "io_wait:5ms", 5.2)
+    said = terminal.scope("threading", "3 events at once from 3 clients", "io_wait:5ms", 5.2)
     assert said.startswith("Werkzeug in this process, async_mode=threading; nothing here is said of another mode.")
-    assert said.endswith("burst of 3 of io_wait:5ms, 5 ms each when nothing else runs.")
+    assert said.endswith("3 events at once from 3 clients; io_wait:5ms, 5 ms each when nothing else runs.")
 
 
 # --- JSON ---
@@ -161,7 +161,7 @@ def test_the_object_says_what_was_measured():
     assert [s["own"]["p50_ms"] for s in found["strategies"]] == [7, 9]
     assert [s["runs"] for s in found["strategies"]] == [2, 2]
     assert (found["scope"], found["mode"], found["work"]) == ("here", "threading", "cpu:100ms")
-    assert (found["plan"], found["events"], found["service_ms"]) == ("burst of 10", 10, 100)
+    assert (found["plan"], found["events"], found["service_ms"]) == ("10 events at once from 10 clients", 10, 100)
     assert found["bounds_ms"] == [1, 2]
 
 

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 @click.option("--bound", type=float, default=200, show_default=True, help="On p98 of caller and bystander, in ms.")
 @click.option("--seconds", type=float, default=60, show_default=True, help="At most, for each strategy.")
 @click.option("--poisson", is_flag=True, help="Random arrivals instead of evenly spaced ones.")
-@click.option("--connections", type=int, default=1, show_default=True, help="Clients that send, in turn.")
+@click.option(
+    "--connections", type=int, default=10, show_default=True, help="Clients that send in turn; 1: a greedy one."
+)
 @click.option("--app", metavar="PKG.MODULE:CREATE_APP", help="Run a function of yours inside this Flask app's context.")
 @click.option("--data", metavar="JSON|FILE", help="What events carry: JSON, or a file with one value a line.")
 @click.option("--mode", default="threading", show_default=True, help="What serves; as of labkit compare.")

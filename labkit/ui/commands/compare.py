@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from labkit.strategies import Strategy
 
 
+#: Of a folder of results: where the runs of one greedy client are, which are another comparison.
+ONE_CLIENT = "one-client"
+
+
 @click.command()
 @click.argument("target", required=False)
 @click.option("--events", type=int, help="How many events.  [default: 10, with --rate 20]")
@@ -36,7 +40,11 @@ if TYPE_CHECKING:
     type=int,
     help="Runs of each, interleaved in random order.  [default: 3; fewer where the example job is slow]",
 )
-@click.option("--connections", type=int, default=1, show_default=True, help="Clients that send, in turn.")
+@click.option(
+    "--connections",
+    type=int,
+    help="Clients that send in turn; 1: a greedy one.  [default: 10, or one an event where there are fewer]",
+)
 @click.option("--app", metavar="PKG.MODULE:CREATE_APP", help="Run a function of yours inside this Flask app's context.")
 @click.option("--data", metavar="JSON|FILE", help="What events carry: JSON, or a file with one value a line.")
 @click.option(
@@ -61,8 +69,10 @@ def compare(out: Path | None, json_: bool, **asked: Any) -> None:
     cpu_nogil:100ms      C code that releases the GIL
     package.module:name  a function of yours; it gets the event's number, or nothing if it takes nothing
 
-    Ten events are sent at once, over one connection, to a real server that runs in this process. A bystander on a
-    connection of its own only pings. --mode puts the server into a child process, under what an app is deployed with.
+    Ten clients send an event each at the same instant, to a real server that runs in this process. A bystander on a
+    connection of its own only pings. For one greedy client that sends everything the answer may be another, so the
+    strategies for which that matters are measured with it, too; --connections 1 measures all of them so.
+    --mode puts the server into a child process, under what an app is deployed with.
     (eventlet is deprecated upstream and not measured.)
 
     Exit code: 0 measured, 1 a run is invalid or lost events, 2 wrong usage. Failed and wrong answers are results: they
@@ -86,7 +96,7 @@ class Request:
     poisson: bool
     strategies: str | None
     repeats: int | None
-    connections: int
+    connections: int | None
     app: str | None
     data: str | None
     mode: str
@@ -108,12 +118,29 @@ class Request:
     @cached_property
     def plan(self) -> "Schedule":
         """What is sent when, and by how many clients."""
+        return self._plan_of(self.connections)
+
+    @cached_property
+    def greedy(self) -> "list[Strategy]":
+        """What is measured with one greedy client as well, since for it the answer may be another: `inline`, and those
+        that handle the events of a client in turn. Nothing where the number of clients was asked for."""
+        serial = [one for one in self.chosen if one.options.get("async_handlers") is False]
+        if self.connections is not None or self.plan.connections == 1 or not serial:
+            return []
+        return [one for one in self.chosen if one.name == "inline" or one in serial]
+
+    @cached_property
+    def greedy_plan(self) -> "Schedule":
+        """The same plan, all of it sent by one client."""
+        return self._plan_of(1)
+
+    def _plan_of(self, connections: int | None) -> "Schedule":
         from labkit.plan import schedules
 
         if self.rate is not None:
             make = schedules.poisson if self.poisson else schedules.constant
             events = 20 if self.events is None else self.events
-            return make(self.rate, events=events, connections=self.connections, seed=self.seed)
+            return make(self.rate, events=events, connections=connections, seed=self.seed)
         burst = self.burst
         if burst is None:
             burst = 10 if self.events is None else self.events
@@ -122,7 +149,7 @@ class Request:
         times, rest = divmod(burst if self.events is None else self.events, burst)
         if rest or times < 1:
             raise UsageError(f"{self.events} events are not a whole number of bursts of {burst}: change one of them")
-        return schedules.burst(burst, every_s=self.every, times=times, connections=self.connections, seed=self.seed)
+        return schedules.burst(burst, every_s=self.every, times=times, connections=connections, seed=self.seed)
 
     @cached_property
     def work(self) -> "Work | None":
@@ -154,6 +181,7 @@ class _Comparing(Session):
         self.request, self.folder = request, folder
         self.names: tuple[str, ...] = ()
         self.result: Comparison | None = None
+        self.greedy: Comparison | None = None  # the same of one client that sends everything
         self.diagnosis: Diagnosis | None = None
         self.scope = ""
 
@@ -176,7 +204,7 @@ class _Comparing(Session):
         assert work is not None
         expected = expected_answers(work, asked.plan)
         fitted = example and example.fitted(
-            expected.mean_service_ms, asked.plan, len(asked.chosen), asked.repeats, asked.mode
+            expected.mean_service_ms, asked.plan, len(asked.chosen) + len(asked.greedy), asked.repeats, asked.mode
         )
         repeats = fitted.repeats if fitted else asked.repeats or example_job.REPEATS
         # Whatever can be refused is refused here, before anything is on screen.
@@ -184,6 +212,12 @@ class _Comparing(Session):
             asked.chosen, work, asked.plan, repeats=repeats, seed=asked.seed, mode=asked.mode, expected=expected
         )
         self.names = order.names
+        greedy = None
+        if asked.greedy:
+            greedy = ordered(
+                asked.greedy, work, asked.greedy_plan, repeats=repeats, seed=asked.seed, mode=asked.mode,
+                expected=expected,
+            )  # fmt: skip
         self.scope = terminal.scope(asked.mode, asked.plan.name, work.name, expected.mean_service_ms)
         if fitted:
             # What kind of work the example job is can wait until a first run is on screen.
@@ -193,17 +227,22 @@ class _Comparing(Session):
         self._say(self.scope)
         if not expected.checked:
             self._say("Answers are not checked: the work gives different ones for the same data.")
-        self._run_all(order)
+        self._run_all(order, greedy)
 
-    def _run_all(self, order: "Ordered") -> None:
+    def _run_all(self, order: "Ordered", greedy: "Ordered | None") -> None:
         from labkit.base import interrupts
         from labkit.ui import terminal
 
-        with terminal.progress(self.console, len(order)) as screen:
+        with terminal.progress(self.console, len(order) + (len(greedy) if greedy else 0)) as screen:
             for run in interrupts.each(order.runs()):
-                screen.update(self._keep(run), run)
+                self.result = self._kept(run, self.result, self.folder)
+                screen.update(self.result, run)
                 if self.diagnosis is None:
                     self._diagnose(order.work)
+            for run in interrupts.each(greedy.runs() if greedy else ()):
+                self.greedy = self._kept(run, self.greedy, self.folder / ONE_CLIENT)
+                assert self.result is not None
+                screen.update(self.result, run)
 
     def _diagnose(self, work: "Work") -> None:
         from labkit.experiments.diagnose import diagnose
@@ -214,14 +253,13 @@ class _Comparing(Session):
     def _say(self, text: str) -> None:
         self.console.print(text, highlight=False, markup=False)
 
-    def _keep(self, run: "Run") -> "Comparison":
+    def _kept(self, run: "Run", before: "Comparison | None", folder: Path) -> "Comparison":
         """Every run goes to disk at once: what is measured is never lost."""
         from labkit.runs.comparison import Comparison, file_name
 
-        runs = () if self.result is None else self.result.runs
-        run.save(self.folder / file_name(len(runs), run))
-        self.result = Comparison((*runs, run), names=self.names)
-        return self.result
+        runs = () if before is None else before.runs
+        run.save(folder / file_name(len(runs), run))
+        return Comparison((*runs, run), names=self.names)
 
     def finish(self, code: int, early: str = "") -> NoReturn:
         from labkit import plots
@@ -232,9 +270,14 @@ class _Comparing(Session):
         assert result is not None
         figure = style.save(lambda: plots.overview(result), self.folder / "overview.png")
         result.save_about(self.folder)
-        advice = terminal.advice(self.diagnosis, result)
+        greedy = self.greedy
+        if greedy is not None:
+            greedy.save_about(self.folder / ONE_CLIENT)
+        advice = terminal.advice(self.diagnosis, result if greedy is None else result + greedy)
         scope = early[:1].lower() + early[1:] if early else self.scope
-        text = terminal.as_json(result, scope_line=scope, figure=figure, folder=self.folder, more=advice.json)
+        one_client = [] if greedy is None else [summary.to_dict() for summary in greedy.summaries]
+        more = {"one_client": one_client, **advice.json}
+        text = terminal.as_json(result, scope_line=scope, figure=figure, folder=self.folder, more=more)
         session.write(self.folder / "summary.json", text)
         if early:
             self._say(early)
@@ -242,7 +285,11 @@ class _Comparing(Session):
             click.echo(text)
         else:
             self.console.print(terminal.final(result, self.console.width))
+            if greedy is not None:
+                self._say(f"\nThe same from one client that sends everything ({greedy.runs[0].plan.name}):")
+                self.console.print(terminal.table(greedy, self.console.width))
             self._say(advice.text)
             self.say(f"Figure: {figure}", f"Runs:   {self.folder}")
-        lost = any(s.lost or s.unaccounted for s in result.summaries)
-        sys.exit(code or (INVALID if lost or not result.is_valid else MEASURED))
+        everything = result if greedy is None else result + greedy
+        lost = any(s.lost or s.unaccounted for s in everything.summaries)
+        sys.exit(code or (INVALID if lost or not everything.is_valid else MEASURED))

@@ -19,6 +19,7 @@ from labkit.experiments.compare import Ordered
 from labkit.plan import calibration, prices
 from labkit.runs.comparison import Comparison
 from labkit.strategies import names_in
+from labkit.ui.commands.compare import Request
 from tests.experiments.test_diagnose import of as simulated_diagnosis
 from tests.support import simulated
 from tests.support.helpers import taking_interrupts, wait_until
@@ -27,12 +28,17 @@ from tests.ui.commands.running import LABKIT, assert_is_refused, labkit, real, w
 
 @pytest.fixture
 def measured(monkeypatch):
-    """Stand-in for measuring: the runs that a test gives; an exception among them is raised. The figure is small."""
+    """Stand-in for measuring: the runs that a test gives; an exception among them is raised. The figure is small.
+
+    `greedy` are those of one client that sends everything, which come after the others.
+    """
     monkeypatch.setattr(plots, "overview", lambda result: plt.figure(figsize=(1, 1)))
 
-    def prepare(*runs):
+    def prepare(*runs, greedy=()):
+        asked = iter((runs, greedy))
+
         def measured_by_hand(order):
-            for run in runs:
+            for run in next(asked):
                 if isinstance(run, BaseException):
                     raise run
                 yield replace(run, work=order.work.name)
@@ -53,6 +59,38 @@ def test_the_help_of_compare_teaches_targets_and_exit_codes():
     assert all(
         code in found for code in ("Exit code: 0 measured", "1 a run is invalid or lost events", "2 wrong usage")
     )
+
+
+# --- one greedy client ---
+
+
+def in_turn(bystander_ms, **about):
+    return simulated.run(
+        "inline-serial", bystander_ms=bystander_ms, conditions={"options": {"async_handlers": False}}, **about
+    )
+
+
+def test_one_greedy_client_is_measured_beside_a_room_and_told_apart_from_it(measured):
+    room = simulated.run(bystander_ms=450), in_turn(340)
+    measured(*room, greedy=(simulated.run(bystander_ms=440, clients=1), in_turn(20, clients=1)))
+    shown = " ".join(labkit("compare", "prices", "--strategies", "inline,inline-serial", "--out", "X").stdout.split())
+    assert "The same from one client that sends everything (10 events at once from one client):" in shown
+    assert "For one greedy client inline-serial spares the neighbours as well (20 ms (max))" in shown
+    assert Comparison.load("X").clients == (10,)
+    assert Comparison.load("X/one-client").clients == (1,)
+    about = json.loads(Path("X/summary.json").read_text())
+    assert [each["name"] for each in about["one_client"]] == ["inline", "inline-serial"]
+    assert about["clients"] == 10
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--connections", 10), ("--connections", 1), ("--strategies", "inline,thread"), ("--events", 1)]
+)
+def test_a_greedy_client_is_not_measured_where_it_was_decided_or_changes_nothing(arguments):
+    asked = {"strategies": "inline,inline-serial", "connections": None, "events": None}
+    asked[arguments[0].strip("-")] = arguments[1]
+    rest = dict.fromkeys(("target", "burst", "every", "rate", "repeats", "app", "data"))
+    assert Request(**rest, **asked, poisson=False, mode="threading", seed=0).greedy == []
 
 
 # --- modes ---
@@ -321,7 +359,7 @@ def test_on_a_slow_machine_the_example_job_looks_at_less_and_the_first_lines_say
     shown = " ".join(labkit("compare", "--out", "X").stdout.split())
     assert shown.startswith(
         "One event costs about 92 ms here, so the job looks at 250 days of prices (at all of them it would cost "
-        "400 ms). 1 run of each strategy: about 29 s, since 3 would take 78 s (--repeats 3)."
+        "400 ms). 1 run of each strategy: about 35 s, since 3 would take 97 s (--repeats 3)."
     )
     assert {run.work for run in Comparison.load("X").runs} == {"prices:250days"}
 
@@ -344,7 +382,7 @@ def test_whoever_names_the_job_gets_all_of_it(measured, monkeypatch):
     assert {run.work for run in Comparison.load("X").runs} == {"prices"}
 
 
-@pytest.mark.parametrize(("arguments", "runs"), [((), 8), (("--repeats", 3), 24), (("prices",), 24)])
+@pytest.mark.parametrize(("arguments", "runs"), [((), 10), (("--repeats", 3), 30), (("prices",), 30)])
 def test_whoever_names_repeats_or_a_job_gets_as_many(arguments, runs, measured, monkeypatch):
     machine(monkeypatch, 400)
     measured(simulated.run())
@@ -356,7 +394,7 @@ def test_the_first_run_of_the_example_job_is_on_screen_before_the_diagnosis(meas
     machine(monkeypatch, 80)
     measured(simulated.run(), simulated.run())
     shown = labkit("compare", "--out", "X").stdout
-    assert shown.index("[1 of 24 runs]") < shown.index("prices computes in Python") < shown.index("[2 of 24 runs]")
+    assert shown.index("[1 of 30 runs]") < shown.index("prices computes in Python") < shown.index("[2 of 30 runs]")
     assert shown.count("computes in Python and holds the GIL") == 2  # there, and in the recommendation
 
 
