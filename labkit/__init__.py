@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from labkit.experiments.capacity_search import capacity
     from labkit.experiments.compare import compare, compare_modes, vary
     from labkit.experiments.diagnose import Diagnosis, diagnose
+    from labkit.experiments.eight_cases import EightCases, eight_cases
     from labkit.experiments.fire import fire
     from labkit.experiments.measure import measure
     from labkit.experiments.predict import Prediction, predict
@@ -50,6 +51,7 @@ _HOMES = {
     "Conditions": "runs.conditions",
     "Diagnosis": "experiments.diagnose",
     "Difference": "runs.difference",
+    "EightCases": "experiments.eight_cases",
     "LabError": "base.errors",
     "Prediction": "experiments.predict",
     "Recommendation": "experiments.recommend",
@@ -73,6 +75,7 @@ _HOMES = {
     "cpu": "plan.work",
     "cpu_nogil": "plan.work",
     "diagnose": "experiments.diagnose",
+    "eight_cases": "experiments.eight_cases",
     "fire": "experiments.fire",
     "io_wait": "plan.work",
     "measure": "experiments.measure",
@@ -97,6 +100,7 @@ __all__ = [
     "Conditions",
     "Diagnosis",
     "Difference",
+    "EightCases",
     "LabError",
     "Prediction",
     "Recommendation",
@@ -120,6 +124,7 @@ __all__ = [
     "cpu",
     "cpu_nogil",
     "diagnose",
+    "eight_cases",
     "fire",
     "io_wait",
     "measure",

@@ -48,11 +48,16 @@ class Case:
         return ratio(self.a.own.p50_ms, self.b.own.p50_ms)
 
     @property
+    def helps(self) -> bool:
+        """Whether B answers its callers sooner, by more than noise."""
+        return self.sooner >= SAME
+
+    @property
     def finding(self) -> str:
         """What B does for its callers, in words."""
         if math.isnan(self.sooner):
             return "not measured"
-        if self.sooner >= SAME:
+        if self.helps:
             return f"{times(self.sooner)} sooner"
         return f"{times(1 / self.sooner)} later" if self.sooner <= 1 / SAME else "no sooner"
 
@@ -80,7 +85,7 @@ class EightCases:
     @property
     def helps(self) -> tuple[Case, ...]:
         """Those in which B answers its callers sooner."""
-        return tuple(case for case in self if case.sooner >= SAME)
+        return tuple(case for case in self if case.helps)
 
     def __repr__(self) -> str:
         return self._table.text()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from labkit.plots.capacity import capacity_curve
     from labkit.plots.claims import advice_lines
     from labkit.plots.diagnosis import kinds, shares
+    from labkit.plots.eight_cases import eight_cases
     from labkit.plots.load import batching_windows, resources, slow_readers, told
     from labkit.plots.modes import matrix
     from labkit.plots.runs import bystander_strip, distribution, overview, residual, two_by_two, waterfall
@@ -29,6 +30,7 @@ _HOMES = {
     "bystander_strip": "runs",
     "capacity_curve": "capacity",
     "distribution": "runs",
+    "eight_cases": "eight_cases",
     "kinds": "diagnosis",
     "matrix": "modes",
     "overview": "runs",
@@ -47,6 +49,7 @@ __all__ = [
     "bystander_strip",
     "capacity_curve",
     "distribution",
+    "eight_cases",
     "kinds",
     "matrix",
     "overview",

@@ -74,10 +74,8 @@ def test_the_kind_of_work_comes_first_then_what_was_offered():
 
 def test_more_than_one_gil_can_do_is_said():
     text = repr(recommended({"inline": SLOW}, plan=constant(15, events=30)))
-    assert (
-        "Offered 1.5 cores of work (15/s of 100 ms of CPU, from 10 clients); the machine has 2, and one process has one GIL"
-        in text
-    )
+    assert "Offered 1.5 cores of work (15/s of 100 ms of CPU, from 10 clients); the machine has 2, and" in text
+    assert "one process has one GIL" in text
 
 
 def test_nothing_holds_since_the_machine_is_too_small():
