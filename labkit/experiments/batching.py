@@ -75,7 +75,8 @@ def batching(
     Args:
         windows_ms: how long answers are collected.
         work: what an event costs; by default nothing, so that sending is what is measured.
-        plan: what is sent when; by default two seconds of 400/s.
+        plan: what is sent when; by default two seconds of 400/s of one client. A window collects for each client by
+            itself: what a room of them sends at that rate saves as little as the rate of one of them says.
         repeats: runs of each.
         settings: further arguments of :func:`labkit.compare`. Nobody pings unless ``ping_hz`` says so: answers to
             pings cost the server's processor too, and no window batches them.
@@ -87,7 +88,7 @@ def batching(
         raise UsageError(f"windows_ms must be one or more numbers above 0, not {windows_ms!r}")
     strategies = [strategy(UNBATCHED), *(strategy("server-batch", window_ms=w) for w in dict.fromkeys(windows_ms))]
     work = call(_nothing, payloads=[0]) if work is None else work
-    plan = constant(400, seconds=2) if plan is None else plan
+    plan = constant(400, seconds=2, connections=1) if plan is None else plan
     return trade_off(compare(strategies, work, plan, repeats=repeats, **cast(Settings, {"ping_hz": 0, **settings})))
 
 

@@ -381,9 +381,9 @@ def test_a_number_is_told_from_its_text(client, server):
 # Warm-up
 
 
-def test_warm_up_counts_the_answers_of_all_senders(client, server):
+def test_the_senders_warm_up_in_turn_and_the_answers_of_all_are_counted(client, server):
     client.open(server().url, 3)
-    assert client.warm([1, 2], 5) == 6
+    assert client.warm([1, 2, 3, 4, 5], 5) == 5
 
 
 def test_warm_up_stamps_nothing(client, server):
@@ -826,7 +826,7 @@ def test_the_thread_does_the_same_and_leaves_nothing_behind(capfd):
     with nothing_left_behind(), make_server() as running:
         with ClientThread() as client:
             client.open(running.url, 2)
-            assert client.warm([1], 5) == 2
+            assert client.warm([1, 2], 5) == 2
             fired = client.fire(make_job(6, senders=2, pings=3))
             assert client.order("spin", 10) >= 0
             assert client.spin_beside(10) is None  # two loops in one process would share a GIL

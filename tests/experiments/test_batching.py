@@ -79,7 +79,7 @@ def test_a_window_is_a_time(windows):
 @pytest.mark.measured
 def test_a_wider_window_sends_less_and_later():
     with ClientProcess() as client:
-        found = batching.batching([40, 200], plan=lab.constant(200, seconds=1), repeats=1, client=client)
+        found = batching.batching([40, 200], plan=lab.constant(200, seconds=1, connections=1), repeats=1, client=client)
     none, narrow, wide = found.windows
     # Each answer by itself; at most one message a window, and one for the rest.
     assert none.emits == 200

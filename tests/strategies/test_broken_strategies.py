@@ -21,7 +21,7 @@ def _waits(ms):
     return ms
 
 
-#: Strategy: what is measured beside it, events at once, the work, the claim that notices, what it says then, and what
+#: Strategy: what is measured beside it, events at once of one client, the work, the claim that notices, what it says then, and what
 #: is broken.
 BROKEN = {
     "inline": (
@@ -208,7 +208,7 @@ def test_every_strategy_is_broken_once():
 def test_a_claim_notices_that_a_strategy_is_broken(name, client):
     beside, events, work, slug, says, changes = BROKEN[name]
     mode = next(mode for mode in MODES if mode in strategy(name).modes)
-    measured = {"plan": burst(events), "repeats": 1, "timeout_s": 2, "client": client, "mode": mode}
+    measured = {"plan": burst(events, connections=1), "repeats": 1, "timeout_s": 2, "client": client, "mode": mode}
     measured |= SETTINGS.get(name, {})
 
     def runs_of(strategies):

@@ -474,7 +474,7 @@ def test_a_real_comparison_of_a_function_of_the_working_directory(here):
     )
     assert done.returncode == (1 if "INVALID" in done.stdout else 0), done.stderr
     assert done.stderr == ""
-    assert "100/s for 4 events of jobs:price" in done.stdout
+    assert "100/s for 4 events from 4 clients; jobs:price" in done.stdout
     assert "100%" in done.stdout
     assert f"Figure: {Path('X') / 'overview.png'}" in done.stdout
     assert max(len(line) for line in done.stdout.splitlines()) <= 80
