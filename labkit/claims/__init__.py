@@ -45,13 +45,40 @@ __all__ = [
 ]
 
 
-def check(mine: Sequence[str] | None, measured: Sequence[str]) -> Plain:
-    """An exercise: is the reader's order (best first) the measured one? Compares orders, never milliseconds."""
+#: A guess is right where it is so near to what was measured: on two shared cores, no two runs are nearer.
+NEAR = 1.5
+
+
+def check(mine: Sequence[str] | float | None, measured: Sequence[str] | float) -> Plain:
+    """An exercise: is the reader's guess what was measured?
+
+    Args:
+        mine: an order (names, best first) or a number; None while there is no guess.
+        measured: the same as it was measured.
+
+    Returns:
+        A sentence without a measured number, so that a notebook's stored output can be compared: of an order where it
+        is another, of a number whether it is right by a factor of :data:`NEAR`, too low or too high.
+    """
+    if isinstance(measured, int | float):
+        return Plain(_of_a_number(mine, float(measured)))
     if not mine:
         return Plain(f"Your turn: write the order of {', '.join(sorted(measured))}, best first.")
-    if sorted(mine) != sorted(measured):
+    if isinstance(mine, int | float) or sorted(mine) != sorted(measured):
         return Plain(f"Name each of {', '.join(sorted(measured))} once.")
     if list(mine) == list(measured):
         return Plain("Right: this machine measured the same order.")
     first = next(i for i, (a, b) in enumerate(zip(mine, measured, strict=True)) if a != b)
     return Plain(f"Not on this machine: place {first + 1} is {measured[first]}.")
+
+
+def _of_a_number(mine: object, measured: float) -> str:
+    if mine is None:
+        return "Your turn: write a number."
+    if not isinstance(mine, int | float) or not mine > 0:
+        return "Write a number above zero."
+    factor = measured / mine
+    if 1 / NEAR <= factor <= NEAR:
+        return "Right: this machine measured about as much."
+    size, much = ("low", factor) if factor > 1 else ("high", 1 / factor if factor else float("inf"))
+    return f"Too {size}{', by more than ten times' if much > 10 else ''}: look at the figure, and guess again."

@@ -450,6 +450,28 @@ def test_another_order_is_told_its_first_mistake():
     assert said == "Not on this machine: place 2 is inline."
 
 
+@pytest.mark.parametrize(
+    ("mine", "said"),
+    [
+        (None, "Your turn: write a number."),
+        (0, "Write a number above zero."),
+        ("ten", "Write a number above zero."),
+        (67, "Right: this machine measured about as much."),
+        (150, "Right: this machine measured about as much."),
+        (66, "Too low: look at the figure, and guess again."),
+        (151, "Too high: look at the figure, and guess again."),
+        (9.9, "Too low, by more than ten times: look at the figure, and guess again."),
+        (1001, "Too high, by more than ten times: look at the figure, and guess again."),
+    ],
+)
+def test_a_number_is_checked_without_telling_the_measured_one(mine, said):
+    assert repr(check(mine, 100.0)) == said
+
+
+def test_a_number_for_an_order_is_asked_for_names():
+    assert repr(check(7, MEASURED)).startswith("Name each of inline")
+
+
 def test_a_claim_of_the_readers_is_judged_as_the_labs_are():
     mine = dataclasses.replace(CLAIMS["one-alone"], slug="mine", sentence="So it is.", judge=lambda result: 2.0)
     result = simulated.comparison({"inline": {}}, clients=1)
