@@ -21,8 +21,8 @@ def _waits(ms):
     return ms
 
 
-#: Strategy: what is measured beside it, events at once of one client, the work, the claim that notices, what it says then, and what
-#: is broken.
+#: Strategy: what is measured beside it, events at once of one client, the work, the claim that notices, what it says
+#: then, and what is broken.
 BROKEN = {
     "inline": (
         [],
