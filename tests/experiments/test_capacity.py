@@ -12,7 +12,7 @@ from labkit.experiments import capacity_search
 from labkit.experiments.capacity import BREAKS, CLIENT, HOLDS, Trial
 from labkit.experiments.capacity_search import capacity
 from labkit.plan import queueing
-from labkit.plan.calibration import expected_answers
+from labkit.plan.calibration import expected_answers, tiled
 from labkit.plan.schedules import burst, constant
 from labkit.plots import capacity_curve
 from labkit.runs.summary import Distribution
@@ -156,7 +156,7 @@ def test_throughput_and_what_was_sent():
 
 
 def test_calibration_in_turn():
-    expected = capacity_search.tiled(expected_answers(lab.io_wait(1), burst(3)), 7)
+    expected = tiled(expected_answers(lab.io_wait(1), burst(3)), 7)
     assert expected.payloads == (0, 1, 2, 0, 1, 2, 0)
     assert len(expected.service_ms) == len(expected.cpu_ms) == len(expected.answers) == 7
 
