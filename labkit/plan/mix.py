@@ -25,7 +25,7 @@ TOLERANCE = 1e-6
 _KINDS_STREAM = 1
 
 #: A share is taken for a fraction with no larger denominator, where a number of clients is suggested.
-_MOST_CLIENTS = 1000
+_MOST_CLIENTS = 100
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,9 @@ class Mix(Work):
 
 
 def mix(parts: Mapping[str, tuple[float, Work]], *, apart: bool = False) -> Mix:
-    """Work whose events are of several kinds, as ``{"chat": (0.9, lab.cpu(1)), "export": (0.1, lab.cpu(200))}``.
+    """Work whose events are of several kinds, each with a share of the events and a cost of its own.
+
+    ``lab.mix({"chat": (0.9, lab.cpu(1)), "export": (0.1, lab.cpu(200))})``
 
     Args:
         parts: of each kind its name, its share, and what one event of it costs.
