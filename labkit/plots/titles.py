@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 
 from labkit.base.text import about, ratio, times
 from labkit.runs.comparison import Comparison
+from labkit.runs.kinds import by_cost, came_during
 from labkit.runs.run import Run
+from labkit.runs.summary import Distribution
 
 #: Ratios nearer to 1 than this are no finding on two shared cores.
 SAME = 1.33
@@ -74,6 +76,36 @@ def waterfall_title(run: Run) -> str:
         # Of this very event: beside the calibration of another moment, it could be shorter than its own work.
         return f"{run.strategy}: answered after {last_ms:.0f} ms, of which {run.service_ms[0]:.0f} ms are work"
     return f"{run.strategy}: {alone_ms:.0f} ms of work each, the last answer after {last_ms:.0f} ms"
+
+
+#: Of fewer events that came behind one of their own client, nothing is said.
+FEWEST_BEHIND = 3
+
+
+def by_kind_title(result: Comparison) -> str:
+    """Of mixed traffic: how long the cheapest kind waits at worst and at best, and what it waits behind."""
+    cheap, *_, dear = by_cost(result.runs)
+    tails = {name: result[name].of_kind(cheap).own.tail for name in result.strategies}
+    worst, best = max(tails, key=lambda n: tails[n][1]), min(tails, key=lambda n: tails[n][1])
+    alone = about(result[worst].of_kind(cheap).service_ms)
+    tail, worst_ms = tails[worst]
+    first = f"A {cheap} of {alone} takes {about(worst_ms)} ({tail}) under {worst}"
+    if worst_ms >= 2 * tails[best][1]:
+        first += f", {about(tails[best][1])} under {best}"
+    behind = {name: _behind(result, name, cheap, dear) for name in result.strategies}
+    told = {name: own for name, own in behind.items() if len(own) >= FEWEST_BEHIND}
+    if not told:
+        return f"{first}."
+    longest = max(told, key=lambda n: told[n].p50_ms)
+    median = about(told[longest].p50_ms)
+    return f"{first}.\nDuring its own client's {dear} it takes {median} under {longest} (median)."
+
+
+def _behind(result: Comparison, name: str, cheap: str, dear: str) -> Distribution:
+    """Own latency of cheap events that came while a dear one of their own client was worked on."""
+    runs = result.of(name)
+    came = [run.is_kind(cheap) & (came_during(run, dear, own_client=True) >= 0) for run in runs]
+    return Distribution.of(np.concatenate([run.own_ms[mask] for run, mask in zip(runs, came, strict=True)]))
 
 
 def closest(missed_ms: Mapping[str, NDArray[np.float64]], service_ms: float) -> str:
