@@ -37,6 +37,13 @@ if TYPE_CHECKING:
     help="Runs of each, interleaved in random order.  [default: 3; fewer where the example job is slow]",
 )
 @click.option("--connections", type=int, default=1, show_default=True, help="Clients that send, in turn.")
+@click.option(
+    "--mix",
+    multiple=True,
+    metavar="KIND=SHARE:WORK",
+    help="Instead of TARGET, once for each kind of event: --mix chat=0.9:cpu:1ms --mix export=0.1:cpu:200ms",
+)
+@click.option("--apart", is_flag=True, help="With --mix: each client sends events of one kind only.")
 @click.option("--app", metavar="PKG.MODULE:CREATE_APP", help="Run a function of yours inside this Flask app's context.")
 @click.option("--data", metavar="JSON|FILE", help="What events carry: JSON, or a file with one value a line.")
 @click.option(
@@ -87,6 +94,8 @@ class Request:
     strategies: str | None
     repeats: int | None
     connections: int
+    mix: tuple[str, ...]
+    apart: bool
     app: str | None
     data: str | None
     mode: str
@@ -103,6 +112,10 @@ class Request:
         one_burst = self.burst is None or self.events is None or self.events <= self.burst
         if self.every is not None and one_burst:
             raise UsageError("--every is the time between two bursts: give --burst, and --events for several")
+        if self.mix and (self.target, self.app, self.data) != (None, None, None):
+            raise UsageError("--mix takes the place of TARGET, --app and --data: give one or the other")
+        if self.apart and not self.mix:
+            raise UsageError("--apart is about the kinds of a mix: give --mix")
         _ = self.plan, self.work, self.chosen
 
     @cached_property
@@ -129,6 +142,8 @@ class Request:
         """What an event costs; None for the example job, which has yet to be sized."""
         from labkit.plan import flask_app, targets
 
+        if self.mix:
+            return targets.mixed(self.mix, apart=self.apart)
         if self.target is None and self.app is None and self.data is None:
             return None
         named = targets.parse(self.target or "prices", None if self.data is None else targets.read(self.data))
@@ -184,7 +199,9 @@ class _Comparing(Session):
             asked.chosen, work, asked.plan, repeats=repeats, seed=asked.seed, mode=asked.mode, expected=expected
         )
         self.names = order.names
-        self.scope = terminal.scope(asked.mode, asked.plan.name, work.name, expected.mean_service_ms)
+        self.scope = terminal.scope(
+            asked.mode, asked.plan.name, work.name, expected.mean_service_ms, bool(expected.kinds)
+        )
         if fitted:
             # What kind of work the example job is can wait until a first run is on screen.
             self._say(fitted.sentence)
@@ -202,12 +219,18 @@ class _Comparing(Session):
         with terminal.progress(self.console, len(order)) as screen:
             for run in interrupts.each(order.runs()):
                 screen.update(self._keep(run), run)
-                if self.diagnosis is None:
+                if self.diagnosis is None and not run.kinds:
                     self._diagnose(order.work)
 
     def _diagnose(self, work: "Work") -> None:
         from labkit.experiments.diagnose import diagnose
+        from labkit.plan.mix import Mix
 
+        if isinstance(work, Mix):
+            # Each kind by itself, and no recommendation: what is right for one may be wrong for another.
+            for part in work.parts:
+                self._say(f"{part.kind}: {diagnose(part.work, seed=self.request.seed)!r}")
+            return
         self.diagnosis = diagnose(work, seed=self.request.seed)
         self._say(repr(self.diagnosis))
 
@@ -231,6 +254,9 @@ class _Comparing(Session):
         result = self.result
         assert result is not None
         figure = style.save(lambda: plots.overview(result), self.folder / "overview.png")
+        by_kind = None
+        if result.kinds:
+            by_kind = style.save(lambda: plots.by_kind(result), self.folder / "by-kind.png")
         result.save_about(self.folder)
         advice = terminal.advice(self.diagnosis, result)
         scope = early[:1].lower() + early[1:] if early else self.scope
@@ -243,6 +269,9 @@ class _Comparing(Session):
         else:
             self.console.print(terminal.final(result, self.console.width))
             self._say(advice.text)
+            if by_kind is not None:
+                self._say(result.by_kind().text())
+                self.say(f"Kinds:  {by_kind}")
             self.say(f"Figure: {figure}", f"Runs:   {self.folder}")
         lost = any(s.lost or s.unaccounted for s in result.summaries)
         sys.exit(code or (INVALID if lost or not result.is_valid else MEASURED))
