@@ -146,6 +146,7 @@ class _Search:
             tuple(self.trials),
             self.limit,
             self.passed_s,
+            self.asked.sampled.kinds_ms,
         )
 
     def _throughput(self) -> tuple[float, float]:

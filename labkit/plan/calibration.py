@@ -169,24 +169,25 @@ class Sampled:
     @property
     def mean_service_ms(self) -> float:
         """The mean time of one event when nothing else runs; of a mix by the shares of its kinds."""
-        shares = [part.share for part in self.work.parts] if isinstance(self.work, Mix) else [1.0]
-        return sum(share * one.mean_service_ms for share, one in zip(shares, self.samples, strict=True))
+        return sum(share * ms for share, ms in self.kinds_ms or ((1.0, self.samples[0].mean_service_ms),))
+
+    @property
+    def kinds_ms(self) -> tuple[tuple[float, float], ...]:
+        """Of a mix, the share of each kind and what one event of it takes when nothing else runs; else empty."""
+        if not isinstance(self.work, Mix):
+            return ()
+        both = zip(self.work.parts, self.samples, strict=True)
+        return tuple((part.share, one.mean_service_ms) for part, one in both)
 
     def percentile_ms(self, percent: float) -> float:
         """Of the time of one event when nothing else runs; of work that is no mix it is the mean."""
-        if not isinstance(self.work, Mix):
-            return self.mean_service_ms
-        kinds = sorted(zip((one.mean_service_ms for one in self.samples), self.work.parts, strict=True), key=_by_time)
         below = 0.0
-        for service_ms, part in kinds:
-            below += 100 * part.share
+        by_time = sorted((ms, share) for share, ms in self.kinds_ms)
+        for service_ms, share in by_time:
+            below += 100 * share
             if below >= percent:
                 return service_ms
-        return kinds[-1][0]
-
-
-def _by_time(kind: tuple[float, Any]) -> float:
-    return kind[0]
+        return by_time[-1][0] if by_time else self.mean_service_ms
 
 
 def tiled(expected: Expected, events: int) -> Expected:

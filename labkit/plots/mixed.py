@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
 from labkit.base.text import about
@@ -41,7 +42,7 @@ def by_kind(result: Comparison, *, title: str | None = None) -> Figure:
         for row, name in enumerate(names):
             _row(axes, row, result.of(name), kind, kinds[-1])
             _median(axes, row, result[name].of_kind(kind))
-        _alone(axes, result[names[0]].of_kind(kind))
+        _alone(axes, [result[name].of_kind(kind) for name in names])
         axes.set_xlabel("own answer, ms (log scale)")
         axes.grid(axis="y", visible=False)
     panels[0].set_yticks(range(len(names)), [short(name) for name in names])
@@ -51,7 +52,7 @@ def by_kind(result: Comparison, *, title: str | None = None) -> Figure:
     about_all = f"{result.runs[0].plan.name}, async_mode={result.runs[0].mode}"
     figure.supxlabel(
         f"An event each, and their median. Diamond: came during {_an(dear)} of its own client; triangle: of another "
-        f"client;\ndot: during none. Dashed: the work alone. {about_all}.",
+        f"client;\ndot: none, or itself. Dashed: the work alone. {about_all}.",
         fontsize=8.5,
         color="#555555",
         x=0.01,
@@ -89,11 +90,16 @@ def _median(axes: Axes, row: int, found: OfKind) -> None:
         axes.plot([found.own.p50_ms] * 2, [row - 0.38, row + 0.38], color=BLACK, linewidth=2.4)
 
 
-def _alone(axes: Axes, found: OfKind) -> None:
-    axes.axvline(found.service_ms, color="#666666", linestyle="--", linewidth=1.1)
-    axes.set_title(f"{found.kind}: {about(found.service_ms)} of work")
-    log_ms(axes, "x", minimum_decades=2, ticks=6)
-    axes.set_xlim(left=min([found.service_ms, *found.own.values_ms[:1]]) / 1.6)  # nothing is to the left of it
+def _alone(axes: Axes, found: Sequence[OfKind]) -> None:
+    """The work when nothing else runs, and an axis that begins and ends where there is something to see."""
+    service_ms = found[0].service_ms
+    axes.axvline(service_ms, color="#666666", linestyle="--", linewidth=1.1)
+    axes.set_title(f"{found[0].kind}: {about(service_ms)} of work")
+    log_ms(axes, "x", minimum_decades=1)
+    seen = np.concatenate([[service_ms], *(one.own.values_ms[np.isfinite(one.own.values_ms)] for one in found)])
+    low_ms, high_ms = seen.min() / 1.5, seen.max() * 1.5
+    axes.set_xlim(low_ms, high_ms)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high_ms < 50 * low_ms else (1,), numticks=9))
 
 
 def _an(kind: str) -> str:

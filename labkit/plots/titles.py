@@ -78,7 +78,7 @@ def waterfall_title(run: Run) -> str:
     return f"{run.strategy}: {alone_ms:.0f} ms of work each, the last answer after {last_ms:.0f} ms"
 
 
-#: Of fewer events that came behind one of their own client, nothing is said.
+#: Of fewer events that came during a dear one, nothing is said.
 FEWEST_BEHIND = 3
 
 
@@ -92,20 +92,25 @@ def by_kind_title(result: Comparison) -> str:
     first = f"A {cheap} of {alone} takes {about(worst_ms)} ({tail}) under {worst}"
     if worst_ms >= 2 * tails[best][1]:
         first += f", {about(tails[best][1])} under {best}"
-    behind = {name: _behind(result, name, cheap, dear) for name in result.strategies}
-    told = {name: own for name, own in behind.items() if len(own) >= FEWEST_BEHIND}
-    if not told:
+    behind = {name: _during(result, name, cheap, dear) for name in result.strategies}
+    known = {name: both for name, both in behind.items() if min(map(len, both)) >= FEWEST_BEHIND}
+    factors = {name: ratio(own.p50_ms, others.p50_ms) for name, (own, others) in known.items()}
+    most = max(factors, key=lambda n: factors[n], default=None)
+    if most is None or not factors[most] >= 2:
         return f"{first}."
-    longest = max(told, key=lambda n: told[n].p50_ms)
-    median = about(told[longest].p50_ms)
-    return f"{first}.\nDuring its own client's {dear} it takes {median} under {longest} (median)."
+    own, others = (about(each.p50_ms) for each in known[most])
+    return f"{first}.\nUnder {most}: {own} during its own client's {dear}, {others} during another's (median)."
 
 
-def _behind(result: Comparison, name: str, cheap: str, dear: str) -> Distribution:
-    """Own latency of cheap events that came while a dear one of their own client was worked on."""
-    runs = result.of(name)
-    came = [run.is_kind(cheap) & (came_during(run, dear, own_client=True) >= 0) for run in runs]
-    return Distribution.of(np.concatenate([run.own_ms[mask] for run, mask in zip(runs, came, strict=True)]))
+def _during(result: Comparison, name: str, cheap: str, dear: str) -> tuple[Distribution, Distribution]:
+    """Own latency of cheap events that came while a dear one was worked on: of their own client, or of another only."""
+    own_ms: list[NDArray[np.float64]] = []
+    others_ms: list[NDArray[np.float64]] = []
+    for run in result.of(name):
+        own, others = (came_during(run, dear, own_client=whose) >= 0 for whose in (True, False))
+        own_ms.append(run.own_ms[run.is_kind(cheap) & own])
+        others_ms.append(run.own_ms[run.is_kind(cheap) & others & ~own])
+    return Distribution.of(np.concatenate(own_ms)), Distribution.of(np.concatenate(others_ms))
 
 
 def closest(missed_ms: Mapping[str, NDArray[np.float64]], service_ms: float) -> str:
