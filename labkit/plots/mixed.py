@@ -48,17 +48,24 @@ def by_kind(result: Comparison, *, title: str | None = None) -> Figure:
     panels[0].set_yticks(range(len(names)), [short(name) for name in names])
     panels[0].set_ylim(len(names) - 0.4, -0.6)
     message(figure, title or by_kind_title(result))
-    dear = kinds[-1]
-    about_all = f"{result.runs[0].plan.name}, async_mode={result.runs[0].mode}"
-    figure.supxlabel(
-        f"An event each, and their median. Diamond: came during {_an(dear)} of its own client; triangle: of another "
-        f"client;\ndot: none, or itself. Dashed: the work alone. {about_all}.",
-        fontsize=8.5,
-        color="#555555",
-        x=0.01,
-        ha="left",
-    )
+    figure.supxlabel(_caption(result, kinds), fontsize=8.5, color="#555555", x=0.01, ha="left")
     return figure
+
+
+def _caption(result: Comparison, kinds: Sequence[str]) -> str:
+    """What is drawn: only marks that are there, and what was measured."""
+    dear, first = kinds[-1], result.runs[0]
+    seen = {
+        mark
+        for run in result.runs
+        for kind in kinds[:-1]
+        for shown, mark in _marks(run, kind, dear)
+        if (shown & run.is_kind(kind)).any()
+    }
+    during = f"one that came during {_an(dear)} of "
+    words = {OTHERS: f"triangle: {during}another client", OWN: f"diamond: {during}its own"}
+    marks = "; ".join(["Dot: an event", *(text for mark, text in words.items() if mark in seen)])
+    return f"{marks}.\nBar: the median; dashed: the work alone. {first.plan.name}, async_mode={first.mode}."
 
 
 def _row(axes: Axes, row: int, runs: Sequence[Run], kind: str, dear: str) -> None:

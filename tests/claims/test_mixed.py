@@ -128,6 +128,12 @@ def test_runs_of_no_mix_are_not_testable(slug):
     assert verdict.status == NOT_TESTABLE
 
 
+@pytest.mark.parametrize("slug", ["neighbours-wait", "thread-answers-nobody-sooner", "connection-reads-on"])
+def test_claims_about_one_kind_of_work_are_not_judged_on_a_mix(slug):
+    result = traffic("inline", 0.1) + traffic("thread", 0.1)
+    assert "needs events of one kind of work" in claim(slug, result).why
+
+
 @every_claim
 def test_lines_that_were_never_worked_on_do_not_count(slug):
     unworked = []

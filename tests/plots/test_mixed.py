@@ -115,6 +115,21 @@ def test_runs_of_no_mix_are_a_sentence():
         by_kind(simulated.comparison({"inline": {}}))
 
 
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ({"own": [40], "others": [20]}, {"triangle", "diamond"}),
+        ({"own": [40]}, {"diamond"}),
+        ({"others": [20]}, {"triangle"}),
+        ({}, set()),
+    ],
+)
+def test_the_marks_that_are_there_are_explained_and_no_others(lines, told):
+    text = by_kind(traffic("inline", **lines)).get_supxlabel()
+    assert {word for word in ("triangle", "diamond") if word in text} == told
+    assert "an export of" in text or not told
+
+
 def test_a_title_given_is_kept():
     assert by_kind(traffic("inline"), title="mine").get_suptitle() == "mine"
 
