@@ -48,7 +48,7 @@ def apart_lets_pass(result: Comparison) -> float:
 def one_pool(result: Comparison) -> float:
     runs = result.of(one(result, "process-pool", serial=False).strategy)
     if runs[0].conditions.parameters.get("workers") != 1:
-        raise Untestable("needs runs of process-pool with workers=1: several workers are several ways past an export")
+        raise Untestable("needs runs of process-pool with one worker: several are several ways past an export")
     return _waited(runs, own=True, others=True) / 0.5
 
 
@@ -81,8 +81,7 @@ def _require_computing(result: Comparison) -> None:
 def _waited(runs: tuple[Run, ...], *, own: bool, others: bool) -> float:
     """Of what was left of dear events when cheap ones came, the share that passed before the cheap ones' work began.
 
-    `own` and `others` say whose dear events. An event that came during one of each kind of client counts for both
-    together only.
+    `own` and `others` say whose dear events.
     """
     waited, left = [], []
     for run in runs:
@@ -91,7 +90,7 @@ def _waited(runs: tuple[Run, ...], *, own: bool, others: bool) -> float:
         left += (run.events["work_end"][met] - run.events["read"])[cheap].tolist()
     if len(waited) < FEWEST:
         raise Untestable(
-            f"needs {FEWEST} cheap events or more that came during a dear one: fire more, or from fewer clients"
+            "needs five cheap events or more that came during a dear one: fire more, or from fewer clients"
         )
     return ratio(sum(waited), sum(left))
 
@@ -100,11 +99,8 @@ def _met(run: Run, own: bool, others: bool) -> tuple[NDArray[np.bool_], Int64]:
     """Which cheap events to look at, and of each event the dear one that it came during."""
     cheap, *_, dear = by_cost([run])
     its_own, anothers = (came_during(run, dear, own_client=whose) for whose in (True, False))
-    if own and others:
-        ends = run.events["work_end"]
-        met = np.where((its_own >= 0) & ((anothers < 0) | (ends[its_own] >= ends[anothers])), its_own, anothers)
-    else:
-        met = its_own if own else np.where(its_own < 0, anothers, -1)
+    # One worker has one dear event at a time: an event that met one of each cannot be.
+    met = np.where(its_own >= 0, its_own, anothers) if own and others else its_own if own else anothers
     stamped = (run.events["work_start"] != NEVER) & (run.events["read"] != NEVER)
     return run.is_kind(cheap) & (met >= 0) & stamped, met
 
@@ -113,7 +109,7 @@ def _during_ms(runs: tuple[Run, ...]) -> float:
     """The median own latency of cheap events that came during anybody's dear one."""
     during = Distribution.of(np.concatenate([run.own_ms[_met(run, True, True)[0]] for run in runs]))
     if len(during) < FEWEST:
-        raise Untestable(f"needs {FEWEST} cheap events or more that came during a dear one: fire more")
+        raise Untestable("needs five cheap events or more that came during a dear one: fire more")
     return during.p50_ms
 
 

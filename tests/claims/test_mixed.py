@@ -81,15 +81,15 @@ CASES = {
 
 UNTESTABLE = [
     ("cheap-waits-behind-dear", lambda: serial(1, chats_of=APART), "needs a mix whose clients send every kind"),
-    ("cheap-waits-behind-dear", lambda: serial(1, lines=4), "needs 5 cheap events or more"),
+    ("cheap-waits-behind-dear", lambda: serial(1, lines=4), "needs five cheap events or more"),
     ("cheap-waits-behind-dear", lambda: traffic("inline", 1), "needs runs of inline with async_handlers=False"),
     ("default-lets-the-cheap-pass", lambda: traffic("inline", 0, chats_of=APART), "clients send every kind"),
     ("default-lets-the-cheap-pass", lambda: serial(0), "needs runs of inline with default settings"),
     ("another-client-is-not-in-the-queue", lambda: serial(0), "needs a mix whose clients send one kind only"),
-    ("one-pool-is-one-queue", lambda: traffic("process-pool", 1, workers=2), "with workers=1"),
-    ("one-pool-is-one-queue", lambda: traffic("process-pool", 1), "with workers=1"),
+    ("one-pool-is-one-queue", lambda: traffic("process-pool", 1, workers=2), "with one worker"),
+    ("one-pool-is-one-queue", lambda: traffic("process-pool", 1), "with one worker"),
     ("another-process-spares-the-cheap", lambda: both(40, 2, cpu=0.1), "needs a dear kind that computes"),
-    ("another-process-spares-the-cheap", lambda: both(40, 2, lines=3), "needs 5 cheap events or more"),
+    ("another-process-spares-the-cheap", lambda: both(40, 2, lines=3), "needs five cheap events or more"),
     ("another-process-spares-the-cheap", lambda: traffic("inline", 0.1), f"needs runs of {mixed.ELSEWHERE}"),
 ]
 
@@ -116,6 +116,7 @@ def test_what_cannot_be_judged_says_why(slug, result, why):
     verdict = claim(slug, result())
     assert verdict.status == NOT_TESTABLE
     assert why in verdict.why
+    assert not any(character.isdigit() for character in verdict.why)  # nothing that differs from machine to machine
 
 
 @every_claim

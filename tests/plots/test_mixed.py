@@ -161,6 +161,16 @@ def test_a_difference_that_is_small_or_of_few_events_is_not_told(own, others):
     assert "\n" not in by_kind_title(traffic("inline-serial", own=own, others=others))
 
 
+def test_a_line_during_both_is_counted_with_those_of_its_own_client_alone():
+    (run,) = traffic("inline-serial", own=[150] * 4, others=[20] * 3, export_ms=[201, 201]).runs
+    clients = np.where(run.plan.connection == 1, 2, run.plan.connection)
+    clients[1] = 1  # the second export is of a third client, and under way at the same time
+    both = dataclasses.replace(run, plan=dataclasses.replace(run.plan, connection=clients, connections=3))
+    assert by_kind_title(Comparison((both,))).endswith(
+        "Under inline-serial: 150 ms during its own client's export, 20 ms during another's (median)."
+    )
+
+
 def test_never_is_said_and_no_infinite_number():
     title = by_kind_title(traffic("inline", alone=[2, math.inf]) + traffic("process-pool", alone=[2, 3]))
     assert title == "A chat of 1.0 ms takes for ever (max) under inline, 3.0 ms under process-pool."
