@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from labkit.experiments.recommend import Recommendation, recommend
     from labkit.experiments.settings import Settings
     from labkit.experiments.slow_reader import Backlog, slow_reader
+    from labkit.plan.mix import mix
     from labkit.plan.schedules import Schedule, burst, constant, poisson, ramp
     from labkit.plan.work import Work, call, cpu, cpu_nogil, io_wait, similar_prices
     from labkit.runs.comparison import Comparison
@@ -79,6 +80,7 @@ _HOMES = {
     "fire": "experiments.fire",
     "io_wait": "plan.work",
     "measure": "experiments.measure",
+    "mix": "plan.mix",
     "panel": "ui.panel",
     "poisson": "plan.schedules",
     "predict": "experiments.predict",
@@ -128,6 +130,7 @@ __all__ = [
     "fire",
     "io_wait",
     "measure",
+    "mix",
     "panel",
     "poisson",
     "predict",

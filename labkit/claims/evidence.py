@@ -36,7 +36,9 @@ def one(result: Comparison, starts_with: str, *, serial: bool) -> Summary:
 
 
 def burst(result: Comparison) -> int:
-    """How many events compete: the largest burst of the plan."""
+    """How many events compete: the largest burst of the plan. A mean of two kinds of work is a bound for neither."""
+    if result.kinds:
+        raise Untestable("needs events of one kind of work: these are of a mix")
     plan = result.runs[0].plan
     events = int(np.unique(plan.intended_ns, return_counts=True)[1].max())
     if events < 4:

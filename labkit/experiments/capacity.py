@@ -13,8 +13,12 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from labkit.base import clock
 from labkit.plan import queueing
+from labkit.plan.mix import largest_remainder
 from labkit.plan.schedules import CLIENTS, MAX_EVENTS, Schedule, constant, poisson
 from labkit.runs.run import Run
 from labkit.runs.summary import TAIL_SAMPLES, Distribution
@@ -77,10 +81,11 @@ class Capacity:
         low_hz: the highest rate that held; 0 where none did.
         high_hz: the lowest above it that did not hold; inf where none was found.
         throughput_hz: events a second of the overloaded run; inf where it could not be overloaded.
-        service_ms: of an event alone, from the calibration.
+        service_ms: of an event alone, from the calibration; of a mix the mean.
         trials: every rate that was tried, in that order; the overloaded runs are not among them.
         limit: why the search ended before the bracket was narrow; empty if it did not.
         took_s: seconds for all of it.
+        kinds_ms: of a mix, the share of each kind and what one event of it takes alone; else empty.
     """
 
     strategy: str
@@ -95,6 +100,7 @@ class Capacity:
     trials: tuple[Trial, ...]
     limit: str
     took_s: float
+    kinds_ms: tuple[tuple[float, float], ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -114,12 +120,19 @@ class Capacity:
     def theory_ms(self, rate_hz: float, seconds: float) -> float:
         """The p98 that first-in first-out service predicts at a rate, for the arrivals that were used.
 
-        D/D/c or M/D/c, followed event by event (:func:`labkit.plan.queueing.fifo`): above its capacity the figure
-        depends on how long the plan is, as the measured one does.
+        D/D/c or M/D/c, of a mix D/G/c or M/G/c, followed event by event (:func:`labkit.plan.queueing.fifo`): above its
+        capacity the figure depends on how long the plan is, as the measured one does.
         """
         due_s = plan(rate_hz, events_in(rate_hz, seconds), self.arrivals == "poisson").intended_ns / clock.NS_PER_S
-        served = queueing.fifo(due_s, self.service_ms / 1000, self.servers)
+        served = queueing.fifo(due_s, self._each_ms(len(due_s)) / 1000, self.servers)
         return Distribution.of(served.latencies_s(due_s) * 1000).percentile(98)
+
+    def _each_ms(self, events: int) -> NDArray[np.float64]:
+        """What each event takes alone: of a mix its kinds in a random order, exact in their shares."""
+        if not self.kinds_ms:
+            return np.full(events, self.service_ms)
+        counts = largest_remainder([share for share, _ in self.kinds_ms], events)
+        return np.random.default_rng(0).permutation(np.repeat([ms for _, ms in self.kinds_ms], counts))
 
     @property
     def bracket(self) -> str:

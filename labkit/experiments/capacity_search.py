@@ -4,9 +4,9 @@ See :mod:`labkit.experiments.capacity` for what is searched for, and what counts
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Unpack, cast
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Unpack, cast
 
 from labkit.base import clock
 from labkit.base.errors import UsageError
@@ -26,8 +26,9 @@ from labkit.experiments.capacity import (
 )
 from labkit.experiments.measure import AnyStrategy, measure
 from labkit.experiments.settings import Settings, require_known
-from labkit.plan.calibration import Expected, expect
-from labkit.plan.schedules import CLIENTS, Schedule
+from labkit.plan.calibration import Sampled
+from labkit.plan.mix import Mix
+from labkit.plan.schedules import CLIENTS, Schedule, burst
 from labkit.plan.work import Work
 from labkit.runs.run import Run
 from labkit.runs.summary import BOUNDS_MS, TAIL_SAMPLES
@@ -78,12 +79,13 @@ def capacity(
     """
     require_known(settings)
     chosen = require_possible(strategy, work, settings.get("mode", "threading"))
-    expected = expect(work, PAYLOADS, seed)
-    if not bound_ms > expected.mean_service_ms:
-        raise UsageError(
-            f"the bound must be above the {expected.mean_service_ms:.3g} ms that one event takes, not {bound_ms:g} ms"
-        )
-    asked = _Asked(chosen, work, bound_ms, random, connections, limit_s, seed, settings, expected, progress)
+    if isinstance(work, Mix):
+        work.kinds_in(burst(work.fewest_events(connections), connections=connections, seed=seed))
+    sampled = Sampled(work, PAYLOADS, seed)
+    if not bound_ms > (least_ms := sampled.percentile_ms(98)):
+        of = "p98 of the events takes" if isinstance(work, Mix) else "one event takes"
+        raise UsageError(f"the bound must be above the {least_ms:.3g} ms that {of}, not {bound_ms:g} ms")
+    asked = _Asked(chosen, work, bound_ms, random, connections, limit_s, seed, settings, sampled, progress)
     return _Search(asked).run()
 
 
@@ -99,7 +101,7 @@ class _Asked:
     limit_s: float
     seed: int
     settings: Settings
-    expected: Expected
+    sampled: Sampled
     progress: Callable[[Trial], object] | None
 
 
@@ -111,6 +113,12 @@ class _Search:
         self.began_ns = clock.now_ns()
         self.trials: list[Trial] = []
         self.limit = ""
+
+    @property
+    def _fewest(self) -> int:
+        """So many events have all kinds of the work among them."""
+        work = self.asked.work
+        return work.fewest_events(self.asked.connections) if isinstance(work, Mix) else 1
 
     @property
     def passed_s(self) -> float:
@@ -134,10 +142,11 @@ class _Search:
             low_hz,
             high_hz,
             throughput_hz,
-            self.asked.expected.mean_service_ms,
+            self.asked.sampled.mean_service_ms,
             tuple(self.trials),
             self.limit,
             self.passed_s,
+            self.asked.sampled.kinds_ms,
         )
 
     def _throughput(self) -> tuple[float, float]:
@@ -145,10 +154,10 @@ class _Search:
 
         Offered four times as much as before, until the server cannot keep up.
         """
-        offered_hz, least_hz = 2000 / self.asked.expected.mean_service_ms, 0.0
+        offered_hz, least_hz = 2000 / self.asked.sampled.mean_service_ms, 0.0
         while True:
             offered_hz = min(4 * offered_hz, MOST_HZ)
-            events = max(20, round(offered_hz * OVERLOAD_S / 4))
+            events = max(20, round(offered_hz * OVERLOAD_S / 4), self._fewest)
             plan_ = plan(offered_hz, events, False, self.asked.connections, self.asked.seed)
             run = self._measure(plan_, timeout_s=10 * OVERLOAD_S)
             answered_hz = throughput(run)
@@ -203,7 +212,7 @@ class _Search:
         if not self._affordable(rate_hz):
             self.limit = f"the time limit of {self.asked.limit_s:g} s came first: raise it for a narrower bracket"
             return
-        events = events_in(rate_hz, self._seconds(rate_hz))
+        events = max(events_in(rate_hz, self._seconds(rate_hz)), self._fewest)
         plan_ = plan(rate_hz, events, self.asked.random, self.asked.connections, self.asked.seed)
         run = self._measure(plan_, timeout_s=max(2.0, 5 * self.asked.bound_ms / 1000))
         self.trials.append(trial := Trial.of(run, rate_hz, self.asked.bound_ms))
@@ -219,7 +228,7 @@ class _Search:
         usual: Settings = {
             "window_s": plan_.span_s,
             "timeout_s": timeout_s,
-            "expected": tiled(self.asked.expected, len(plan_)),
+            "expected": self.asked.sampled.expected(plan_),
         }
         return measure(self.asked.strategy, self.asked.work, plan_, **cast(Settings, {**usual, **self.asked.settings}))
 
@@ -235,18 +244,3 @@ def sent_hz(run: Run) -> float:
     sent = run.events["sent"]
     span_s = float(sent.max() - run.events["intended"].min()) / clock.NS_PER_S
     return (len(run) - 1) / span_s if span_s > 0 else math.inf
-
-
-def tiled(expected: Expected, events: int) -> Expected:
-    """Calibrated payloads in turn, for as many events."""
-
-    def turn(values: Sequence[Any]) -> tuple[Any, ...]:
-        return tuple(values[i % len(values)] for i in range(events))
-
-    return replace(
-        expected,
-        payloads=turn(expected.payloads),
-        answers=turn(expected.answers),
-        service_ms=turn(expected.service_ms),
-        cpu_ms=turn(expected.cpu_ms),
-    )

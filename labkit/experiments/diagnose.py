@@ -24,6 +24,7 @@ from labkit.base.errors import NotPicklable, WorkloadError
 from labkit.base.text import about, milliseconds
 from labkit.base.time_limit import LIMIT_S, call_within
 from labkit.experiments.gil_probe import UNDISTURBED_S, CpuAccount, Probe
+from labkit.plan.mix import Mix
 from labkit.plan.work import Calculation, Work, require_picklable
 from labkit.runs import environment
 from labkit.runs.summary import Distribution, supported
@@ -213,8 +214,12 @@ def diagnose(work: Work, *, limit_s: float = LIMIT_S, seed: int = 0) -> Diagnosi
         seed: of the payloads.
 
     Raises:
-        WorkloadError: a call raises, or does not return in time.
+        WorkloadError: a call raises, or does not return in time; the work is a mix, whose kinds are diagnosed one by
+            one.
     """
+    if isinstance(work, Mix):
+        kinds = ", ".join(work.kinds)
+        raise WorkloadError(f"a mix is diagnosed kind by kind ({kinds}): give lab.diagnose the work of one of them")
     payloads = tuple(work.make_payloads(PAYLOADS, seed))
 
     def timed(measurement: Callable[[], T]) -> T:

@@ -71,7 +71,7 @@ def fire(
         reads_from_ns=round(reads_from_s * clock.NS_PER_S),
     )
     about = {"ping_hz": ping_hz, "window_s": window_s, "answers_checked": expected.checked, "client": client.place}
-    fired, stamps, told = _fired(server, client, job, plan.connections, warm_up)
+    fired, stamps, told = _fired(server, client, job, plan.connections, warm_up_payloads(expected, warm_up))
     about |= told
     return close.close(
         fired,
@@ -83,6 +83,8 @@ def fire(
         ping_ns=job.ping_ns,
         timeout_s=timeout_s,
         service_ms=expected.service_ms,
+        kinds=expected.kinds,
+        kind=expected.kind,
         machine=environment.describe(),
         conditions=_conditions(server, fired, plan, about),
     )
@@ -102,13 +104,13 @@ def _job(plan: Schedule, expected: Expected) -> Job:
 
 
 def _fired(
-    server: Serving, client: Client, job: Job, connections: int, warm_up: int
+    server: Serving, client: Client, job: Job, connections: int, warm_up: list[Any]
 ) -> tuple[Fired, Mapping[str, Any], dict[str, Any]]:
     """Connect, warm up, fire, disconnect: what the clients saw, what the server stamped, and what it cost meanwhile."""
     served = server.server
     try:
         client.open(server.url, connections, len(job.ping_ns) > 0)
-        answered = client.warm([job.payloads[0]] * warm_up, job.timeout_ns / clock.NS_PER_S) if warm_up else 0
+        answered = client.warm(warm_up, job.timeout_ns / clock.NS_PER_S) if warm_up else 0
         served.record(len(job.intended_ns))
         cost, parted = ServerCost(served.serving_pid, client), clock.parting()
         fired = client.fire(replace(job, watch_pid=served.serving_pid))
@@ -116,7 +118,13 @@ def _fired(
         stamps = served.collect()
     finally:
         client.close()
-    return fired, stamps.columns(), {"warm_up_asked": warm_up, "warm_up_answered": answered, **spent}
+    return fired, stamps.columns(), {"warm_up_asked": len(warm_up), "warm_up_answered": answered, **spent}
+
+
+def warm_up_payloads(expected: Expected, count: int) -> list[Any]:
+    """What the events before the run carry; of a mix each kind in turn and at least once, unless none are wanted."""
+    firsts = expected.first_of_each_kind
+    return [firsts[i % len(firsts)] for i in range(max(count, len(firsts)))] if count else []
 
 
 def _require_running(server: Serving) -> None:

@@ -22,7 +22,7 @@ class Prediction:
     Attributes:
         fifo_ms: first in, first out: one event after the other.
         sharing_ms: all at once, each gets its share of `servers` (processor sharing).
-        service_ms: of one event alone; from the calibration.
+        service_ms: of one event alone; from the calibration. Of a mix it is the mean of its kinds.
         servers: how many work at a time: cores that can compute, or the threads of a pool.
     """
 
@@ -66,6 +66,8 @@ def _times(value: float) -> str:
 def predict(work: Work, plan: Schedule, *, servers: int = 1, after: Run | None = None) -> Prediction:
     """First-in first-out against processor sharing, fed with the mean service time of a calibration.
 
+    Of a mix each event has the mean of its own kind.
+
     Args:
         work, plan: what will be measured.
         servers: how many work at a time.
@@ -73,8 +75,9 @@ def predict(work: Work, plan: Schedule, *, servers: int = 1, after: Run | None =
             dispatcher that waits for the GIL itself lets late events in late, so that the processor is never shared by
             as many as the plan would have.
     """
-    service_ms = expected_answers(work, plan).mean_service_ms
-    due_s, service_s = plan.intended_ns / clock.NS_PER_S, service_ms / 1000
+    expected = expected_answers(work, plan)
+    service_ms = expected.mean_service_ms
+    due_s, service_s = plan.intended_ns / clock.NS_PER_S, expected.mean_of_each_ms / 1000
     began_s = due_s if after is None else _began_s(after, len(plan))
     shared = queueing.sharing(began_s, service_s, servers)
     return Prediction(

@@ -48,7 +48,7 @@ class FireSettings(TypedDict, total=False):
         timeout_s: an event without an answer so long after its intended start has timed out. Where None, 5 s and three
             times that need.
         warm_up: events before the run, which are not counted and which the clients send in turn; 2 where it is not
-            named.
+            named. Of a mix at least one of each kind.
         acknowledge: the client asks for an acknowledgement of every event (``run.acked_ms``).
         reads_from_s: the senders read nothing until then: slow readers. Their window of receiving is small, too.
         client: who fires; the session's client process where None.

@@ -119,7 +119,8 @@ def slow_reader(
     if work is None:
         work = call(_Text(size_bytes), payloads=[0])
         # Not asked of the work: as many long answers would lie in both processes before the first is sent.
-        settings.setdefault("expected", Expected((0,) * messages, (None,) * messages, False, *[(0.01,) * messages] * 2))
+        at_once = (0.01,) * messages
+        settings.setdefault("expected", Expected((0,) * messages, (None,) * messages, False, at_once, at_once))
     chosen = strategy_of(strategy)
     counter = _Counter()
     _give_back_memory()

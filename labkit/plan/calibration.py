@@ -1,14 +1,19 @@
 """The work alone, before anything else runs: the answers that are expected, and what one event costs."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import median
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from labkit.base import clock
 from labkit.base.errors import WorkloadError
 from labkit.base.time_limit import LIMIT_S, call_within
+from labkit.plan.mix import Mix
 from labkit.plan.schedules import Schedule
 from labkit.plan.work import Calculation, Work
 
@@ -24,6 +29,8 @@ class Expected:
         service_ms: what one event took, alone; the unloaded calibration that theory is fed with. Of work that only
             waits, what was asked for.
         cpu_ms: thread CPU time of the same.
+        kinds: of a mix, the names of its kinds; else empty.
+        kind: of each event of a mix, the number of its kind in `kinds`.
     """
 
     payloads: tuple[Any, ...]
@@ -31,11 +38,26 @@ class Expected:
     checked: bool
     service_ms: tuple[float, ...]
     cpu_ms: tuple[float, ...]
+    kinds: tuple[str, ...] = ()
+    kind: tuple[int, ...] = ()
 
     @property
     def mean_service_ms(self) -> float:
         """The mean time of one event when nothing else runs."""
         return sum(self.service_ms) / len(self.service_ms)
+
+    @property
+    def mean_of_each_ms(self) -> NDArray[np.float64]:
+        """Of each event the mean time of its kind when nothing else runs; of work that is no mix, that of all."""
+        kind = np.array(self.kind or (0,) * len(self.service_ms))
+        means: NDArray[np.float64] = np.bincount(kind, self.service_ms) / np.maximum(np.bincount(kind), 1)
+        each: NDArray[np.float64] = means[kind]
+        return each
+
+    @property
+    def first_of_each_kind(self) -> tuple[Any, ...]:
+        """A payload of each kind; of work that is no mix, the first."""
+        return tuple(self.payloads[self.kind.index(number)] for number in range(len(self.kinds))) or self.payloads[:1]
 
 
 def expect(work: Work, count: int, seed: int = 0, samples: int = 3) -> Expected:
@@ -87,9 +109,100 @@ _expect_once = lru_cache(maxsize=16)(expect)
 
 
 def expected_answers(work: Work, plan: Schedule) -> Expected:
-    """What each event of a plan must be answered, and what it costs when nothing else runs."""
+    """What each event of a plan must be answered, and what it costs when nothing else runs.
+
+    The kinds of a mix are calibrated one by one, each with as many events as the plan has of it.
+
+    Raises:
+        WorkloadError: see :func:`expect`; a mix that this plan cannot carry (:meth:`labkit.plan.mix.Mix.kinds_in`).
+    """
+    if isinstance(work, Mix):
+        return _of_mix(work, plan, lambda part, count: _expected(work.parts[part].work, count, plan.seed))
+    return _expected(work, len(plan), plan.seed)
+
+
+def _expected(work: Work, count: int, seed: int) -> Expected:
     calibrate = expect if work.kind == "call" else _expect_once
-    return calibrate(work, len(plan), plan.seed)
+    return calibrate(work, count, seed)
+
+
+def _of_mix(work: Mix, plan: Schedule, of_part: Callable[[int, int], Expected]) -> Expected:
+    """Each event of the plan as its kind has it; `of_part` takes the number of a part, and how many events it has."""
+    kind = work.kinds_in(plan)
+    columns: dict[str, list[Any]] = {c: [None] * len(plan) for c in ("payloads", "answers", "service_ms", "cpu_ms")}
+    checked = True
+    for number, part in enumerate(work.parts):
+        places = np.flatnonzero(kind == number).tolist()
+        own = of_part(number, len(places))
+        checked &= own.checked
+        named = replace(own, payloads=tuple({"kind": part.kind, "payload": payload} for payload in own.payloads))
+        for name, column in columns.items():
+            for place, value in zip(places, getattr(named, name), strict=True):
+                column[place] = value
+    found = {name: tuple(column) for name, column in columns.items()}
+    return Expected(**found, checked=checked, kinds=work.kinds, kind=tuple(kind.tolist()))
+
+
+class Sampled:
+    """A work that is calibrated once, on a few payloads, for plans of any length: their events carry these in turn.
+
+    Args:
+        work: which; of a mix each kind is calibrated by itself.
+        payloads: how many different ones, of each kind.
+        seed: of the payloads.
+
+    Raises:
+        WorkloadError: see :func:`expect`.
+    """
+
+    def __init__(self, work: Work, payloads: int, seed: int) -> None:
+        self.work = work
+        works = [part.work for part in work.parts] if isinstance(work, Mix) else [work]
+        self.samples = tuple(expect(each, payloads, seed) for each in works)
+
+    def expected(self, plan: Schedule) -> Expected:
+        """What each event of a plan must be answered, and what it costs; of a mix see :func:`expected_answers`."""
+        if isinstance(self.work, Mix):
+            return _of_mix(self.work, plan, lambda part, count: tiled(self.samples[part], count))
+        return tiled(self.samples[0], len(plan))
+
+    @property
+    def mean_service_ms(self) -> float:
+        """The mean time of one event when nothing else runs; of a mix by the shares of its kinds."""
+        return sum(share * ms for share, ms in self.kinds_ms or ((1.0, self.samples[0].mean_service_ms),))
+
+    @property
+    def kinds_ms(self) -> tuple[tuple[float, float], ...]:
+        """Of a mix, the share of each kind and what one event of it takes when nothing else runs; else empty."""
+        if not isinstance(self.work, Mix):
+            return ()
+        both = zip(self.work.parts, self.samples, strict=True)
+        return tuple((part.share, one.mean_service_ms) for part, one in both)
+
+    def percentile_ms(self, percent: float) -> float:
+        """Of the time of one event when nothing else runs; of work that is no mix it is the mean."""
+        below = 0.0
+        by_time = sorted((ms, share) for share, ms in self.kinds_ms)
+        for service_ms, share in by_time:
+            below += 100 * share
+            if below >= percent:
+                return service_ms
+        return by_time[-1][0] if by_time else self.mean_service_ms
+
+
+def tiled(expected: Expected, events: int) -> Expected:
+    """Calibrated payloads in turn, for as many events."""
+
+    def turn(values: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(values[i % len(values)] for i in range(events))
+
+    return replace(
+        expected,
+        payloads=turn(expected.payloads),
+        answers=turn(expected.answers),
+        service_ms=turn(expected.service_ms),
+        cpu_ms=turn(expected.cpu_ms),
+    )
 
 
 def _ms(ns: float) -> float:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.base.errors import WorkloadError
+from labkit.plan.mix import Mix, mix
 from labkit.plan.work import KINDS, Work, call, similar_prices
 
 
@@ -76,6 +77,37 @@ def parse(target: str, payloads: Sequence[Any] | None = None) -> Work:
             "or package.module:function"
         )
     return replace(call(imported(kind, rest), payloads), name=target)
+
+
+def mixed(kinds: Sequence[str], *, apart: bool = False) -> Mix:
+    """A mix by the words for its kinds, each as in ``chat=0.9:cpu:1ms``: name, share, and the name of its work.
+
+    Args:
+        kinds: one each.
+        apart: each client sends events of one kind only.
+
+    Raises:
+        WorkloadError: one is not written like that, two have one name, or see :func:`parse` and
+            :func:`labkit.plan.mix.mix`.
+    """
+    parts: dict[str, tuple[float, Work]] = {}
+    for text in kinds:
+        match = re.fullmatch(r"([^=]*)=([^:]*):(.+)", text)
+        if match is None:
+            raise WorkloadError(f"write a kind of a mix as in chat=0.9:cpu:1ms, name, share and work, not {text!r}")
+        kind, share, target = match.groups()
+        if kind in parts:
+            raise WorkloadError(f"two kinds of the mix are called {kind!r}: give one of them another name")
+        parts[kind] = (_number(share), parse(target))
+    return mix(parts, apart=apart)
+
+
+def _number(text: str) -> Any:
+    """The number, or the text as it came, which a mix refuses with a sentence."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def imported(module_name: str, path: str) -> Callable[..., Any]:

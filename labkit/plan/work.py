@@ -7,6 +7,7 @@ A workload is a callable with one argument, the event's payload, that returns wh
 ``cpu_nogil``  computes in C code that releases the GIL (hashing, compression, much of numpy)
 ``prices``     the example job on real data: pure Python, holds the GIL
 ``call``       a function of the reader's
+``mix``        events of several kinds, each with work of its own (:mod:`labkit.plan.mix`)
 
 `cpu` and `cpu_nogil` do a fixed amount of work, found once by thread CPU time: a loop that spins until a clock says
 stop would do *less* work the more it is disturbed, and so hide what is measured.
@@ -33,7 +34,7 @@ class Work:
 
     Attributes:
         name: as typed on the command line, such as ``cpu:100ms``.
-        kind: one of ``io_wait``, ``cpu``, ``cpu_nogil``, ``prices``, ``call``.
+        kind: one of ``io_wait``, ``cpu``, ``cpu_nogil``, ``prices``, ``call``, ``mix``.
         function: payload -> result.
         make_payloads: (count, seed) -> that many payloads, the same for the same seed.
         echoes: the result is the payload, so that expected answers cost nothing.

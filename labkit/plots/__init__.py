@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from labkit.plots.diagnosis import kinds, shares
     from labkit.plots.eight_cases import eight_cases
     from labkit.plots.load import batching_windows, resources, slow_readers, told
+    from labkit.plots.mixed import by_kind
     from labkit.plots.modes import matrix
     from labkit.plots.runs import bystander_strip, distribution, overview, residual, two_by_two, waterfall
 
 _HOMES = {
     "advice_lines": "claims",
     "batching_windows": "load",
+    "by_kind": "mixed",
     "bystander_strip": "runs",
     "capacity_curve": "capacity",
     "distribution": "runs",
@@ -46,6 +48,7 @@ _HOMES = {
 __all__ = [
     "advice_lines",
     "batching_windows",
+    "by_kind",
     "bystander_strip",
     "capacity_curve",
     "distribution",

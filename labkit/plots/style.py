@@ -173,7 +173,7 @@ def embedded(figure: Figure, told: str) -> str:
 
 def wrapped(text: str, width: int = 66) -> str:
     """Lines that fit the figure's width in the size of a heading."""
-    return "\n".join(textwrap.fill(line, width) for line in text.splitlines())
+    return "\n".join(textwrap.fill(line, width, break_on_hyphens=False) for line in text.splitlines())
 
 
 def log_ms(axes: Axes, which: str, minimum_decades: int, ticks: int = 12) -> None:

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 
 from labkit.base.text import about, ratio, times
 from labkit.runs.comparison import Comparison
+from labkit.runs.kinds import by_cost, came_during
 from labkit.runs.run import Run
+from labkit.runs.summary import Distribution
 
 #: Ratios nearer to 1 than this are no finding on two shared cores.
 SAME = 1.33
@@ -74,6 +76,41 @@ def waterfall_title(run: Run) -> str:
         # Of this very event: beside the calibration of another moment, it could be shorter than its own work.
         return f"{run.strategy}: answered after {last_ms:.0f} ms, of which {run.service_ms[0]:.0f} ms are work"
     return f"{run.strategy}: {alone_ms:.0f} ms of work each, the last answer after {last_ms:.0f} ms"
+
+
+#: Of fewer events that came during a dear one, nothing is said.
+FEWEST_BEHIND = 3
+
+
+def by_kind_title(result: Comparison) -> str:
+    """Of mixed traffic: how long the cheapest kind waits at worst and at best, and what it waits behind."""
+    cheap, *_, dear = by_cost(result.runs)
+    tails = {name: result[name].of_kind(cheap).own.tail for name in result.strategies}
+    worst, best = max(tails, key=lambda n: tails[n][1]), min(tails, key=lambda n: tails[n][1])
+    alone = about(result[worst].of_kind(cheap).service_ms)
+    tail, worst_ms = tails[worst]
+    first = f"A {cheap} of {alone} takes {about(worst_ms)} ({tail}) under {worst}"
+    if worst_ms >= 2 * tails[best][1]:
+        first += f", {about(tails[best][1])} under {best}"
+    behind = {name: _during(result, name, cheap, dear) for name in result.strategies}
+    known = {name: both for name, both in behind.items() if min(map(len, both)) >= FEWEST_BEHIND}
+    factors = {name: ratio(own.p50_ms, others.p50_ms) for name, (own, others) in known.items()}
+    most = max(factors, key=lambda n: factors[n], default=None)
+    if most is None or not factors[most] >= 2:
+        return f"{first}."
+    own, others = (about(each.p50_ms) for each in known[most])
+    return f"{first}.\nUnder {most}: {own} during its own client's {dear}, {others} during another's (median)."
+
+
+def _during(result: Comparison, name: str, cheap: str, dear: str) -> tuple[Distribution, Distribution]:
+    """Own latency of cheap events that came while a dear one was worked on: of their own client, or of another only."""
+    own_ms: list[NDArray[np.float64]] = []
+    others_ms: list[NDArray[np.float64]] = []
+    for run in result.of(name):
+        own, others = (came_during(run, dear, own_client=whose) >= 0 for whose in (True, False))
+        own_ms.append(run.own_ms[run.is_kind(cheap) & own])
+        others_ms.append(run.own_ms[run.is_kind(cheap) & others & ~own])
+    return Distribution.of(np.concatenate(own_ms)), Distribution.of(np.concatenate(others_ms))
 
 
 def closest(missed_ms: Mapping[str, NDArray[np.float64]], service_ms: float) -> str:

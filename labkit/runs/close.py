@@ -29,16 +29,20 @@ def close(
     service_ms: Sequence[float],
     machine: Mapping[str, Any],
     conditions: Conditions,
+    kinds: Sequence[str] = (),
+    kind: Sequence[int] = (),
 ) -> Run:
     """Attribute every delivery to its event, give every event its outcome.
 
     An event's outcome is that of the first answer on its own connection before its deadline. Without one it has timed
     out, or was disconnected (its connection closed before the deadline), or was never sent. If the client stopped
     waiting before the deadline it is *unaccounted*, which is a fault of the lab and not of the server.
+
+    `kinds` are the names of the kinds of a mix, and `kind` is each event's number in them.
     """
     at = fired.delivery_ns - fired.start_ns
     deadline = plan.intended_ns + round(timeout_s * NS_PER_S)
-    kind, places = _attributed(fired, plan, at, deadline)
+    delivery, places = _attributed(fired, plan, at, deadline)
     return Run(
         strategy=strategy,
         work=work,
@@ -50,8 +54,9 @@ def close(
             "outcome": _outcomes(fired, plan, deadline, places),
             **_stamped(fired, stamps, places),
             "service": np.array([round(ms * NS_PER_MS) for ms in service_ms], np.int64),
+            **({"kind": np.array(kind, np.int64)} if kinds else {}),
         },
-        deliveries={"event": fired.delivery_event, "connection": fired.delivery_connection, "at": at, "kind": kind},
+        deliveries={"event": fired.delivery_event, "connection": fired.delivery_connection, "at": at, "kind": delivery},
         pings={
             "intended": ping_ns,
             "sent": _relative(fired.ping_sent_ns, fired.start_ns),
@@ -66,6 +71,7 @@ def close(
         messages={e: fired.messages[p] for p in fired.messages if places[e := int(fired.delivery_event[p])] == p},
         machine=machine,
         conditions=conditions,
+        kinds=tuple(kinds),
     )
 
 

@@ -16,6 +16,7 @@ from labkit.runs import table as tables
 from labkit.runs.difference import Difference
 from labkit.runs.run import Run, require_pandas
 from labkit.runs.summary import BOUNDS_MS, TAIL_SAMPLES, Distribution, Summary, summarise
+from labkit.runs.table import Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,7 +110,7 @@ class Comparison:
     def notes(self) -> tuple[str, ...]:
         """Every reason for doubt in a line: how many runs it concerns, of which strategies, and the worst of it."""
         doubts = quality.digest((self._name(run), run.quality) for run in self.runs)
-        return (*doubts, *self._too_few_samples())
+        return (*doubts, *self._too_few_samples(), *self._all_kinds_together())
 
     def _too_few_samples(self) -> tuple[str, ...]:
         """Where a verdict goes by the maximum for want of samples: how many there are, and how many it takes."""
@@ -120,6 +121,11 @@ class Comparison:
             f"note: {fewest} events of a strategy support no p98, which takes {TAIL_SAMPLES}: the verdict on own "
             "answers goes by the maximum; fire or repeat more for a p98",
         )
+
+    def _all_kinds_together(self) -> tuple[str, ...]:
+        if not self.kinds:
+            return ()
+        return (f"note: latencies are of all kinds together ({', '.join(self.kinds)}): by_kind() tells them apart",)
 
     @property
     def is_valid(self) -> bool:
@@ -187,6 +193,22 @@ class Comparison:
         ]
         table: pd.DataFrame = require_pandas().DataFrame(rows).set_index("strategy")
         return table
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of events, where the work of all runs is one mix; else empty."""
+        names = {run.kinds for run in self.runs}
+        return names.pop() if len(names) == 1 else ()
+
+    def by_kind(self) -> Table:
+        """A table of a mix, one row a strategy and kind: events, own latency, goodput of that kind alone.
+
+        Raises:
+            UsageError: the runs are of no mix, or of different ones.
+        """
+        if not self.kinds:
+            raise UsageError("these runs are of no mix, or of different ones: measure a lab.mix({...})")
+        return tables.of_kinds(self.summaries)
 
     def __add__(self, other: "Comparison") -> "Comparison":
         names = tuple(dict.fromkeys((*self.names, *other.names)))

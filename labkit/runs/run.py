@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labkit.base.clock import NS_PER_MS
-from labkit.base.errors import LabError, MissingExtra, RecordError
+from labkit.base.errors import LabError, MissingExtra, RecordError, UsageError
 from labkit.base.files import whole
 from labkit.plan.schedules import Schedule
 from labkit.runs import quality
@@ -38,8 +38,8 @@ Float64 = NDArray[np.float64]
 SCHEMA_VERSION = 2
 
 _EVENT_COLUMNS = (*STAGES, *SIDE_MARKS, "work_cpu", "outcome", "service")
-#: A run has these only where its client asked for acknowledgements.
-_OPTIONAL_COLUMNS = {"acked"}
+#: A run has the first only where its client asked for acknowledgements, the second only where its work is a mix.
+_OPTIONAL_COLUMNS = {"acked", "kind"}
 _DELIVERY_COLUMNS = ("event", "connection", "at", "kind")
 #: What reading a file that is no run, or half of one, can raise in json, numpy and zipfile.
 _DAMAGED = (
@@ -69,7 +69,8 @@ class Run:
         timeout_s: an event that has no answer this long after its intended start has timed out.
         events: one array per column, one place per event: the stages and side marks in ns, ``work_cpu`` (ns of thread
             CPU time), ``outcome`` (a :class:`~labkit.runs.stages.Outcome`) and ``service`` (ns that the event takes
-            when nothing else runs, from the calibration before the run); ``acked`` where the client asked for it.
+            when nothing else runs, from the calibration before the run); ``acked`` where the client asked for it;
+            ``kind`` where the work is a mix: its number in `kinds`.
         deliveries: ``event`` (-1 where it cannot be told), ``connection``, ``at``, ``kind`` (a
             :class:`~labkit.runs.stages.Delivery`). Connections are numbered: senders, bystander, listener.
         pings: the bystander's: ``intended``, ``sent``, ``acked``.
@@ -77,6 +78,7 @@ class Run:
         messages: what went wrong, by event.
         machine: what it was measured on: system, cores, versions; JSON.
         conditions: settings and confounders.
+        kinds: the names of the kinds of events, where the work is a mix; else empty.
     """
 
     strategy: str
@@ -92,6 +94,7 @@ class Run:
     machine: Mapping[str, Any] = field(default_factory=dict)
     conditions: Conditions = field(default_factory=Conditions)
     variant: str = ""
+    kinds: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for part, columns, length in (
@@ -109,6 +112,11 @@ class Run:
                 raise RecordError(f"the columns of a run's {part} differ in length: {sorted(lengths)}")
             for array in arrays.values():
                 array.setflags(write=False)
+        kind = self.events.get("kind")
+        if (kind is None) != (not self.kinds) or (
+            kind is not None and len(kind) and not 0 <= kind.min() <= kind.max() < len(self.kinds)
+        ):
+            raise RecordError("a run of a mix has names of kinds, and of every event the number of one of them")
 
     def __len__(self) -> int:
         return len(self.plan)
@@ -167,6 +175,18 @@ class Run:
     def connection_blocked_ms(self) -> Float64:
         """How long the receive loop of its connection could not take the next packet (head-of-line blocking)."""
         return self.between_ms("dispatched", "loop_free")
+
+    def is_kind(self, kind: str) -> NDArray[np.bool_]:
+        """Which events are of a kind: ``run.own_ms[run.is_kind("chat")]``.
+
+        Raises:
+            UsageError: the run has no such kind.
+        """
+        if kind not in self.kinds:
+            known = f"its kinds are {', '.join(self.kinds)}" if self.kinds else "its work is no mix"
+            raise UsageError(f"this run has no events of kind {kind!r}: {known}")
+        mask: NDArray[np.bool_] = self.events["kind"] == self.kinds.index(kind)
+        return mask
 
     @property
     def acked_ms(self) -> Float64:
@@ -253,6 +273,8 @@ class Run:
         for stage in (*STAGES, *SIDE_MARKS):
             table[f"{stage}_ms"] = _as_ms(self.events[stage])
         table["work_cpu_ms"] = _as_ms(self.events["work_cpu"])
+        if self.kinds:
+            table["kind"] = [self.kinds[number] for number in self.events["kind"].tolist()]
         table["outcome"] = [outcome_label(o) for o in self.events["outcome"].tolist()]
         table["message"] = [self.messages.get(i, "") for i in range(len(self))]
         table.index.name = "event"
@@ -292,6 +314,7 @@ class Run:
             "plan": self.plan.to_dict(),
             "messages": {str(event): message for event, message in self.messages.items()},
             "variant": self.variant,
+            "kinds": list(self.kinds),
             "machine": dict(self.machine),
             "conditions": self.conditions.to_dict(),
         }
@@ -352,6 +375,7 @@ def _described(about: Mapping[str, Any]) -> dict[str, Any]:
         "machine": about["machine"],
         "conditions": Conditions.from_dict(about["conditions"]),
         "variant": about["variant"],
+        "kinds": tuple(about.get("kinds", ())),  # a run that was saved before there were mixes has none
     }
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from labkit.base.clock import NS_PER_MS
+from labkit.base.errors import UsageError
 from labkit.base.text import about
 from labkit.runs.run import Run
 from labkit.runs.stages import OUTCOMES
@@ -94,6 +96,35 @@ def verdict(tail_ms: float, bounds_ms: Sequence[float] = BOUNDS_MS) -> str:
 
 
 @dataclass(frozen=True, eq=False)
+class OfKind:
+    """What all events of one kind of a mix came to, over all runs of one strategy.
+
+    Attributes:
+        kind: its name.
+        events: how many there were.
+        service_ms: what one takes when nothing else runs, from the calibration; the mean.
+        own: end-to-end latency, inf where no answer came.
+        goodput: share that was answered within the larger bound.
+    """
+
+    kind: str
+    events: int
+    service_ms: float
+    own: Distribution
+    goodput: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as JSON; an infinite or unknown latency is null."""
+        return {
+            "kind": self.kind,
+            "events": self.events,
+            "service_ms": round(self.service_ms, 3),
+            "own": _figures(self.own),
+            "goodput": self.goodput,
+        }
+
+
+@dataclass(frozen=True, eq=False)
 class Summary:
     """What all runs of one strategy came to.
 
@@ -110,6 +141,7 @@ class Summary:
         threads: the most that a run had more than before it.
         server_cpu_s: CPU seconds of the server and its workers, the mean of a run.
         own_verdict, bystander_verdict, verdict: good, needs work or poor; the last is the worse of the two.
+        kinds: of a mix each kind by itself; else empty.
     """
 
     strategy: str
@@ -132,6 +164,19 @@ class Summary:
     own_verdict: str
     bystander_verdict: str
     bounds_ms: tuple[float, float]
+    kinds: tuple[OfKind, ...] = ()
+
+    def of_kind(self, kind: str) -> OfKind:
+        """One kind of a mix by itself.
+
+        Raises:
+            UsageError: there is no such kind.
+        """
+        for one in self.kinds:
+            if one.kind == kind:
+                return one
+        known = f"its kinds are {', '.join(one.kind for one in self.kinds)}" if self.kinds else "its work is no mix"
+        raise UsageError(f"{self.strategy} has no events of kind {kind!r}: {known}")
 
     @property
     def verdict(self) -> str:
@@ -162,6 +207,7 @@ class Summary:
             "own_verdict": self.own_verdict,
             "bystander_verdict": self.bystander_verdict,
             "verdict": self.verdict,
+            **({"kinds": [one.to_dict() for one in self.kinds]} if self.kinds else {}),
         }
 
 
@@ -207,4 +253,27 @@ def summarise(runs: Sequence[Run], bounds_ms: tuple[float, float] = BOUNDS_MS) -
         own_verdict=verdict(own.tail[1], bounds_ms),
         bystander_verdict=verdict(bystander.tail[1], bounds_ms),
         bounds_ms=bounds_ms,
+        kinds=kinds_of(runs, bounds_ms[1]),
     )
+
+
+def kinds_of(runs: Sequence[Run], bound_ms: float) -> tuple[OfKind, ...]:
+    """Each kind of a mix by itself, in the order of the mix; nothing where the runs are of none, or of different ones.
+
+    Args:
+        runs: of one strategy.
+        bound_ms: within which an answer counts as goodput.
+    """
+    names = {run.kinds for run in runs}
+    if len(names) != 1:
+        return ()
+    found = []
+    for kind in names.pop():
+        masks = [run.is_kind(kind) for run in runs]
+        own = Distribution.of(np.concatenate([run.own_ms[mask] for run, mask in zip(runs, masks, strict=True)]))
+        service_ns = np.concatenate([run.events["service"][mask] for run, mask in zip(runs, masks, strict=True)])
+        events = len(service_ns)
+        service_ms = float(service_ns.mean()) / NS_PER_MS if events else math.nan
+        goodput = float(np.count_nonzero(own.values_ms <= bound_ms)) / max(1, events)
+        found.append(OfKind(kind, events, service_ms, own, goodput))
+    return tuple(found)

@@ -33,6 +33,12 @@ class Table:
         """For a terminal and a notebook's plain output."""
         return "\n".join([self._tabulated("simple", self.headers, self.rows, self.widths), *self.notes])
 
+    def __repr__(self) -> str:
+        return self.text()
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
     def github(self) -> str:
         """For a README; without the notes."""
         rows = tuple(tuple(cell.replace("|", "\\|") for cell in row) for row in self.rows)
@@ -118,3 +124,24 @@ def legend(summaries: Sequence[Summary]) -> str:
         f"answered within {poor_ms:g} ms.\nverdict: tail up to {good_ms:g} ms good, above {poor_ms:g} ms poor "
         "(bounds borrowed from INP as human limits; this is not INP). strays: answers in a stranger's inbox."
     )
+
+
+#: Of :func:`of_kinds`.
+KIND_HEADERS = ("strategy", "kind", "events", "alone", "own\np50", "own\ntail", "goodput")
+
+
+def of_kinds(summaries: Sequence[Summary]) -> Table:
+    """Of runs of a mix, one row per strategy and kind."""
+    rows = []
+    for summary in summaries:
+        for one in summary.kinds:
+            tail, tail_ms = one.own.tail
+            latencies = (milliseconds(one.own.p50_ms), f"{milliseconds(tail_ms)} {tail}")
+            alone = milliseconds(one.service_ms)
+            rows.append((summary.strategy, one.kind, str(one.events), alone, *latencies, f"{one.goodput:.0%}"))
+    poor_ms = summaries[0].bounds_ms[1] if summaries else 500
+    legend = (
+        "Latencies in ms from the intended start; p98 where the sample supports it, else the maximum. alone: the work "
+        f"when nothing else runs.\ngoodput: answered within {poor_ms:g} ms."
+    )
+    return Table(KIND_HEADERS, tuple(rows), (0, 1), (legend,))

@@ -28,12 +28,13 @@ from labkit.ui.grid import grid
 _COLOURS = {"good": "green", "needs work": "yellow", "poor": "red"}
 
 
-def scope(mode: str, plan: str, work: str, service_ms: float) -> str:
-    """The first line: on what was measured, and on what not."""
+def scope(mode: str, plan: str, work: str, service_ms: float, mixed: bool = False) -> str:
+    """The first line: on what was measured, and on what not. The time of an event of a mix is that of all kinds."""
+    each = "on average" if mixed else "each"
     measured = modes.MODES[mode]
     return (
         f"{measured.served_by}; nothing here is said of another mode. {environment.one_line(measured.server)}.\n"
-        f"{plan}; {work}, {service_ms:.0f} ms each when nothing else runs."
+        f"{plan}; {work}, {service_ms:.0f} ms {each} when nothing else runs."
     )
 
 

@@ -12,7 +12,7 @@ from labkit.experiments import capacity_search
 from labkit.experiments.capacity import BREAKS, CLIENT, HOLDS, Trial
 from labkit.experiments.capacity_search import capacity
 from labkit.plan import queueing
-from labkit.plan.calibration import expected_answers
+from labkit.plan.calibration import expected_answers, tiled
 from labkit.plan.schedules import burst, constant
 from labkit.plots import capacity_curve
 from labkit.runs.summary import Distribution
@@ -156,7 +156,7 @@ def test_throughput_and_what_was_sent():
 
 
 def test_calibration_in_turn():
-    expected = capacity_search.tiled(expected_answers(lab.io_wait(1), burst(3)), 7)
+    expected = tiled(expected_answers(lab.io_wait(1), burst(3)), 7)
     assert expected.payloads == (0, 1, 2, 0, 1, 2, 0)
     assert len(expected.service_ms) == len(expected.cpu_ms) == len(expected.answers) == 7
 
@@ -192,3 +192,52 @@ def test_a_figure_of_nothing_found(server):
     server(bystander_ms=lambda rate: math.inf)
     assert capacity_curve(capacity("thread-pool", WORK)).axes
     assert Distribution.of(np.array([])).max_ms != 0
+
+
+# --- of a mix ---
+
+MIXED = lab.mix({"chat": (0.9, lab.io_wait(1)), "export": (0.1, lab.io_wait(100))})
+
+
+def test_a_mix_is_searched_with_its_kinds_in_every_plan(server, monkeypatch):
+    server(workers=4)
+    computed, asked = capacity_search.measure, []
+
+    def measure(chosen, work, plan, **settings):
+        asked.append((plan, settings["expected"]))
+        return computed(chosen, work, plan, **settings)
+
+    monkeypatch.setattr(capacity_search, "measure", measure)
+    found = capacity("thread-pool", MIXED, connections=10)
+    assert len(asked) > 2
+    assert all(each.kind == tuple(MIXED.kinds_in(plan)) for plan, each in asked)
+    assert found.service_ms == pytest.approx(0.9 * 1 + 0.1 * 100)
+    assert found.kinds_ms == ((0.9, 1), (0.1, 100))
+
+
+def test_a_bound_below_what_p98_of_a_mix_takes_is_refused(server):
+    server()
+    with pytest.raises(UsageError, match="above the 100 ms that p98 of the events takes, not 50 ms"):
+        capacity("thread-pool", MIXED, bound_ms=50, connections=10)
+
+
+def test_a_mix_apart_that_its_clients_do_not_divide_is_refused_before_anything_is_measured(server):
+    fired = server()
+    apart = lab.mix({"chat": (0.9, lab.io_wait(1)), "export": (0.1, lab.io_wait(100))}, apart=True)
+    with pytest.raises(UsageError, match=r"90% of 4 clients is 3\.6"):
+        capacity("thread-pool", apart, connections=4)
+    assert fired == []
+
+
+def test_a_rare_kind_is_in_every_plan(server):
+    fired = server(workers=4)
+    rare = lab.mix({"chat": (0.998, lab.io_wait(20)), "export": (0.002, lab.io_wait(30))})
+    capacity("thread-pool", rare, connections=10, limit_s=200)
+    assert min(map(len, fired)) >= 500
+
+
+def test_the_theory_of_a_mix_follows_its_kinds():
+    about = ("inline", "x", "threading", 200, "constant", 5, 10, 100.0, 10.0, (), "", 1.0)
+    alike, mixed = (capacity_search.Capacity(*about, kinds) for kinds in ((), ((0.9, 1.0), (0.1, 91.0))))
+    assert alike.theory_ms(1, 1) == pytest.approx(10)
+    assert mixed.theory_ms(1, 1) == pytest.approx(91)

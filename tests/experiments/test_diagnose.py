@@ -182,6 +182,12 @@ def test_a_function_that_raises_is_one_sentence():
         diagnose(lab.call(lambda: 1 / 0))
 
 
+def test_a_mix_is_diagnosed_kind_by_kind():
+    mixed = lab.mix({"chat": (0.9, lab.io_wait(1)), "export": (0.1, lab.cpu(5))})
+    with pytest.raises(WorkloadError, match=r"kind by kind \(chat, export\): give"):
+        diagnose(mixed)
+
+
 def test_a_function_that_never_returns_is_given_up():
     release = threading.Event()
     try:

@@ -5,7 +5,8 @@ import pytest
 
 import labkit as lab
 from labkit.base.errors import ServerError, UsageError
-from labkit.experiments.fire import ping_instants_ns
+from labkit.experiments.fire import ping_instants_ns, warm_up_payloads
+from labkit.plan.calibration import expected_answers
 from tests.support.helpers import nothing_left_behind
 
 WORK = lab.io_wait(2)
@@ -52,6 +53,15 @@ def test_what_is_no_server_is_a_sentence(client):
 def test_settings_that_make_no_sense_are_refused(client):
     with lab.serve("inline", WORK) as server, pytest.raises(UsageError, match="reads_from_s must be 0 or more"):
         lab.fire(server, lab.burst(1), reads_from_s=-1, client=client)
+
+
+def test_events_before_the_run_are_of_every_kind():
+    work = lab.mix({"chat": (0.8, lab.io_wait(1)), "upload": (0.1, lab.io_wait(2)), "export": (0.1, lab.io_wait(3))})
+    expected = expected_answers(work, lab.burst(10, connections=1))
+    asked = {count: [payload["kind"] for payload in warm_up_payloads(expected, count)] for count in (0, 2, 4)}
+    assert asked == {0: [], 2: ["chat", "upload", "export"], 4: ["chat", "upload", "export", "chat"]}
+    plain = expected_answers(WORK, lab.burst(10, connections=1))
+    assert (warm_up_payloads(plain, 0), warm_up_payloads(plain, 2)) == ([], [0, 0])
 
 
 def test_nobody_pings_where_nobody_is_asked_to():

@@ -5,6 +5,7 @@ import pytest
 
 from labkit.base.errors import UsageError
 from labkit.experiments.predict import predict
+from labkit.plan.mix import mix
 from labkit.plan.schedules import burst, constant
 from labkit.plan.work import io_wait
 from tests.support import simulated
@@ -26,6 +27,15 @@ def test_several_servers_take_several_at_once():
 def test_events_far_apart_wait_for_nobody():
     guess = predict(io_wait(1), constant(2, events=3))
     assert guess.fifo_ms / guess.service_ms == pytest.approx([1, 1, 1])
+
+
+def test_events_of_a_mix_have_the_time_of_their_kind():
+    work, plan = mix({"chat": (0.75, io_wait(1)), "export": (0.25, io_wait(100))}), burst(4, connections=2)
+    each_ms = np.where(work.kinds_in(plan) == 1, 100, 1)
+    guess = predict(work, plan)
+    assert guess.fifo_ms == pytest.approx(np.cumsum(each_ms))
+    assert guess.sharing_ms == pytest.approx(np.where(each_ms == 1, 4, 103))
+    assert guess.service_ms == pytest.approx(25.75)
 
 
 def test_a_prediction_reads_as_two_sentences_in_service_times():

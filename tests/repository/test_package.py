@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 #: What people import, by what they want.
 STEPS = {"compare", "compare_modes", "fire", "measure", "serve", "vary"}
 PLANS = {"burst", "constant", "poisson", "ramp"}
-WORK = {"call", "cpu", "cpu_nogil", "io_wait", "similar_prices"}
+WORK = {"call", "cpu", "cpu_nogil", "io_wait", "mix", "similar_prices"}
 STRATEGIES = {"show", "strategy"}
 QUESTIONS = {"batching", "capacity", "diagnose", "predict", "recommend", "slow_reader"}
 CLAIMS = {"check", "claim", "claims_table", "panel"}

@@ -6,6 +6,7 @@
     simulated.run("thread", own_ms=1000, handler_ms=0.2, threads=10)
     simulated.run(own_ms=[5, 7, math.inf])                      # the third was never answered: timed out
     simulated.run(outcomes={"failed": 1, "timed out": 2}, strays=9)
+    simulated.run(own_ms=[2, 210], kinds=["chat", "export"], service_ms=[1, 200])
     simulated.comparison({"inline": {}, "thread": {"own_ms": 1000}}, repeats=3, spread=0.1)
 
 A number given is kept to the nanosecond; only where `spread` is above 0 are latencies drawn around it, from `seed`.
@@ -38,9 +39,11 @@ def run(
     blocked_ms: float | Sequence[float] = 0.1,  # how long the connection took nothing else
     late_ms: float | Sequence[float] = 0.05,  # how late the client sent
     pings_late_ms: float | Sequence[float] = 0.05,  # how late it sent the pings
-    service_ms: float = 100.0, handler_ms: float | Sequence[float] | None = None,  # the latter service_ms where None
+    service_ms: float | Sequence[float] = 100.0,
+    handler_ms: float | Sequence[float] | None = None,  # service_ms where None
     outcomes: Mapping[str, int] | Sequence[str] | None = None,  # counts, of the last events; or a name for each event
     acked_ms: float | Sequence[float] | None = None,  # inf: no acknowledgement. None: the client asked for none
+    kinds: Sequence[str] | None = None,  # of a mix: of each event the name of its kind
     samples: Sequence[Sequence[float]] | None = None,  # rows: ms, threads, bytes, CPU ns; instead of `threads`
     strays: int = 0,  # answers at the bystander, of the first events
     duplicates: int = 0,  # second answers, of the first events that have one
@@ -57,9 +60,11 @@ def run(
     counted = isinstance(outcomes, Mapping)
     names = [name for name, n in outcomes.items() for _ in range(n)] if counted else list(outcomes or ())
     if events is None:
-        events = next((len(x) for x in (plan, own_ms, None if counted else outcomes) if hasattr(x, "__len__")), 10)
+        events = next(
+            (len(x) for x in (plan, own_ms, kinds, None if counted else outcomes) if hasattr(x, "__len__")), 10
+        )
     plan = plan or burst(events, connections=clients)
-    own = _each(service_ms * np.arange(1, events + 1) if own_ms is None else own_ms, events)
+    own = _each(np.cumsum(_each(service_ms, events)) if own_ms is None else own_ms, events)
     own = own * random.uniform(1 - spread, 1 + spread, events)
     outcome = np.where(np.isinf(own), Outcome.TIMED_OUT, 0)
     outcome[events - len(names) :] = [NUMBERS[name] for name in names]
@@ -71,16 +76,19 @@ def run(
     way = np.maximum(at["delivered"] - at["sent"], 0) // 100  # a hundredth of the way on: everything in order
     at["read"], at["dispatched"], at["handler_start"] = at["sent"] + way, at["sent"] + 2 * way, at["sent"] + 3 * way
     at["work_end"], at["emitted"] = at["delivered"] - 2 * way, at["delivered"] - way
-    at["work_start"] = np.maximum(at["sent"] + 4 * way, at["work_end"] - _ns(np.full(events, service_ms)))
+    at["work_start"] = np.maximum(at["sent"] + 4 * way, at["work_end"] - _ns(_each(service_ms, events)))
     at["handler_end"] = at["handler_start"] + _ns(_each(service_ms if handler_ms is None else handler_ms, events))
     at["loop_free"] = at["dispatched"] + _ns(_each(blocked_ms, events))
     for stage in {*STAGES, *SIDE_MARKS} - {"intended"}:
         reached = worked if stage.startswith("work") else answer if stage in ("emitted", "delivered") else sent
         hidden = not instrumented and stage not in ("sent", "work_start", "work_end", "delivered")
         at[stage] = np.where(reached & (not hidden), at[stage], NEVER)
-    at["service"], at["outcome"] = _ns(np.full(events, service_ms)), outcome.astype(np.int64)
+    at["service"], at["outcome"] = _ns(_each(service_ms, events)), outcome.astype(np.int64)
     at["work_cpu"] = np.where(worked, at["service"], NEVER)
 
+    names_of_kinds = tuple(dict.fromkeys(kinds or ()))
+    if kinds is not None:
+        at["kind"] = np.array([names_of_kinds.index(kind) for kind in kinds], np.int64)
     if acked_ms is not None:
         waited = _each(acked_ms, events)
         at["acked"] = np.where(np.isfinite(waited), plan.intended_ns + _ns(np.nan_to_num(waited, posinf=0)), NEVER)
@@ -111,6 +119,7 @@ def run(
         messages=dict(messages or {}),
         machine=machine.describe(),
         conditions=Conditions(**{**about, **(conditions or {})}),
+        kinds=names_of_kinds,
     )  # fmt: skip
 
 

@@ -32,6 +32,10 @@ def comparison():
     return simulated.comparison({"inline": {}, "<b>mine</b>": {"own_ms": 1000}}, plan=constant(5, events=10))
 
 
+def comparison_of_a_mix():
+    return simulated.comparison({"inline": {}, "<b>mine</b>": {}}, kinds=["chat", "export"], service_ms=[1, 200])
+
+
 def diagnosis():
     return Diagnosis(
         work="cpu:100ms",
@@ -86,6 +90,7 @@ MAKERS = {
     "labkit.runs.comparison.Comparison": comparison,
     "labkit.experiments.diagnose.Diagnosis": diagnosis,
     "labkit.experiments.recommend.Recommendation": lambda: recommend(diagnosis(), comparison()),
+    "labkit.runs.table.Table": lambda: comparison_of_a_mix().by_kind(),
     "labkit.server.serving.Serving": serving,
 }
 

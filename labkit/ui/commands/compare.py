@@ -45,6 +45,13 @@ ONE_CLIENT = "one-client"
     type=int,
     help="Clients that send in turn; 1: a greedy one.  [default: 10, or one an event where there are fewer]",
 )
+@click.option(
+    "--mix",
+    multiple=True,
+    metavar="KIND=SHARE:WORK",
+    help="Instead of TARGET, once for each kind of event: --mix chat=0.9:cpu:1ms --mix export=0.1:cpu:200ms",
+)
+@click.option("--apart", is_flag=True, help="With --mix: each client sends events of one kind only.")
 @click.option("--app", metavar="PKG.MODULE:CREATE_APP", help="Run a function of yours inside this Flask app's context.")
 @click.option("--data", metavar="JSON|FILE", help="What events carry: JSON, or a file with one value a line.")
 @click.option(
@@ -97,6 +104,8 @@ class Request:
     strategies: str | None
     repeats: int | None
     connections: int | None
+    mix: tuple[str, ...]
+    apart: bool
     app: str | None
     data: str | None
     mode: str
@@ -113,6 +122,10 @@ class Request:
         one_burst = self.burst is None or self.events is None or self.events <= self.burst
         if self.every is not None and one_burst:
             raise UsageError("--every is the time between two bursts: give --burst, and --events for several")
+        if self.mix and (self.target, self.app, self.data) != (None, None, None):
+            raise UsageError("--mix takes the place of TARGET, --app and --data: give one or the other")
+        if self.apart and not self.mix:
+            raise UsageError("--apart is about the kinds of a mix: give --mix")
         _ = self.plan, self.work, self.chosen
 
     @cached_property
@@ -125,7 +138,7 @@ class Request:
         """What is measured with one greedy client as well, since for it the answer may be another: `inline`, and those
         that handle the events of a client in turn. Nothing where the number of clients was asked for."""
         serial = [one for one in self.chosen if one.options.get("async_handlers") is False]
-        if self.connections is not None or self.plan.connections == 1 or not serial:
+        if self.connections is not None or self.plan.connections == 1 or self.mix or not serial:
             return []
         return [one for one in self.chosen if one.name == "inline" or one in serial]
 
@@ -156,6 +169,8 @@ class Request:
         """What an event costs; None for the example job, which has yet to be sized."""
         from labkit.plan import flask_app, targets
 
+        if self.mix:
+            return targets.mixed(self.mix, apart=self.apart)
         if self.target is None and self.app is None and self.data is None:
             return None
         named = targets.parse(self.target or "prices", None if self.data is None else targets.read(self.data))
@@ -218,7 +233,9 @@ class _Comparing(Session):
                 asked.greedy, work, asked.greedy_plan, repeats=repeats, seed=asked.seed, mode=asked.mode,
                 expected=expected,
             )  # fmt: skip
-        self.scope = terminal.scope(asked.mode, asked.plan.name, work.name, expected.mean_service_ms)
+        self.scope = terminal.scope(
+            asked.mode, asked.plan.name, work.name, expected.mean_service_ms, bool(expected.kinds)
+        )
         if fitted:
             # What kind of work the example job is can wait until a first run is on screen.
             self._say(fitted.sentence)
@@ -237,7 +254,7 @@ class _Comparing(Session):
             for run in interrupts.each(order.runs()):
                 self.result = self._kept(run, self.result, self.folder)
                 screen.update(self.result, run)
-                if self.diagnosis is None:
+                if self.diagnosis is None and not run.kinds:
                     self._diagnose(order.work)
             for run in interrupts.each(greedy.runs() if greedy else ()):
                 self.greedy = self._kept(run, self.greedy, self.folder / ONE_CLIENT)
@@ -246,7 +263,13 @@ class _Comparing(Session):
 
     def _diagnose(self, work: "Work") -> None:
         from labkit.experiments.diagnose import diagnose
+        from labkit.plan.mix import Mix
 
+        if isinstance(work, Mix):
+            # Each kind by itself, and no recommendation: what is right for one may be wrong for another.
+            for part in work.parts:
+                self._say(f"{part.kind}: {diagnose(part.work, seed=self.request.seed)!r}")
+            return
         self.diagnosis = diagnose(work, seed=self.request.seed)
         self._say(repr(self.diagnosis))
 
@@ -269,6 +292,9 @@ class _Comparing(Session):
         result = self.result
         assert result is not None
         figure = style.save(lambda: plots.overview(result), self.folder / "overview.png")
+        by_kind = None
+        if result.kinds:
+            by_kind = style.save(lambda: plots.by_kind(result), self.folder / "by-kind.png")
         result.save_about(self.folder)
         greedy = self.greedy
         if greedy is not None:
@@ -289,6 +315,9 @@ class _Comparing(Session):
                 self._say(f"\nThe same from one client that sends everything ({greedy.runs[0].plan.name}):")
                 self.console.print(terminal.table(greedy, self.console.width))
             self._say(advice.text)
+            if by_kind is not None:
+                self._say(result.by_kind().text())
+                self.say(f"Kinds:  {by_kind}")
             self.say(f"Figure: {figure}", f"Runs:   {self.folder}")
         everything = result if greedy is None else result + greedy
         lost = any(s.lost or s.unaccounted for s in everything.summaries)
