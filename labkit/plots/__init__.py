@@ -4,6 +4,7 @@
 
     from labkit import plots
 
+    plots.processes_and_threads()                   # a drawing: what runs where
     plots.overview(result)                          # the lead figure of a comparison
     plots.page.overview(rendering)                  # of what a browser measured; plots.trace of one recording
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from labkit.plots.diagnosis import kinds, shares
     from labkit.plots.load import batching_windows, resources, slow_readers, told
     from labkit.plots.modes import matrix
+    from labkit.plots.processes import processes_and_threads
     from labkit.plots.runs import bystander_strip, distribution, overview, residual, two_by_two, waterfall
 
 _HOMES = {
@@ -32,6 +34,7 @@ _HOMES = {
     "kinds": "diagnosis",
     "matrix": "modes",
     "overview": "runs",
+    "processes_and_threads": "processes",
     "residual": "runs",
     "resources": "load",
     "shares": "diagnosis",
@@ -51,6 +54,7 @@ __all__ = [
     "matrix",
     "overview",
     "page",
+    "processes_and_threads",
     "residual",
     "resources",
     "shares",
