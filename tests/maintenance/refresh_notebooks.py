@@ -5,11 +5,13 @@
 Solutions of exercises are measured with their notebook; `python tests/maintenance/make_solutions.py` then writes their
 page.
 
-Noise is what nbval does not compare: pictures, and the outputs of cells tagged nbval-ignore-output. Three refreshes in
-a row leave an empty `git status`. `--all` writes even so, to renew the pictures.
+Noise is what nbval does not compare: pictures, the outputs of cells tagged nbval-ignore-output, and what is folded
+beneath a claim (notebooks/nbval_sanitize.cfg). Three refreshes in a row leave an empty `git status`. `--all` writes
+even so, to renew the pictures.
 """
 
 import argparse
+import re
 from pathlib import Path
 
 import nbformat
@@ -17,6 +19,9 @@ from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 TIMEOUT_S = 300  # nbclient's own is endless
+
+#: What nbval is told not to compare of an output.
+NOT_COMPARED = re.compile("|".join(re.findall("^regex: (.*)$", (FOLDER / "nbval_sanitize.cfg").read_text(), re.M)))
 
 
 def executed(path: Path) -> nbformat.NotebookNode:
@@ -57,7 +62,11 @@ def compared(book: nbformat.NotebookNode) -> list[object]:
         outputs = []
         if cell.cell_type == "code" and "nbval-ignore-output" not in tags:
             for output in cell.outputs:
-                data = {k: v for k, v in output.get("data", {}).items() if not k.startswith("image/")}
+                data = {
+                    kind: NOT_COMPARED.sub("", text) if isinstance(text, str) else text
+                    for kind, text in output.get("data", {}).items()
+                    if not kind.startswith("image/")
+                }
                 outputs.append((output.output_type, output.get("text"), data))
         seen.append((cell.cell_type, cell.id, cell.source, tags, cell.metadata.get("solution"), outputs))
     return seen

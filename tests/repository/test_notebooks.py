@@ -210,9 +210,10 @@ def test_its_links_lead_somewhere(path):
 # --- what a refresh compares ---
 
 
-def book(claim="HOLDS: yes", picture="AAAA", measured="12 ms", source="lab.claim(1)"):
+def book(claim="HOLDS: yes", picture="AAAA", measured="12 ms", source="lab.claim(1)", folded="measured 2 times"):
     """A notebook made by hand: a text, a claim, a figure, a table that is ignored."""
-    value = nbformat.v4.new_output("execute_result", {"text/plain": claim}, execution_count=1)
+    html = f'<p>{claim}</p><details class="labkit-measured">{folded}</details>'
+    value = nbformat.v4.new_output("execute_result", {"text/plain": claim, "text/html": html}, execution_count=1)
     shown = {"image/png": picture, "text/plain": "<Figure size 830x370 with 1 Axes>"}
     ignored = nbformat.v4.new_output("execute_result", {"text/plain": measured}, execution_count=3)
     made = [
@@ -228,7 +229,7 @@ def test_a_refresh_takes_equal_notebooks_for_equal():
     assert compared(book()) == compared(book())
 
 
-@pytest.mark.parametrize("noise", [{"picture": "BBBB"}, {"measured": "13 ms"}])
+@pytest.mark.parametrize("noise", [{"picture": "BBBB"}, {"measured": "13 ms"}, {"folded": "measured 3 times"}])
 def test_a_refresh_ignores_noise(noise):
     assert compared(book(**noise)) == compared(book())
 
