@@ -94,9 +94,12 @@ def overview(result: Comparison, *, title: str | None = None) -> Figure:
     panels[0].set_ylim(len(names) - 0.5, -0.5)
     _apart(figure)
     message(figure, title or headline(result))
-    told = [_what(result.runs[0]), "Ring: a run's median; bar: the median of these; line: to the largest"]
+    told = [
+        *dict.fromkeys(_what(run) for run in result.runs),
+        "Ring: a run's median; bar: the median of these; line: to the largest",
+    ]
     if letter:
-        told.insert(1, "A: the handler computes; B: it starts a thread that does")
+        told.insert(-1, "A: the handler computes; B: it starts a thread that does")
     figure.supxlabel("\n".join(_lines(told)), fontsize=8.5, color="#555555", x=0.01, ha="left")
     return figure
 
@@ -391,4 +394,4 @@ def _does_b_help(result: Comparison, a: str, b: str) -> str:
 
 
 def _what(run: Run) -> str:
-    return f"{run.plan.name} of {run.work}, async_mode={run.mode}"
+    return f"{run.plan.name}, each {run.work}, async_mode={run.mode}"

@@ -28,7 +28,8 @@ LETTERS = {
 
 def letters(result: Comparison) -> dict[str, str]:
     """Which rows are A and which are B; empty where not both were measured, for then it is not what is compared."""
-    found = {name: LETTERS.get(result.of(name)[0].strategy, "") for name in result.strategies}
+    # A strategy's options and parameters stand behind a comma: "thread, async_handlers=False" is B too.
+    found = {n: LETTERS.get(result.of(n)[0].strategy.partition(",")[0], "") for n in result.strategies}
     return found if {"A", "B"} <= set(found.values()) else {}
 
 
@@ -73,9 +74,10 @@ def _b_beside_a(result: Comparison) -> str:
 
 
 def _pairs(result: Comparison) -> list[tuple[str, str]]:
-    """Each B with the A that was measured under the same settings."""
+    """Each B with the A that was measured under the same settings, with as many clients."""
     found = letters(result)
-    settings = {name: (result.of(name)[0].mode, result.of(name)[0].conditions.is_serial) for name in found}
+    first = {name: result.of(name)[0] for name in found}
+    settings = {name: (run.mode, run.conditions.is_serial, run.plan.connections) for name, run in first.items()}
     return [(a, b) for a in found for b in found if (found[a], found[b]) == ("A", "B") and settings[a] == settings[b]]
 
 

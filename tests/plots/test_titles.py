@@ -60,6 +60,8 @@ def test_b_is_held_against_the_a_of_its_own_settings():
     said = titles.headline(Comparison(tuple(runs)))
     assert said == "B returns at least 100x sooner and answers sooner only as thread, async_handlers=False."
     assert "sooner" not in titles.headline(Comparison((runs[2], runs[1])))  # serial A and default B are no pair
+    many = [dataclasses.replace(run, plan=simulated.burst(10, connections=10)) for run in runs]
+    assert "sooner" not in titles.headline(Comparison((runs[2], many[3])))  # nor one client and ten
 
 
 def test_a_third_strategy_that_answers_sooner_is_not_denied():
@@ -82,6 +84,7 @@ def test_letters_are_there_only_where_a_and_b_are_both():
 
     assert letters("inline", "thread", "process-pool") == {"inline": "A", "thread": "B", "process-pool": ""}
     assert letters("inline", "process-pool") == letters("thread") == {}
+    assert letters("inline", "thread, async_handlers=False")["thread, async_handlers=False"] == "B"
 
 
 def test_what_is_typical_is_the_median_of_the_runs_medians():
