@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from labkit.plots.claims import advice_lines
     from labkit.plots.diagnosis import kinds, shares
     from labkit.plots.load import batching_windows, resources, slow_readers, told
-    from labkit.plots.modes import matrix
+    from labkit.plots.modes import by_mode
     from labkit.plots.processes import processes_and_threads
     from labkit.plots.runs import bystander_strip, distribution, overview, residual, two_by_two, waterfall
 
 _HOMES = {
     "advice_lines": "claims",
     "batching_windows": "load",
+    "by_mode": "modes",
     "bystander_strip": "runs",
     "capacity_curve": "capacity",
     "distribution": "runs",
     "kinds": "diagnosis",
-    "matrix": "modes",
     "overview": "runs",
     "processes_and_threads": "processes",
     "residual": "runs",
@@ -47,11 +47,11 @@ _HOMES = {
 __all__ = [
     "advice_lines",
     "batching_windows",
+    "by_mode",
     "bystander_strip",
     "capacity_curve",
     "distribution",
     "kinds",
-    "matrix",
     "overview",
     "page",
     "processes_and_threads",

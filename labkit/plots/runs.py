@@ -24,13 +24,13 @@ from labkit.plots.style import (
     SKY,
     WIDTH_IN,
     YELLOW,
+    apart,
     legend,
     log_ms,
     message,
     short,
     stage_bars,
     styled,
-    wrapped,
 )
 from labkit.plots.titles import (
     SAME,
@@ -92,7 +92,7 @@ def overview(result: Comparison, *, title: str | None = None) -> Figure:
         axes.grid(axis="y", visible=False)
     panels[0].set_yticks(rows, [short(f"{letter.get(name) or ''}  {name}".strip()) for name in names])
     panels[0].set_ylim(len(names) - 0.5, -0.5)
-    _apart(figure)
+    apart(figure)
     message(figure, title or headline(result))
     told = [
         *dict.fromkeys(_what(run) for run in result.runs),
@@ -113,11 +113,6 @@ def _lines(sentences: Sequence[str]) -> list[str]:
         else:
             lines.append(f"{sentence}.")
     return lines
-
-
-def _apart(figure: Figure) -> None:
-    """Room between panels, so that the last tick label of one does not touch the first of the next."""
-    figure.get_layout_engine().set(wspace=0.07)  # type: ignore[union-attr, call-arg]
 
 
 def _dots(axes: Axes, row: Any, runs: Sequence[Distribution], colour: str) -> None:
@@ -215,42 +210,63 @@ def residual(run: Run, prediction: "Prediction", *, title: str | None = None) ->
 
 
 @styled
-def distribution(result: Comparison, *, of: str = "own", title: str | None = None) -> Figure:
+def distribution(result: Comparison, *, of: str = "own", linear: bool = False, title: str | None = None) -> Figure:
     """Latency by percentile, as far as the sample supports it.
 
-    `of` is ``own``, ``bystander``, ``handler_blocking``, or ``lateness``: the client's own.
+    Args:
+        result: what was measured.
+        of: ``own``, ``bystander``, ``handler_blocking``, or ``lateness``: the client's own.
+        linear: both axes; waits that are spread evenly are a ramp then. Otherwise the tail has most of the room.
+        title: instead of the finding.
     """
     values_of = {name: _distribution_of(result, name, of) for name in result.strategies}
     figure, axes = plt.subplots(figsize=(WIDTH_IN, 3.9))
     marks = "osD^vPX*"
     palette = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK, "#8C8C00")
-    best = 2.0
     for i, name in enumerate(result.strategies):
         values = values_of[name]
         supported = np.arange(1, len(values) - SAMPLES_BEYOND + 1)
         if len(supported) == 0:
             continue
         beyond = len(values) / (len(values) - supported)  # 2 at the median, 10 at p90
-        best = max(best, float(beyond[-1]))
-        (line,) = axes.plot(beyond, values.values_ms[supported - 1], label=name, color=palette[i % len(palette)])
-        line.set_marker(marks[i % len(marks)])
+        percent = 100 - 100 / beyond
+        (line,) = axes.plot(
+            percent if linear else beyond,
+            values.values_ms[supported - 1],
+            label=name,
+            color=palette[i % len(palette)],
+            marker=marks[i % len(marks)],
+        )
         line.set_markevery(max(1, len(beyond) // 6))
+    _percentile_axes(axes, linear)
+    if axes.lines:
+        # From top to bottom as the lines end.
+        ends = sorted(axes.lines, key=lambda line: float(np.asarray(line.get_ydata())[-1]), reverse=True)
+        axes.legend(handles=ends, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    else:
+        axes.text(0.5, 0.5, f"too few samples: {SAMPLES_BEYOND} must lie beyond", ha="center", transform=axes.transAxes)
+    message(figure, title or longest_and_shortest(_WHAT[of], {n: values.p50_ms for n, values in values_of.items()}))
+    return figure
+
+
+def _percentile_axes(axes: Axes, linear: bool) -> None:
+    """Percentiles from left to right; where the axes are not linear, each ninety-nine has as much room as each nine."""
+    axes.set_xlabel(f"percentile (a line ends where {SAMPLES_BEYOND} samples lie beyond it)")
+    if linear:
+        axes.set_xlim(0, 100)
+        axes.xaxis.set_major_locator(FixedLocator([0, 25, 50, 75, 90, 100]))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"p{x:g}"))
+        axes.set_ylim(bottom=0)
+        axes.set_ylabel("latency (ms)")
+        return
+    best = max((float(np.asarray(line.get_xdata())[-1]) for line in axes.lines), default=2.0)
     axes.set_xscale("log")
     ticks = [t for t in (1, 2, 4, 10, 50, 100, 1000, 10_000) if t <= best * 1.05]
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"p{100 - 100 / x:.4g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     log_ms(axes, "y", minimum_decades=1)
-    axes.set_xlabel(f"percentile (the highest that has {SAMPLES_BEYOND} samples beyond it ends the line)")
     axes.set_ylabel("latency (ms, log scale)")
-    if axes.lines:
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-    else:
-        axes.text(0.5, 0.5, f"too few samples: {SAMPLES_BEYOND} must lie beyond", ha="center", transform=axes.transAxes)
-    what = _WHAT[of]
-    finding = longest_and_shortest(what, {name: values.p50_ms for name, values in values_of.items()})
-    axes.set_title(wrapped(title or finding), fontsize=12, fontweight="bold")
-    return figure
 
 
 def _distribution_of(result: Comparison, name: str, of: str) -> Distribution:
@@ -358,7 +374,7 @@ def two_by_two(computes: Comparison, waits: Comparison, *, title: str | None = N
     log_ms(panels[0, 0], "x", minimum_decades=2)
     for axes in panels[1]:
         axes.set_xlabel("latency (ms, log scale)")
-    _apart(figure)
+    apart(figure)
     helps = {key: _helps(waits if key[0] == "waits" else computes, *pair) for key, pair in names.items()}
     finding = "Does B, the thread, help? See below."
     if [key for key, yes in helps.items() if yes] == [("waits", True)]:

@@ -321,9 +321,24 @@ def test_a_distribution_ends_where_three_samples_lie_beyond():
     assert figure.axes[0].lines[0].get_xdata()[-1] == pytest.approx(10)  # p90 of 30 samples
 
 
+def test_a_legend_stands_in_the_order_in_which_its_lines_end():
+    result = simulated.comparison({"inline": {"own_ms": 10}, "mine": {"own_ms": 400}, "thread": {"own_ms": 100}})
+    legend = plots.distribution(result).axes[0].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["mine", "thread", "inline"]
+
+
+def test_waits_that_are_spread_evenly_are_a_ramp_on_linear_axes():
+    even = simulated.comparison({"server-batch": {"own_ms": list(np.linspace(1, 200, 200))}}, repeats=1)
+    axes = plots.distribution(even, linear=True).axes[0]
+    percent, waits_ms = axes.lines[0].get_data()
+    assert waits_ms == pytest.approx(2 * np.asarray(percent), abs=1.1)
+    assert (axes.get_xscale(), axes.get_yscale(), axes.get_ylim()[0]) == ("linear", "linear", 0)
+    assert plots.distribution(even).axes[0].get_yscale() == "log"
+
+
 def test_a_distribution_names_the_longest_and_the_shortest_median():
     result = simulated.comparison({"inline": {"own_ms": 900}, "thread": {"own_ms": 100}, "mine": {"own_ms": 400}})
-    title = plots.distribution(result).axes[0].get_title(loc="left").replace("\n", " ")
+    title = plots.distribution(result).get_suptitle().replace("\n", " ")
     assert title == "Own answers: 100 ms under thread, 900 ms under inline (median)"
 
 
@@ -331,7 +346,7 @@ def test_where_nothing_was_measured_no_median_is_told():
     result = simulated.comparison({"inline": {}, "thread": {}}, instrumented=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        title = plots.distribution(result, of="handler_blocking").axes[0].get_title(loc="left")
+        title = plots.distribution(result, of="handler_blocking").get_suptitle()
     assert title == "Handlers by percentile"
 
 
