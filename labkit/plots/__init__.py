@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from labkit.plots.claims import advice_lines
     from labkit.plots.diagnosis import kinds, shares
     from labkit.plots.load import batching_windows, resources, slow_readers, told
-    from labkit.plots.modes import by_mode
+    from labkit.plots.modes import by_mode, matrix
     from labkit.plots.processes import processes_and_threads
     from labkit.plots.runs import bystander_strip, distribution, overview, residual, two_by_two, waterfall
+    from labkit.plots.thumbnail import thumbnail
 
 _HOMES = {
     "advice_lines": "claims",
@@ -33,12 +34,14 @@ _HOMES = {
     "capacity_curve": "capacity",
     "distribution": "runs",
     "kinds": "diagnosis",
+    "matrix": "modes",  # by_mode, as notebook 07 still calls it
     "overview": "runs",
     "processes_and_threads": "processes",
     "residual": "runs",
     "resources": "load",
     "shares": "diagnosis",
     "slow_readers": "load",
+    "thumbnail": "thumbnail",
     "told": "load",
     "two_by_two": "runs",
     "waterfall": "runs",
@@ -52,6 +55,7 @@ __all__ = [
     "capacity_curve",
     "distribution",
     "kinds",
+    "matrix",
     "overview",
     "page",
     "processes_and_threads",
@@ -59,6 +63,7 @@ __all__ = [
     "resources",
     "shares",
     "slow_readers",
+    "thumbnail",
     "told",
     "trace",
     "two_by_two",

@@ -156,3 +156,7 @@ def _named(few: set[Pair], found: Mapping[Pair, float]) -> str:
         if where:
             told.append(name if len(where) == len(modes) else f"{name} ({', '.join(where)})")
     return " and ".join(told)
+
+
+#: As notebook 07 still calls it.
+matrix = by_mode

@@ -80,7 +80,7 @@ def overview(result: Comparison, *, title: str | None = None) -> Figure:
     parts: tuple[tuple[str, str, str, Callable[[Run], Any], str], ...] = (
         ("Handler-blocking time", "how long the handler ran", "time", lambda run: run.handler_blocking_ms, ORANGE),
         ("Own answer", "until its caller was answered", "latency", lambda run: run.own_ms, BLUE),
-        ("Bystander", "who only pings, and sent none", "latency", lambda run: run.bystander_ms, RED),
+        ("Bystander", "who only pings", "latency", lambda run: run.bystander_ms, RED),
     )
     rows = np.arange(len(names))
     for axes, (heading, subtitle, what, values, colour) in zip(panels, parts, strict=True):
@@ -301,7 +301,7 @@ def bystander_strip(result: Comparison | Run, *, title: str | None = None) -> Fi
         _until_the_last_answers(axes, result.of(name))
         axes.set_title(name, fontsize=9.5)
         axes.yaxis.set_major_locator(MaxNLocator(4))
-        axes.set_ylabel("ping's wait (ms)")
+        axes.set_ylabel("ping (ms)")
     strips[0, 0].set_ylim(0, 1.08 * slowest_ms)
     strips[-1, 0].set_xlabel(f"when the ping was due: time since {_begin(result.runs[0])} (ms)")
     legend(figure, max(strips[:, 0], key=lambda axes: len(axes.get_legend_handles_labels()[1])))

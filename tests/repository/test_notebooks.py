@@ -249,6 +249,16 @@ def test_a_refresh_sees_a_changed_text_a_changed_tag_and_a_changed_size():
     assert compared(other) != compared(book())
 
 
+def test_a_refresh_sees_another_thumbnails_code_and_not_its_picture():
+    def pictured(code, png):
+        made = book()
+        made.cells[2].metadata["thumbnail"] = nbformat.from_dict({"code": code, "png": png})
+        return compared(made)
+
+    assert pictured("plots.thumbnail(a)", "AAAA") == pictured("plots.thumbnail(a)", "BBBB")
+    assert pictured("plots.thumbnail(a)", "AAAA") != pictured("plots.thumbnail(b)", "AAAA")
+
+
 def test_a_refresh_sees_an_output_that_is_new_or_gone():
     other = book()
     other.cells[2].outputs.append(nbformat.v4.new_output("stream", name="stdout", text="12"))
@@ -273,6 +283,17 @@ def written(path, shown):
     ]
     nbformat.write(nbformat.v4.new_notebook(cells=made), path)
     return path
+
+
+@pytest.mark.measured
+def test_a_refresh_draws_the_thumbnail_with_what_the_notebook_has_measured(tmp_path):
+    draw = {"thumbnail": {"code": "display({'image/png': measured}, raw=True)"}}
+    made = [nbformat.v4.new_code_cell("measured = 'CCCC'", id="a", metadata=draw)]
+    nbformat.write(nbformat.v4.new_notebook(cells=made), tmp_path / "pictured.ipynb")
+    book = refresh_notebooks.executed(tmp_path / "pictured.ipynb")
+    assert [cell.source for cell in book.cells] == ["measured = 'CCCC'"]
+    assert book.cells[0].metadata["thumbnail"] == draw["thumbnail"] | {"png": "CCCC"}
+    assert book.cells[0].outputs == []
 
 
 @pytest.mark.measured
