@@ -158,5 +158,6 @@ def _named(few: set[Pair], found: Mapping[Pair, float]) -> str:
     return " and ".join(told)
 
 
-#: As notebook 07 still calls it.
-matrix = by_mode
+def matrix(*results: Comparison, of: str = "bystander", title: str | None = None) -> Figure:
+    """:func:`by_mode` under its former name, as notebook 07 still calls it."""
+    return by_mode(*results, of=of, title=title)
