@@ -62,7 +62,7 @@ class Verdict:
     def __repr__(self) -> str:
         refuted = f" (measured {self.headroom:.3g} of the bound: {self.claim.margin})"
         why_not = refuted if self.status == DOES_NOT_HOLD else ""
-        return f"{self.status}: {self.why or self.claim.sentence}{why_not}"
+        return f"{self._sentence}{why_not}"
 
     def _repr_html_(self) -> str:
         """The sentence, and folded beneath it what was measured of which bound.
@@ -70,7 +70,7 @@ class Verdict:
         On one line, and readable where a viewer drops the tags: `notebooks/nbval_sanitize.cfg` keeps nbval from
         comparing the folded part, which is another in every run.
         """
-        said = f"<p>{escape(f'{self.status}: {self.why or self.claim.sentence}')}</p>"
+        said = f"<p>{escape(self._sentence)}</p>"
         if math.isnan(self.headroom):
             return said
         measured = f"measured {self.headroom:.3g} times the bound (1 or more holds)"
@@ -78,6 +78,11 @@ class Verdict:
             measured = "counted as claimed" if self.status == HOLDS else "counted otherwise than claimed"
         summary, bound = escape(measured), escape(self.claim.margin)
         return f'{said}<details class="labkit-measured"><summary>{summary}</summary> bound: {bound}</details>'
+
+    @property
+    def _sentence(self) -> str:
+        """What nbval compares: the same in every run that comes to the same conclusion."""
+        return f"{self.status}: {self.why or self.claim.sentence}"
 
     @property
     def margin(self) -> float | None:

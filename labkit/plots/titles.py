@@ -47,13 +47,13 @@ def typical_ms(result: Comparison, name: str, of: str) -> float:
 
 
 def headline(result: Comparison) -> str:
-    """The lead figure's title: does returning early answer anybody sooner, and who spares the neighbours?"""
+    """The lead figure's title: does returning early answer anybody sooner, and who spares the bystander?"""
     names = result.strategies
     sentences = [_b_beside_a(result)]
     if not any(sentences) and (waits := _extremes({name: typical_ms(result, name, "own") for name in names})):
         sentences.append(f"Callers wait {waits}.")
     if waits := _extremes({name: typical_ms(result, name, "bystander") for name in names}):
-        sentences.append(f"Neighbours wait {waits}.")
+        sentences.append(f"A bystander waits {waits}.")
     return "\n".join(filter(None, sentences)) or "No strategy makes a difference that can be told from noise."
 
 
@@ -132,7 +132,7 @@ def strip_title(result: Comparison) -> str:
     if not known:
         return "Nobody pinged"
     shortest, longest = (found(known, key=lambda name: known[name]) for found in (min, max))
-    who = "Somebody who sent nothing waits"
+    who = "A bystander waits"
     if len(known) == 1 or known[longest] >= SAME * known[shortest]:
         rest = f", {about(known[shortest])} under {shortest}" if len(known) > 1 else ""
         return f"{who} {about(known[longest])} under {longest}{rest} (median)"
