@@ -405,8 +405,8 @@ def _does_b_help(result: Comparison, a: str, b: str) -> str:
     if _helps(result, a, b):
         caller = "B answers, A does not" if math.isinf(own) else f"B answers {times(own)} sooner"
     if math.isinf(b_ms) and math.isfinite(a_ms):
-        return f"{caller}, bystander waits for ever"
-    return f"{caller}, bystander waits {times(harm)} as long" if harm >= 2 and b_ms > NOTICED_MS else caller
+        return f"{caller}, pings wait for ever"
+    return f"{caller}, pings take {times(harm)} as long" if harm >= 2 and b_ms > NOTICED_MS else caller
 
 
 def _what(run: Run) -> str:

@@ -434,7 +434,7 @@ def test_two_by_two_says_where_neighbours_wait_for_ever():
     dead = simulated.comparison({"thread": {"bystander_ms": NEVER}})
     computes = type(computes)(tuple(run for run in computes.runs if run.strategy != "thread")) + dead
     panels = [axes.get_title(loc="left") for axes in plots.two_by_two(computes, waits).axes]
-    assert ["bystander waits for ever" in title for title in panels] == [True, False, False, False]
+    assert ["pings wait for ever" in title for title in panels] == [True, False, False, False]
 
 
 def test_two_by_twos_longest_heading_is_not_cut_off():
@@ -443,7 +443,7 @@ def test_two_by_twos_longest_heading_is_not_cut_off():
     computes = simulated.comparison({n: {**rest, "bystander_ms": waiting.get(n, 1)} for n, rest in names.items()})
     figure = plots.two_by_two(computes, two_by_two()[1])
     figure.canvas.draw()
-    assert figure.axes[1].get_title(loc="left").endswith("B answers nobody sooner, bystander waits 20x as long")
+    assert figure.axes[1].get_title(loc="left").endswith("B answers nobody sooner, pings take 20x as long")
     assert max(right_ends(figure)) <= figure.bbox.width
 
 
