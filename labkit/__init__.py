@@ -153,7 +153,7 @@ _MOVED = {
     "capacity_plots": "labkit.plots (capacity_curve)",
     "closedloop": "labkit.experiments.stall",
     "diagnosis_plots": "labkit.plots (shares, kinds)",
-    "mode_plots": "labkit.plots (matrix)",
+    "mode_plots": "labkit.plots (by_mode)",
     "modes": "labkit.plan.modes",
     "schedules": "labkit.plan.schedules",
     "selftest": "labkit.experiments.selftest",

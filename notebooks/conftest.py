@@ -1,8 +1,14 @@
 """How `pytest --nbval` runs the notebooks, and the summary that it ends with."""
 
+from pathlib import Path
+
 import pytest
 
 CELL_TIMEOUT_S = 120
+
+#: What is not compared of an output that otherwise is.
+SANITIZE = Path(__file__).with_name("nbval_sanitize.cfg")
+
 CLAIM_TAG = "nbval-check-output"
 
 _claims: list[tuple[str, str]] = []
@@ -13,6 +19,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if getattr(config.option, "nbval", False) or getattr(config.option, "nbval_lax", False):
         config.option.nbval_current_env = True
         config.option.nbval_cell_timeout = CELL_TIMEOUT_S
+        config.option.nbval_sanitize_with = config.option.nbval_sanitize_with or str(SANITIZE)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

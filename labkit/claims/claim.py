@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from labkit.runs.comparison import Comparison
@@ -72,10 +73,30 @@ class Verdict:
     def __repr__(self) -> str:
         refuted = f" (measured {self.headroom:.3g} of the bound: {self.claim.margin})"
         why_not = refuted if self.status == DOES_NOT_HOLD else ""
+        return f"{self._sentence}{why_not}"
+
+    def _repr_html_(self) -> str:
+        """The sentence, and folded beneath it what was measured of which bound.
+
+        On one line, and readable where a viewer drops the tags: `notebooks/nbval_sanitize.cfg` keeps nbval from
+        comparing the folded part, which is another in every run.
+        """
+        said = f"<p>{escape(self._sentence)}</p>"
+        if math.isnan(self.headroom):
+            return said
+        measured = f"measured {self.headroom:.3g} times the bound (1 or more holds)"
+        if self.claim.exact:
+            measured = "counted as claimed" if self.status == HOLDS else "counted otherwise than claimed"
+        summary, bound = escape(measured), escape(self.claim.margin)
+        return f'{said}<details class="labkit-measured"><summary>{summary}</summary> bound: {bound}</details>'
+
+    @property
+    def _sentence(self) -> str:
+        """What nbval compares: the same in every run that comes to the same conclusion."""
         # A claim that is about one of them says so itself.
         is_told = self.senders and self.claim.who == BOTH and not self.claim.contrasts and not self.why
         measured_with = f" ({self.senders})" if is_told else ""
-        return f"{self.status}: {self.why or self.claim.sentence}{measured_with}{why_not}"
+        return f"{self.status}: {self.why or self.claim.sentence}{measured_with}"
 
     @property
     def margin(self) -> float | None:

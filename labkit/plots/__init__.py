@@ -4,6 +4,7 @@
 
     from labkit import plots
 
+    plots.processes_and_threads()                   # a drawing: what runs where
     plots.overview(result)                          # the lead figure of a comparison
     plots.page.overview(rendering)                  # of what a browser measured; plots.trace of one recording
 
@@ -22,24 +23,28 @@ if TYPE_CHECKING:
     from labkit.plots.eight_cases import eight_cases
     from labkit.plots.load import batching_windows, resources, slow_readers, told
     from labkit.plots.mixed import by_kind
-    from labkit.plots.modes import matrix
+    from labkit.plots.modes import by_mode
+    from labkit.plots.processes import processes_and_threads
     from labkit.plots.runs import bystander_strip, distribution, overview, residual, two_by_two, waterfall
+    from labkit.plots.thumbnail import thumbnail
 
 _HOMES = {
     "advice_lines": "claims",
     "batching_windows": "load",
     "by_kind": "mixed",
+    "by_mode": "modes",
     "bystander_strip": "runs",
     "capacity_curve": "capacity",
     "distribution": "runs",
     "eight_cases": "eight_cases",
     "kinds": "diagnosis",
-    "matrix": "modes",
     "overview": "runs",
+    "processes_and_threads": "processes",
     "residual": "runs",
     "resources": "load",
     "shares": "diagnosis",
     "slow_readers": "load",
+    "thumbnail": "thumbnail",
     "told": "load",
     "two_by_two": "runs",
     "waterfall": "runs",
@@ -49,18 +54,20 @@ __all__ = [
     "advice_lines",
     "batching_windows",
     "by_kind",
+    "by_mode",
     "bystander_strip",
     "capacity_curve",
     "distribution",
     "eight_cases",
     "kinds",
-    "matrix",
     "overview",
     "page",
+    "processes_and_threads",
     "residual",
     "resources",
     "shares",
     "slow_readers",
+    "thumbnail",
     "told",
     "trace",
     "two_by_two",

@@ -1,55 +1,59 @@
-"""The advice in one picture: of each line, for how many cases it is so and for how many not."""
+"""The advice in one picture: of each line, which of its claims say that it is so and which that it is not."""
 
 import textwrap
 from collections import Counter
 
 import matplotlib.pyplot as plt
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from labkit.claims.claim import DEPENDS, DOES_NOT_HOLD, HOLDS, NOT_TESTABLE
-from labkit.claims.line import LineVerdict
+from labkit.claims.line import AGAINST, FOR, LineVerdict
 from labkit.claims.table import ClaimsTable
-from labkit.plots.style import BLUE, ORANGE, WIDTH_IN, message, styled
+from labkit.plots.style import BLUE, ORANGE, WIDTH_IN, legend, message, styled
+
+#: What a claim says of its line: colour, mark, how the mark is filled, and in words.
+_SAYS = {
+    True: (BLUE, "o", BLUE, "a claim that says so"),
+    False: (ORANGE, "X", ORANGE, "a claim that says not so"),
+    None: ("#888888", "o", "white", "a claim that could not be tested here"),
+}
 
 
 @styled
 def advice_lines(table: ClaimsTable, *, title: str | None = None) -> Figure:
-    """A row a line: right the cases in which it is so, left those in which it is not, and in words its verdict.
+    """A row a line: a mark for each claim that decides it, and in words its verdict.
 
-    A case is a reader (server thread, connection, page) and a condition, as the line's own sentence lists them.
+    How many claims there are says nothing about the line: they are as many as somebody has written.
     """
-    figure, axes = plt.subplots(figsize=(WIDTH_IN, 1.5 + 0.38 * len(table.lines)))
-    for row, each in enumerate(table.lines):
-        _bar(axes, row, len(each.so), BLUE, "")
-        _bar(axes, row, -len(each.not_so), ORANGE, "////")
-    widest = max((len(cases) for each in table.lines for cases in (each.so, each.not_so)), default=0)
-    reach = max(widest, 1) + 0.9
-    axes.set_xlim(-reach, reach)
-    axes.set_ylim(len(table.lines) - 0.4, -0.6)
-    axes.axvline(0, color="black", linewidth=1)
-    axes.set_yticks(range(len(table.lines)), [_named(each) for each in table.lines], fontsize=8)
+    lines = table.lines
+    figure, axes = plt.subplots(figsize=(WIDTH_IN, 1.5 + 0.38 * len(lines)))
+    said = [_said_by_claims(each) for each in lines]
+    for supports, (colour, mark, face, label) in _SAYS.items():
+        places = [(at, row) for row, claims in enumerate(said) for at, claim in enumerate(claims) if claim is supports]
+        if places:
+            at, row = zip(*places, strict=True)
+            axes.plot(at, row, mark, color=colour, markerfacecolor=face, markersize=8, linestyle="", label=label)
+    axes.set_xlim(-0.7, max(map(len, said), default=1) - 0.3)
+    axes.set_ylim(len(lines) - 0.4, -0.6)
+    axes.set_yticks(range(len(lines)), [_named(each) for each in lines], fontsize=8)
     verdicts = axes.secondary_yaxis("right")
-    verdicts.set_yticks(range(len(table.lines)), [_said(each.status) for each in table.lines], fontsize=8.5)
+    verdicts.set_yticks(range(len(lines)), [_said(each.status) for each in lines], fontsize=8.5)
     for side in (axes, verdicts):
         side.tick_params(axis="y", length=0)
     verdicts.spines["right"].set_visible(False)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.xaxis.set_major_formatter(lambda x, _: f"{abs(x):.0f}")
-    axes.set_xlabel("cases in which the line is: not so (left), so (right)")
-    axes.grid(axis="y", visible=False)
+    axes.spines["bottom"].set_visible(False)
+    axes.set_xticks([])
+    axes.grid(visible=False)
+    legend(figure, axes, columns=3)
     message(figure, title or _summary(table))
     return figure
 
 
-def _bar(axes: Axes, row: int, cases: int, colour: str, hatch: str) -> None:
-    if cases:
-        axes.barh(row, cases, height=0.7, color=colour, hatch=hatch, edgecolor="white", linewidth=0)
-        axes.annotate(
-            str(abs(cases)), (cases, row), (3 if cases > 0 else -3, 0), textcoords="offset points",
-            ha="left" if cases > 0 else "right", va="center", fontsize=8.5,
-        )  # fmt: skip
+def _said_by_claims(each: LineVerdict) -> list[bool | None]:
+    """What each claim that decides the line says of it: first those that say so, last those that were not testable."""
+    deciding = [bearing for bearing in each.line.bearings if bearing.side in (FOR, AGAINST)]
+    said = [bearing.supports(each.verdicts[bearing.slug]) for bearing in deciding]
+    return sorted(said, key=(True, False, None).index)
 
 
 def _named(each: LineVerdict) -> str:

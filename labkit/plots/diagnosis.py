@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from labkit.base.text import about
 from labkit.experiments.diagnose import HOLDS, Diagnosis
-from labkit.plots.style import BLUE, GREEN, ORANGE, RED, SKY, WIDTH_IN, log_ms, message, styled, wrapped
+from labkit.plots.style import BLUE, GREEN, ORANGE, RED, SKY, WIDTH_IN, apart, log_ms, message, styled, wrapped
 
 
 @styled
@@ -40,6 +40,7 @@ def kinds(*found: Diagnosis, title: str | None = None) -> Figure:
         axes.grid(axis="y", visible=False)
     left.set_yticks(range(len(found)), [one.work.rpartition(":")[2] for one in found])
     left.set_ylim(len(found) - 0.4, -0.6)
+    apart(figure)
     message(figure, title or _who_holds(found))
     return figure
 
@@ -48,11 +49,12 @@ def _who_holds(found: Sequence[Diagnosis]) -> str:
     """Which of them keep the GIL for themselves, and which of those in one go."""
     holding = [one for one in found if one.kind == HOLDS]
     if not holding:
-        return "None of them keeps the GIL"
-    named = " and ".join(one.work.rpartition(":")[2] for one in holding)
+        return "None of them holds the GIL"
+    names = [one.work.rpartition(":")[2] for one in holding]
     longest = max(holding, key=lambda one: one.hold_ms)
-    at_once = f"; {longest.work.rpartition(':')[2]} for {about(longest.hold_ms)} at once" if longest.in_one_go else ""
-    return f"Held back by the GIL: {named}{at_once}"
+    who = "" if len(names) == 1 else f"{longest.work.rpartition(':')[2]} "
+    at_once = f", {who}for {about(longest.hold_ms)} at once" if longest.in_one_go else ""
+    return f"{' and '.join(names)} {'holds' if len(names) == 1 else 'hold'} the GIL{at_once}"
 
 
 def _shares(axes: Axes, found: Diagnosis) -> None:
@@ -93,4 +95,4 @@ def _waits(axes: Axes, found: Diagnosis) -> None:
     axes.set_yticks([])
     axes.set_ylabel("its waits, sorted")
     log_ms(axes, "x", minimum_decades=2)
-    axes.set_xlabel("ms (log scale)")
+    axes.set_xlabel("wait (ms, log scale)")

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from labkit.base.clock import NS_PER_MS
 from labkit.base.errors import UsageError
+from labkit.base.text import about
 from labkit.plots.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, WIDTH_IN, message, styled
 from labkit.runs.comparison import Comparison
 from labkit.runs.run import Run
@@ -38,8 +39,10 @@ def resources(result: Comparison, *, title: str | None = None) -> Figure:
             threads.step(at_ms, more, where="post", color=colour, linestyle=style, alpha=0.8, label=label)
             memory.plot(at_ms, _more_mb(run.samples["resident_bytes"]), color=colour, linestyle=style, alpha=0.8)
     threads.set_title("Threads, more than before")
-    memory.set_title("Memory, MB more than before")
-    memory.set_xlabel("ms since the first event was due")
+    threads.set_ylabel("threads")
+    memory.set_title("Memory, more than before")
+    memory.set_ylabel("resident set (MB)")
+    memory.set_xlabel("time since the first event was due (ms)")
     for axes in (threads, memory):
         axes.set_ylim(bottom=0)
     figure.legend(loc="outside lower center", ncols=4)
@@ -79,19 +82,38 @@ def told(result: Comparison, *, title: str | None = None) -> Figure:
             if len(there):
                 axes.plot(there + 1, after_ms[there], mark, color=colour, markersize=4, label=OUTCOMES[one])
         axes.set_title(_answers(run))
-        axes.set_ylabel("ms since due")
+        axes.set_ylabel("time since due (ms)")
         if len(axes.lines) > 1:
             axes.legend(loc="upper left")
-    axes.set_ylim(bottom=0)  # last: from then on nothing is fitted any more, in none of the panels
+    # Last: from then on nothing is fitted any more, in none of the panels. A mark at 0 is drawn whole.
+    axes.set_ylim(bottom=-0.05 * axes.get_ylim()[1])
     panels[-1, 0].set_xlabel("event, in the order of the plan")
-    message(figure, title or "When each event was answered, or told that it will not be")
+    message(figure, title or _refusals([result.of(name)[0] for name in names]))
     return figure
 
 
 def _answers(run: Run) -> str:
     answered = run.own_ms[np.isfinite(run.own_ms)]
     within = f", within {answered.max():.0f} ms" if len(answered) else ""
-    return f"{run.strategy}: {len(answered)} of {len(run)} answered{within}"
+    return f"{run.name}: {len(answered)} of {len(run)} answered{within}"
+
+
+def _refusals(runs: Sequence[Run]) -> str:
+    """Who tells how many that they will not be answered, and how soon; how late the others are answered instead."""
+    sentences = []
+    for run in runs:
+        refused = np.isin(run.events["outcome"], (Outcome.SHED, Outcome.SUPERSEDED))
+        after_ms = run.between_ms("intended", "delivered")[refused]
+        after_ms = after_ms[np.isfinite(after_ms)]
+        if len(after_ms):
+            told = f"{refused.sum()} of {len(run)} within {about(float(after_ms.max()))} that they get no answer"
+            sentences.append(f"{run.name} tells {told}")
+    last_ms = {run.name: float(run.own_ms.max()) for run in runs if np.isfinite(run.own_ms).all()}
+    if last_ms:
+        slowest = max(last_ms, key=lambda name: last_ms[name])
+        who = "Every event is answered" if len(last_ms) == len(runs) else f"{slowest} answers all"
+        sentences.append(f"{who}, the last after {about(last_ms[slowest])}")
+    return "\n".join(sentences) or "Nobody is told whether an answer will come"
 
 
 @styled
@@ -114,15 +136,48 @@ def slow_readers(backlogs: "Sequence[Backlog]", *, title: str | None = None) -> 
         axes.axvline(backlogs[0].reads_from_ms, color=BLACK, linewidth=0.9, linestyle="-.")
         axes.set_ylim(bottom=0)
         axes.set_xlim(0, end_ms)
-    messages.text(backlogs[0].reads_from_ms, 0.96, " it reads", transform=messages.get_xaxis_transform(), va="top")
+    # In the middle: what waits for a client that does not read is at the top there, and what does not, at the bottom.
+    _explained(messages, "the client begins to read", backlogs[0].reads_from_ms, 0.45)
+    if any(_doubles(backlog) for backlog in backlogs):  # and so the line is low before
+        _explained(
+            memory, "all that waits is encoded, and kept twice until it is sent", backlogs[0].reads_from_ms, 0.85
+        )
     messages.set_title("Messages that wait in the server for the client that does not read")
-    memory.set_title("Memory of the process, MB more than before (what fits into freed room does not show)")
-    memory.set_xlabel("ms since the client began to ask")
+    messages.set_ylabel("messages")
+    memory.set_title("Memory of the process, more than before (what fits into freed room does not show)")
+    memory.set_ylabel("resident set (MB)")
+    memory.set_xlabel("time since the client began to ask (ms)")
     if messages.get_legend_handles_labels()[0]:
         figure.legend(loc="outside lower center", ncols=2)
     kept = ", ".join(f"{b.waiting_peak:,} under {b.run.strategy} ({b.piled_mb:.0f} MB)" for b in backlogs)
     message(figure, title or f"Messages kept for a client that does not read: {kept}")
     return figure
+
+
+def _explained(axes: Axes, text: str, at_ms: float, height: float) -> None:
+    """A word at an instant, on the side that has more room."""
+    left, right = axes.get_xlim()
+    is_late = at_ms > (left + right) / 2
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+    place = "right" if is_late else "left"
+    offset = (-4 if is_late else 4, 0)
+    axes.annotate(
+        text, (at_ms, height), offset, xycoords=axes.get_xaxis_transform(), textcoords="offset points",
+        ha=place, va="center", fontsize=8.5, bbox=box,
+    )  # fmt: skip
+
+
+def _doubles(backlog: "Backlog") -> bool:
+    """Whether memory grows once more by a good part of the pile when the client reads.
+
+    Engine.IO's writer takes all that is queued into a list, and each packet keeps its encoded copy (``encode_cache`` in
+    engineio/packet.py) until the list is sent.
+    """
+    at_ms, more_mb = backlog.run.samples["at"] / NS_PER_MS, _more_mb(backlog.run.samples["resident_bytes"])
+    before, after = more_mb[at_ms <= backlog.reads_from_ms], more_mb[at_ms > backlog.reads_from_ms]
+    if len(before) == 0 or len(after) == 0:
+        return False
+    return float(after.max() - before[-1]) > 0.3 * backlog.piled_mb > 0
 
 
 def _until(

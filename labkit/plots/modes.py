@@ -1,33 +1,37 @@
-"""The matrix: who waits how long under which strategy, in which mode, for which kind of work."""
+"""Who waits how long under which strategy, in which mode, for which kind of work."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
-from matplotlib.ticker import FuncFormatter
 
 from labkit.base.errors import UsageError
 from labkit.base.text import about, milliseconds
 from labkit.plan.modes import MODES
-from labkit.plots.style import BLACK, WIDTH_IN, message, styled
+from labkit.plots.style import BLUE, ORANGE, WIDTH_IN, apart, log_ms, message, styled
 from labkit.runs.comparison import Comparison
 from labkit.strategies import NAMES
 
-#: Colours from here up; below it nobody notices anything.
+#: Shorter medians than this are alike: below it nobody notices anything.
 LOWEST_MS = 1.0
 
-#: What the title lets pass: so much, or twice the least of the panel.
-NOTICED_MS = 10.0
+#: What is never acknowledged is drawn so many times beyond the longest wait.
+BEYOND = 3.0
+
+#: A strategy and a mode.
+Pair = tuple[str, str]
 
 
 @styled
-def matrix(*results: Comparison, of: str = "bystander", title: str | None = None) -> Figure:
-    """Median latency by strategy (rows) and mode (columns), a panel for each kind of work; the number in each cell.
+def by_mode(*results: Comparison, of: str = "bystander", title: str | None = None) -> Figure:
+    """Median latency, a row for each strategy and mode that was measured, a panel for each kind of work.
+
+    Of the rows of a panel those that wait clearly longer than the others are drawn hollow: they lie beyond the largest
+    gap. The title names them, or the others, whichever are fewer.
 
     Args:
         results: one for each kind of work, of several modes each.
@@ -39,24 +43,21 @@ def matrix(*results: Comparison, of: str = "bystander", title: str | None = None
     """
     works = [result.runs[0].work for result in results if result.runs]
     if not works or len(set(works)) < len(results):
-        raise UsageError("a matrix takes comparisons, each of another kind of work: give at least one")
-    modes = [mode for mode in MODES if any(mode in result.modes for result in results)]
-    rows = _rows(results)
-    medians = [_medians(result, rows, modes, of) for result in results]
+        raise UsageError("this figure takes comparisons, each of another kind of work: give at least one")
+    medians = [_medians(result, of) for result in results]
+    rows = max(len(found) for found in medians)
     figure, panels = plt.subplots(
-        1, len(results), sharey=True, squeeze=False, figsize=(WIDTH_IN, max(3.3, 1.9 + 0.36 * len(rows)))
+        1, len(results), sharex=True, squeeze=False, figsize=(WIDTH_IN, max(2.4, 1.5 + 0.27 * rows))
     )
-    known = np.concatenate([cells[np.isfinite(cells)] for cells in medians])
-    scale = LogNorm(LOWEST_MS, max(10 * LOWEST_MS, float(known.max(initial=0.0))))
-    for axes, work, cells in zip(panels[0], works, medians, strict=True):
-        image = _panel(axes, cells, scale)
+    for axes, work, found in zip(panels[0], works, medians, strict=True):
+        _panel(axes, found)
         axes.set_title(work)
-        axes.set_xticks(range(len(modes)), modes, rotation=25, ha="right", rotation_mode="anchor")
-    panels[0, 0].set_yticks(range(len(rows)), rows)
-    bar = figure.colorbar(image, ax=panels[0].tolist(), pad=0.01, aspect=30)
-    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    bar.set_label(f"{_WHO[of]}, median, ms (log scale)")
-    message(figure, title or _finding(works, rows, modes, medians))
+        axes.set_xlabel(f"{_WHO[of]}, median (ms, log scale)")
+    log_ms(panels[0, 0], "x", minimum_decades=2)
+    low_ms, high_ms = panels[0, 0].get_xlim()
+    panels[0, 0].set_xlim(low_ms, 1.7 * high_ms)  # room for the number at a mark on the last decade
+    apart(figure)
+    message(figure, title or "\n".join(map(_finding, works, medians)))
     return figure
 
 
@@ -64,67 +65,94 @@ _WHO = {"bystander": "bystander", "own": "own answer"}
 
 
 def _family(name: str) -> str:
-    """What is the same handling in several modes stands in one row: that of the event loop beside the others."""
+    """What is the same handling in several modes goes by one name: that of the event loop as the others."""
     return name.removeprefix("asgi-")
 
 
-def _rows(results: Sequence[Comparison]) -> list[str]:
-    found = dict.fromkeys(run.strategy for result in results for run in result.runs)
-    ranked = sorted(found, key=lambda name: NAMES.index(name) if name in NAMES else len(NAMES))
-    return list(dict.fromkeys(_family(name) for name in ranked))
-
-
-def _medians(result: Comparison, rows: Sequence[str], modes: Sequence[str], of: str) -> "np.ndarray":
-    """A row a strategy, a column a mode; NaN where it was not measured, inf where no answer came."""
+def _medians(result: Comparison, of: str) -> dict[Pair, float]:
+    """What was measured, strategies together and in the lab's order; inf where no answer came."""
     if of not in _WHO:
-        raise UsageError(f"a matrix is of {', '.join(_WHO)}, not of {of!r}")
-    cells = np.full((len(rows), len(modes)), math.nan)
+        raise UsageError(f"this figure is of {', '.join(_WHO)}, not of {of!r}")
+    found = {}
     for mode in result.modes:
         within = result.within(mode)
         for name in within.strategies:
-            cells[rows.index(_family(name)), modes.index(mode)] = getattr(within[name], of).p50_ms
-    return cells
+            if not math.isnan(median_ms := getattr(within[name], of).p50_ms):
+                found[name, mode] = median_ms
+    # Parameters and clients stand behind it: "inline (10 clients)".
+    known = {name: name.partition(" (")[0].partition(",")[0] for name, _ in found}
+    names = {name: NAMES.index(base) if base in NAMES else len(NAMES) for name, base in known.items()}
+    families = {_family(name): min(at for n, at in names.items() if _family(n) == _family(name)) for name in names}
+    modes = list(MODES)
+
+    def place(pair: Pair) -> tuple[int, str, int]:
+        family = _family(pair[0])
+        return families[family], family, modes.index(pair[1]) if pair[1] in modes else len(modes)
+
+    return {(_family(name), mode): found[name, mode] for name, mode in sorted(found, key=place)}
 
 
-def _panel(axes: Axes, cells: "np.ndarray", scale: LogNorm) -> AxesImage:
-    shown = np.where(np.isfinite(cells), np.maximum(cells, LOWEST_MS), np.nan)
-    image = axes.imshow(shown, norm=scale, cmap="cividis", aspect="auto")
-    for (row, column), value in np.ndenumerate(cells):
-        text = "" if math.isnan(value) else milliseconds(value)
-        dark = math.isfinite(value) and scale(max(value, LOWEST_MS)) < 0.55
-        axes.text(column, row, text, ha="center", va="center", color="white" if dark else BLACK, fontsize=9)
-    axes.grid(visible=False)
-    axes.set_xticks(np.arange(cells.shape[1] + 1) - 0.5, minor=True)
-    axes.set_yticks(np.arange(cells.shape[0] + 1) - 0.5, minor=True)
-    axes.grid(which="minor", color="white", linewidth=2)
-    axes.tick_params(which="minor", length=0)
-    return image
+def _panel(axes: Axes, found: Mapping[Pair, float]) -> None:
+    slow = _slow(found)
+    rows = np.arange(len(found))
+    for row, (pair, ms) in zip(rows, found.items(), strict=True):
+        at_ms = min(ms, _beyond_ms(found))
+        colour = ORANGE if pair in slow else BLUE
+        mark = ">" if math.isinf(ms) else "o"
+        axes.plot(at_ms, row, mark, color=colour, markersize=7, markerfacecolor="white" if pair in slow else colour)
+        axes.annotate(milliseconds(ms), (at_ms, row), (7, 0), textcoords="offset points", va="center", fontsize=8.5)
+    axes.set_yticks(rows, [f"{name}, {mode}" for name, mode in found])
+    axes.set_ylim(len(found) - 0.4, -0.6)
+    names = [name for name, _ in found]
+    for row in rows[1:]:
+        if names[row] != names[row - 1]:
+            axes.axhline(row - 0.5, color="#BBBBBB", linewidth=0.8)
+    axes.grid(axis="y", visible=False)
 
 
-def _finding(works: Sequence[str], rows: Sequence[str], modes: Sequence[str], medians: Sequence["np.ndarray"]) -> str:
-    """Of each kind of work the handlings that let nobody wait, or those that do, whichever are fewer."""
-    sentences = []
-    for work, cells in zip(works, medians, strict=True):
-        known = cells[np.isfinite(cells)]
-        limit_ms = max(NOTICED_MS, 2 * float(known.min(initial=math.inf))) if len(known) else NOTICED_MS
-        quick = cells <= limit_ms
-        slow = cells > limit_ms  # neither is true of what was not measured
-        if not slow.any():
-            sentences.append(f"{work}: at most {about(float(np.nanmax(cells)))} everywhere")
-        elif not quick.any():
-            sentences.append(f"{work}: nobody was answered")
-        elif quick.sum() < slow.sum():
-            sentences.append(f"{work}: {about(limit_ms)} or less only under {_cells(quick, slow, rows, modes)}")
-        else:
-            sentences.append(f"{work}: {about(limit_ms)} or less except under {_cells(slow, quick, rows, modes)}")
-    return "\n".join(sentences)
+def _slow(found: Mapping[Pair, float]) -> set[Pair]:
+    """Those beyond the largest gap between neighbouring medians, where that is twofold or more; else none."""
+    beyond_ms = _beyond_ms(found)
+    ranked = sorted(found, key=lambda pair: found[pair])
+    waits_ms = [min(beyond_ms, max(LOWEST_MS, found[pair])) for pair in ranked]
+    gaps = [longer / shorter for shorter, longer in pairwise(waits_ms)]
+    widest = max(range(len(gaps)), key=lambda place: gaps[place], default=None)
+    return set() if widest is None or gaps[widest] < 2 else set(ranked[widest + 1 :])
 
 
-def _cells(these: "np.ndarray", others: "np.ndarray", rows: Sequence[str], modes: Sequence[str]) -> str:
-    """Rows by name, with their modes where it is not so in all of them."""
-    named = []
-    for row, name in enumerate(rows):
-        where = ", ".join(mode for mode, yes in zip(modes, these[row], strict=True) if yes)
+def _beyond_ms(found: Mapping[Pair, float]) -> float:
+    """Where what never came is drawn."""
+    return BEYOND * max([LOWEST_MS, *(ms for ms in found.values() if math.isfinite(ms))])
+
+
+def _finding(work: str, found: Mapping[Pair, float]) -> str:
+    """How long the slow ones wait and how long the others, with the names of whichever are fewer."""
+    slow = _slow(found)
+    if not found or min(found.values()) == math.inf:
+        return f"{work}: nobody was answered"
+    if not slow:
+        return f"{work}: {_span(found.values())} everywhere"
+    quick = set(found) - slow
+    few, others = (quick, slow) if len(quick) <= len(slow) else (slow, quick)
+    some, rest = (_span(found[pair] for pair in pairs) for pairs in (few, others))
+    return f"{work}: {some} under {_named(few, found)}, {rest} elsewhere"
+
+
+def _span(waits_ms: Iterable[float]) -> str:
+    """From the shortest to the longest: ``0.6 to 0.9 ms``, ``200 ms to never``."""
+    ranked = sorted(waits_ms)
+    low, high = (milliseconds(ms) for ms in (ranked[0], ranked[-1]))
+    if low == high:
+        return "never" if math.isinf(ranked[0]) else about(ranked[0])
+    return f"{low} ms to never" if math.isinf(ranked[-1]) else f"{low} to {high} ms"
+
+
+def _named(few: set[Pair], found: Mapping[Pair, float]) -> str:
+    """Strategies by name, with their modes where it is not so in all of them."""
+    told = []
+    for name in dict.fromkeys(name for name, _ in found):
+        modes = [mode for each, mode in found if each == name]
+        where = [mode for mode in modes if (name, mode) in few]
         if where:
-            named.append(f"{name} ({where})" if others[row].any() else name)
-    return " and ".join(named)
+            told.append(name if len(where) == len(modes) else f"{name} ({', '.join(where)})")
+    return " and ".join(told)

@@ -1,6 +1,7 @@
 """Figures: each takes what was measured and returns a matplotlib Figure whose title says what it shows."""
 
 import math
+import statistics
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -8,11 +9,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
 
 from labkit.base.clock import NS_PER_MS
 from labkit.base.errors import UsageError
-from labkit.base.text import about, ratio, times
+from labkit.base.text import ratio, times
 from labkit.plots.style import (
     BLACK,
     BLUE,
@@ -23,14 +24,24 @@ from labkit.plots.style import (
     SKY,
     WIDTH_IN,
     YELLOW,
+    apart,
+    legend,
     log_ms,
     message,
     short,
     stage_bars,
     styled,
-    wrapped,
 )
-from labkit.plots.titles import SAME, closest, fastest, headline, waterfall_title
+from labkit.plots.titles import (
+    SAME,
+    closest,
+    headline,
+    letters,
+    longest_and_shortest,
+    strip_title,
+    typical_ms,
+    waterfall_title,
+)
 from labkit.runs.comparison import Comparison
 from labkit.runs.run import Run
 from labkit.runs.stages import NEVER
@@ -46,57 +57,77 @@ BARS = (
     ("waits for its turn", "dispatched", "work_start", ORANGE, "...."),
     ("work", "work_start", "work_end", BLUE, ""),
     ("work done, not yet sent", "work_end", "emitted", PURPLE, "xxxx"),
-    ("server to client", "emitted", "delivered", GREEN, ""),
+    ("answer queued and on its way", "emitted", "delivered", GREEN, ""),
 )
+
+
+#: Below so many milliseconds of a wait nobody notices a difference.
+NOTICED_MS = 10.0
+
+#: No higher than a screen's window of a notebook shows at once.
+HIGHEST_IN = 5.2
 
 
 @styled
 def overview(result: Comparison, *, title: str | None = None) -> Figure:
     """The lead figure: handler-blocking time, own latency and bystander latency, one row a strategy, on log axes.
 
-    A ring is a run's median, the bar the median of all, and the thin line reaches to the largest value of all.
+    A ring is a run's median, the bar the median of these, and the thin line reaches to the largest value of all.
+    Where advice A and advice B are both there, rows say which is which.
     """
-    names = result.strategies
-    figure, panels = plt.subplots(1, 3, sharey=True, figsize=(WIDTH_IN, 1.9 + 0.34 * len(names)))
-    parts: tuple[tuple[str, str, Callable[[Run], Any], str], ...] = (
-        ("handler-blocking", "Handler-blocking time", lambda run: run.handler_blocking_ms, ORANGE),
-        ("own", "Own answer", lambda run: run.own_ms, BLUE),
-        ("bystander", "Bystander", lambda run: run.bystander_ms, RED),
+    names, letter = result.strategies, letters(result)
+    figure, panels = plt.subplots(1, 3, sharey=True, figsize=(WIDTH_IN, 2.1 + 0.34 * len(names)))
+    parts: tuple[tuple[str, str, str, Callable[[Run], Any], str], ...] = (
+        ("Handler-blocking time", "how long the handler ran", "time", lambda run: run.handler_blocking_ms, ORANGE),
+        ("Own answer", "until its caller was answered", "latency", lambda run: run.own_ms, BLUE),
+        ("Bystander", "who only pings", "latency", lambda run: run.bystander_ms, RED),
     )
-    subtitles = ("how long the handler ran", "until its caller was answered", "who only pings, and sent none")
     rows = np.arange(len(names))
-    for axes, (_, heading, values, colour), subtitle in zip(panels, parts, subtitles, strict=True):
+    for axes, (heading, subtitle, what, values, colour) in zip(panels, parts, strict=True):
         for row, name in zip(rows, names, strict=True):
-            runs = [Distribution.of(values(run)) for run in result.of(name)]
-            _dots(axes, row, runs, colour)
+            _dots(axes, row, [Distribution.of(values(run)) for run in result.of(name)], colour)
         axes.set_title(f"{heading}\n{subtitle}", linespacing=1.4)
         log_ms(axes, "x", minimum_decades=2, ticks=5)
-        axes.set_xlabel("ms (log scale)")
+        axes.set_xlabel(f"{what} (ms, log scale)")
         axes.grid(axis="y", visible=False)
-    panels[0].set_yticks(rows, [short(name) for name in names])
+    panels[0].set_yticks(rows, [short(f"{letter.get(name) or ''}  {name}".strip()) for name in names])
     panels[0].set_ylim(len(names) - 0.5, -0.5)
+    apart(figure)
     message(figure, title or headline(result))
-    figure.supxlabel(
-        f"{_what(result.runs[0])}. Ring: a run's median; bar: median of all; line: to the largest.",
-        fontsize=8.5,
-        color="#555555",
-        x=0.01,
-        ha="left",
-    )
+    told = [
+        *dict.fromkeys(_what(run) for run in result.runs),
+        "Ring: a run's median; bar: the median of these; line: to the largest",
+    ]
+    if letter:
+        told.insert(-1, "A: the handler computes; B: it starts a thread that does")
+    figure.supxlabel("\n".join(_lines(told)), fontsize=8.5, color="#555555", x=0.01, ha="left")
     return figure
 
 
+def _lines(sentences: Sequence[str]) -> list[str]:
+    """Sentences in lines of the figure's width, none of them broken."""
+    lines: list[str] = []
+    for sentence in sentences:
+        if lines and len(lines[-1]) + len(sentence) < 125:
+            lines[-1] += f" {sentence}."
+        else:
+            lines.append(f"{sentence}.")
+    return lines
+
+
 def _dots(axes: Axes, row: Any, runs: Sequence[Distribution], colour: str) -> None:
-    pooled = Distribution.of(np.concatenate([d.values_ms for d in runs]))
-    if len(pooled) == 0:
+    values_ms = np.concatenate([d.values_ms for d in runs])
+    medians = [d.p50_ms for d in runs if len(d)]
+    if not medians:
         return
-    medians = [d.p50_ms for d in runs if len(d) and math.isfinite(d.p50_ms)]
-    finite = pooled.values_ms[np.isfinite(pooled.values_ms)]
-    if math.isfinite(pooled.p50_ms):
-        axes.plot([pooled.p50_ms, finite[-1]], [row, row], color=colour, alpha=0.45, linewidth=1.4)
-        axes.plot([pooled.p50_ms] * 2, [row - 0.28, row + 0.28], color=colour, linewidth=2.6)
-    axes.plot(medians, [row] * len(medians), "o", color=colour, markersize=6, markerfacecolor="white")
-    never = len(pooled) - len(finite)
+    finite = values_ms[np.isfinite(values_ms)]
+    typical_ms = statistics.median(medians)
+    if math.isfinite(typical_ms):
+        axes.plot([typical_ms, finite.max()], [row, row], color=colour, alpha=0.45, linewidth=1.4)
+        axes.plot([typical_ms] * 2, [row - 0.28, row + 0.28], color=colour, linewidth=2.6)
+    rings = [ms for ms in medians if math.isfinite(ms)]
+    axes.plot(rings, [row] * len(rings), "o", color=colour, markersize=6, markerfacecolor="white")
+    never = len(values_ms) - len(finite)
     if never:
         at_the_edge = axes.get_yaxis_transform()
         axes.text(0.99, row, f"{never} never", transform=at_the_edge, ha="right", va="center", fontsize=8)
@@ -117,33 +148,41 @@ def waterfall(
         run: what was measured.
         prediction: marks when each event would be answered one after the other (bar) and sharing the processor (ring).
         guess_ms: the reader's guess of when the last is answered.
-        first: so many events at most.
+        first: so many events at most; the axis says so where there are more.
         title: instead of the finding.
     """
     count = min(first, len(run))
-    figure, axes = plt.subplots(figsize=(WIDTH_IN, 1.7 + 0.2 * count))
+    figure, axes = plt.subplots(figsize=(WIDTH_IN, min(HIGHEST_IN, 2.0 + 0.2 * count)))
     rows = np.arange(count)
     stage_bars(axes, rows, {name: column[:count] for name, column in run.events.items()}, BARS)
     unanswered = run.events["delivered"][:count] == NEVER
     if unanswered.any():
         where = run.events["intended"][:count][unanswered] / NS_PER_MS
         axes.plot(where, rows[unanswered], "x", color=BLACK, label="never answered")
+    size = min(11.0, 150 / count)  # as high as a row, in points
     if prediction is not None:
         intended_ms = run.events["intended"][:count] / NS_PER_MS
         fifo, sharing = prediction.fifo_ms[:count] + intended_ms, prediction.sharing_ms[:count] + intended_ms
-        axes.plot(fifo, rows, "|", color=BLACK, markersize=11, markeredgewidth=2, label="theory: one by one")
-        axes.plot(sharing, rows, "o", color=BLACK, markerfacecolor="white", markersize=5, label="theory: sharing")
+        axes.plot(fifo, rows, "|", color=BLACK, markersize=size, markeredgewidth=2, label="theory: one by one")
+        axes.plot(
+            sharing, rows, "o", color=BLACK, markerfacecolor="white", markersize=size / 2, label="theory: sharing"
+        )
     if guess_ms is not None:
         axes.axvline(guess_ms, color=RED, linestyle="--", linewidth=1.4, label="your guess")
     axes.set_ylim(count - 0.4, -0.6)
     axes.set_xlim(left=0)
-    axes.set_xlabel("ms since the first event was due")
-    axes.set_ylabel("event")
+    axes.set_xlabel(f"time since {_begin(run)} (ms)")
+    axes.set_ylabel("event" if count == len(run) else f"event (first {count} of {len(run)})")
     axes.set_yticks(range(0, count, max(1, count // 10)))
     axes.grid(axis="y", visible=False)
-    figure.legend(loc="outside lower center", ncols=4)
-    axes.set_title(wrapped(title or waterfall_title(run)), fontsize=12, fontweight="bold")
+    legend(figure, axes)
+    message(figure, title or waterfall_title(run))
     return figure
+
+
+def _begin(run: Run) -> str:
+    """From when the time axis counts."""
+    return "the burst was due" if len(run) > 1 and run.plan.rate_hz is None else "the first event was due"
 
 
 @styled
@@ -165,48 +204,69 @@ def residual(run: Run, prediction: "Prediction", *, title: str | None = None) ->
             about_it = f"median {typical:+.1f} ms, {typical / prediction.service_ms:+.0%} of the work"
         axes.set_title(f"{model}\n{about_it}")
         axes.set_xlabel("event, in the order of the plan")
-    panels[0].set_ylabel("measured minus predicted, ms")
+    panels[0].set_ylabel("measured minus predicted (ms)")
     message(figure, title or f"{run.strategy}: {closest(missed, prediction.service_ms)}")
     return figure
 
 
 @styled
-def distribution(result: Comparison, *, of: str = "own", title: str | None = None) -> Figure:
+def distribution(result: Comparison, *, of: str = "own", linear: bool = False, title: str | None = None) -> Figure:
     """Latency by percentile, as far as the sample supports it.
 
-    `of` is ``own``, ``bystander``, ``handler_blocking``, or ``lateness``: the client's own.
+    Args:
+        result: what was measured.
+        of: ``own``, ``bystander``, ``handler_blocking``, or ``lateness``: the client's own.
+        linear: both axes; waits that are spread evenly are a ramp then. Otherwise the tail has most of the room.
+        title: instead of the finding.
     """
     values_of = {name: _distribution_of(result, name, of) for name in result.strategies}
     figure, axes = plt.subplots(figsize=(WIDTH_IN, 3.9))
     marks = "osD^vPX*"
     palette = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK, "#8C8C00")
-    best = 2.0
     for i, name in enumerate(result.strategies):
         values = values_of[name]
         supported = np.arange(1, len(values) - SAMPLES_BEYOND + 1)
         if len(supported) == 0:
             continue
         beyond = len(values) / (len(values) - supported)  # 2 at the median, 10 at p90
-        best = max(best, float(beyond[-1]))
-        (line,) = axes.plot(beyond, values.values_ms[supported - 1], label=name, color=palette[i % len(palette)])
-        line.set_marker(marks[i % len(marks)])
+        percent = 100 - 100 / beyond
+        (line,) = axes.plot(
+            percent if linear else beyond,
+            values.values_ms[supported - 1],
+            label=name,
+            color=palette[i % len(palette)],
+            marker=marks[i % len(marks)],
+        )
         line.set_markevery(max(1, len(beyond) // 6))
+    _percentile_axes(axes, linear)
+    if axes.lines:
+        # From top to bottom as the lines end.
+        ends = sorted(axes.lines, key=lambda line: float(np.asarray(line.get_ydata())[-1]), reverse=True)
+        axes.legend(handles=ends, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    else:
+        axes.text(0.5, 0.5, f"too few samples: {SAMPLES_BEYOND} must lie beyond", ha="center", transform=axes.transAxes)
+    message(figure, title or longest_and_shortest(_WHAT[of], {n: values.p50_ms for n, values in values_of.items()}))
+    return figure
+
+
+def _percentile_axes(axes: Axes, linear: bool) -> None:
+    """Percentiles from left to right; where the axes are not linear, each ninety-nine has as much room as each nine."""
+    axes.set_xlabel(f"percentile (a line ends where {SAMPLES_BEYOND} samples lie beyond it)")
+    if linear:
+        axes.set_xlim(0, 100)
+        axes.xaxis.set_major_locator(FixedLocator([0, 25, 50, 75, 90, 100]))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"p{x:g}"))
+        axes.set_ylim(bottom=0)
+        axes.set_ylabel("latency (ms)")
+        return
+    best = max((float(np.asarray(line.get_xdata())[-1]) for line in axes.lines), default=2.0)
     axes.set_xscale("log")
     ticks = [t for t in (1, 2, 4, 10, 50, 100, 1000, 10_000) if t <= best * 1.05]
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"p{100 - 100 / x:.4g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     log_ms(axes, "y", minimum_decades=1)
-    axes.set_xlabel(f"percentile (the highest that has {SAMPLES_BEYOND} samples beyond it ends the line)")
-    axes.set_ylabel("ms (log scale)")
-    if axes.lines:
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-    else:
-        axes.text(0.5, 0.5, f"too few samples: {SAMPLES_BEYOND} must lie beyond", ha="center", transform=axes.transAxes)
-    what = _WHAT[of]
-    finding = fastest(what, {name: values.p50_ms for name, values in values_of.items()})
-    axes.set_title(wrapped(title or finding), fontsize=12, fontweight="bold")
-    return figure
+    axes.set_ylabel("latency (ms, log scale)")
 
 
 def _distribution_of(result: Comparison, name: str, of: str) -> Distribution:
@@ -225,33 +285,63 @@ _WHAT = {
 
 @styled
 def bystander_strip(result: Comparison | Run, *, title: str | None = None) -> Figure:
-    """Everybody else's latency over time: a point a ping at its intended instant, one strip a strategy."""
+    """Everybody else's latency over time: a point a ping at its intended instant, one strip a strategy.
+
+    The axes are linear, so that the shape shows: a ping that is acknowledged only with the last answer of its run lies
+    on a dashed line, on which the later it was due, the less it waits.
+    """
     result = Comparison((result,)) if isinstance(result, Run) else result
     names = result.strategies
-    shape = (WIDTH_IN, 1.3 + 1.0 * len(names))
+    shape = (WIDTH_IN, min(9.9, 1.5 + 1.25 * len(names)))
     figure, strips = plt.subplots(len(names), 1, sharex=True, sharey=True, squeeze=False, figsize=shape)
+    slowest_ms = NOTICED_MS
     for axes, name in zip(strips[:, 0], names, strict=True):
         for run in result.of(name):
-            at_ms, latency = run.pings["intended"] / NS_PER_MS, run.bystander_ms
-            seen = np.isfinite(latency)
-            axes.plot(at_ms[seen], latency[seen], "o", color=RED, markersize=3.2, alpha=0.65, markeredgewidth=0)
-            for at in at_ms[~seen]:
-                axes.axvline(at, color=BLACK, linewidth=0.8)
-        first = result.of(name)[0]
-        work_end = first.events["delivered"][first.events["delivered"] != NEVER]
-        if len(work_end):
-            axes.axvspan(first.events["intended"][0] / NS_PER_MS, work_end.max() / NS_PER_MS, color=SKY, alpha=0.18)
+            slowest_ms = max(slowest_ms, _pings(axes, run))
+        _until_the_last_answers(axes, result.of(name))
         axes.set_title(name, fontsize=9.5)
-        axes.set_ylabel("ping, ms")
-    log_ms(strips[0, 0], "y", minimum_decades=2)
-    strips[-1, 0].set_xlabel("when the ping was due, ms since the first event (shaded: until the last answer of a run)")
-    medians = {name: result[name].bystander.p50_ms for name in names if len(result[name].bystander)}
-    finding = "Nobody pinged"
-    if medians:
-        worst = max(medians, key=lambda name: medians[name])
-        finding = f"Somebody who sent nothing waits {about(medians[worst])} (median) under {worst}"
-    message(figure, title or finding)
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+        axes.set_ylabel("ping (ms)")
+    strips[0, 0].set_ylim(0, 1.08 * slowest_ms)
+    strips[-1, 0].set_xlabel(f"when the ping was due: time since {_begin(result.runs[0])} (ms)")
+    legend(figure, max(strips[:, 0], key=lambda axes: len(axes.get_legend_handles_labels()[1])))
+    message(figure, title or strip_title(result))
     return figure
+
+
+def _pings(axes: Axes, run: Run) -> float:
+    """Draw a run's pings; returns the longest wait of those that came back."""
+    at_ms, latency_ms = run.pings["intended"] / NS_PER_MS, run.bystander_ms
+    seen = np.isfinite(latency_ms)
+    first = not axes.lines
+    axes.plot(
+        at_ms[seen], latency_ms[seen], "o", color=RED, markersize=3.6, alpha=0.75, markeredgewidth=0,
+        label="a ping" if first and seen.any() else None,
+    )  # fmt: skip
+    for i, at in enumerate(at_ms[~seen]):
+        label = "never acknowledged" if first and i == 0 else None
+        axes.axvline(at, color=BLACK, linewidth=0.8, label=label)
+    return float(latency_ms[seen].max(initial=0.0))
+
+
+def _until_the_last_answers(axes: Axes, runs: Sequence[Run]) -> None:
+    """The shade of the time in which the server had work, and of each run where pings lie that wait until its end."""
+    spans_ms = []
+    for run in runs:
+        answered = run.events["delivered"][run.events["delivered"] != NEVER]
+        if len(answered) == 0:
+            continue
+        begin_ms, end_ms = run.events["intended"][0] / NS_PER_MS, float(answered.max()) / NS_PER_MS
+        waits_ms = run.bystander_ms[np.isfinite(run.bystander_ms)]
+        if waits_ms.max(initial=0.0) > 0.25 * (end_ms - begin_ms):  # else no ping comes near the line
+            label = (
+                None if any(line.get_linestyle() == "--" for line in axes.lines) else "pings that wait for it lie here"
+            )
+            axes.plot((begin_ms, end_ms), (end_ms - begin_ms, 0), "--", color=BLACK, linewidth=0.9, label=label)
+        spans_ms.append((begin_ms, end_ms))
+    if spans_ms:
+        begins_ms, ends_ms = zip(*spans_ms, strict=True)
+        axes.axvspan(min(begins_ms), max(ends_ms), color=SKY, alpha=0.18, linewidth=0, label="until the last answer")
 
 
 @styled
@@ -283,7 +373,8 @@ def two_by_two(computes: Comparison, waits: Comparison, *, title: str | None = N
     panels[0, 0].set_ylim(3.5, -0.5)
     log_ms(panels[0, 0], "x", minimum_decades=2)
     for axes in panels[1]:
-        axes.set_xlabel("ms (log scale)")
+        axes.set_xlabel("latency (ms, log scale)")
+    apart(figure)
     helps = {key: _helps(waits if key[0] == "waits" else computes, *pair) for key, pair in names.items()}
     finding = "Does B, the thread, help? See below."
     if [key for key, yes in helps.items() if yes] == [("waits", True)]:
@@ -302,22 +393,21 @@ def _with_setting(result: Comparison, strategy: str, serial: bool) -> str:
 
 
 def _helps(result: Comparison, a: str, b: str) -> bool:
-    a_ms, b_ms = result[a].own.p50_ms, result[b].own.p50_ms
+    a_ms, b_ms = typical_ms(result, a, "own"), typical_ms(result, b, "own")
     return math.isfinite(b_ms) and (math.isinf(a_ms) or ratio(a_ms, b_ms) >= SAME)
 
 
 def _does_b_help(result: Comparison, a: str, b: str) -> str:
-    own = ratio(result[a].own.p50_ms, result[b].own.p50_ms)
-    harm = ratio(result[b].bystander.p50_ms, result[a].bystander.p50_ms)
+    own = ratio(typical_ms(result, a, "own"), typical_ms(result, b, "own"))
+    a_ms, b_ms = typical_ms(result, a, "bystander"), typical_ms(result, b, "bystander")
+    harm = ratio(b_ms, a_ms)
     caller = "B answers nobody sooner"
     if _helps(result, a, b):
         caller = "B answers, A does not" if math.isinf(own) else f"B answers {times(own)} sooner"
-    a_ms, b_ms = result[a].bystander.p50_ms, result[b].bystander.p50_ms
     if math.isinf(b_ms) and math.isfinite(a_ms):
-        return f"{caller}, neighbours wait for ever"
-    # Below 10 ms nobody notices whether it is 2 or 4.
-    return f"{caller}, neighbours wait {times(harm)}" if harm >= 2 and b_ms > 10 else caller
+        return f"{caller}, pings wait for ever"
+    return f"{caller}, pings take {times(harm)} as long" if harm >= 2 and b_ms > NOTICED_MS else caller
 
 
 def _what(run: Run) -> str:
-    return f"{run.plan.name} of {run.work}, async_mode={run.mode}"
+    return f"{run.plan.name}, each {run.work}, async_mode={run.mode}"

@@ -18,6 +18,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
@@ -76,7 +77,8 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
         runs = list(_runs([*args, *kwargs.values()]))
         if invalid := sum(not run.is_valid for run in runs):
             # Across the data, which must not be used.
-            text = f"INVALID: {invalid} of {len(runs)} runs, see the notes below the table"
+            worst = max((note for run in runs for note in run.quality if note.invalid), key=lambda note: note.badness)
+            text = textwrap.fill(f"INVALID: {invalid} of {len(runs)} runs. {worst.why}", 72)
             box = {"facecolor": "white", "edgecolor": RED, "alpha": 0.9}
             figure.text(0.5, 0.5, text, color=RED, fontsize=11, fontweight="bold", ha="center", va="center", bbox=box)
         return figure
@@ -123,6 +125,28 @@ def stage_bars(
                 linewidth=0,
                 label=label,
             )
+
+
+def legend(figure: Figure, axes: Axes, columns: int = 4) -> None:
+    """A legend below of what can be seen, bars first: no bar of less than two dots' width is explained.
+
+    Call it when the limits of the axes are final.
+    """
+    left, right = axes.get_xlim()
+    visible = 2 * (right - left) / (figure.get_figwidth() * figure.dpi)
+    entries = [
+        (mark, label)
+        for mark, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        if not isinstance(mark, BarContainer) or max(bar.get_width() for bar in mark.patches) >= visible
+    ]
+    if entries:
+        entries.sort(key=lambda entry: not isinstance(entry[0], BarContainer))
+        figure.legend(*zip(*entries, strict=True), loc="outside lower center", ncols=columns)
+
+
+def apart(figure: Figure) -> None:
+    """Room between panels, so that the last tick label of one does not touch the first of the next."""
+    figure.get_layout_engine().set(wspace=0.07)  # type: ignore[union-attr, call-arg]
 
 
 def message(figure: Figure, text: str) -> None:

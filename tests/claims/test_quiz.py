@@ -1,18 +1,22 @@
 """The quiz: what is right follows from what was measured, and explanations give its figures."""
 
 import builtins
+import dataclasses
+import random
+from collections import Counter
 
 import pytest
 
 from labkit.base.errors import MissingExtra
-from labkit.claims import claims_table, quiz
+from labkit.claims import DOES_NOT_HOLD, HOLDS, Verdict, claims_table, quiz
 from labkit.claims.judging import CLAIMS
 from labkit.claims.steps import STEPS
+from labkit.runs.comparison import Comparison
 from tests.support import simulated
 
 
 def asked(measured):
-    return {each["question"]: each["answers"] for each in quiz.questions(measured)}
+    return {each["question"]: each["answers"] for each in quiz.questions(measured, seed=1)}
 
 
 def of(slug, measured):
@@ -51,10 +55,10 @@ def test_there_are_eight_and_each_has_one_right_answer_by_what_was_recorded():
 
 def test_right_is_what_was_measured_and_its_figures_are_told():
     right, said = of("thread-answers-nobody-sooner", computing(1000))
-    assert right == ["About as late as before"]
+    assert right == ["About as late as without the threads"]
     assert all("Here callers waited 1000 ms under inline, 1000 ms under thread (median)." in each for each in said)
     right, said = of("thread-answers-nobody-sooner", computing(100))
-    assert right == ["Several times sooner"]
+    assert right == ["Clearly sooner: the threads use the other cores"]
     assert all("100 ms under thread" in each for each in said)
 
 
@@ -68,20 +72,90 @@ def test_every_question_is_of_a_claim_that_its_step_measures():
     for each in quiz.QUESTIONS:
         assert each.slug in CLAIMS
         assert each.slug in steps[each.step]
-        assert [when for _, when, _ in each.answers].count(quiz.IF_HOLDS) == 1
         assert all(text and why for text, _, why in each.answers)
+
+
+@pytest.mark.parametrize("question", quiz.QUESTIONS, ids=lambda question: question.slug)
+def test_a_question_has_four_answers_of_which_one_is_right_whatever_comes_out(question):
+    assert len({text for text, _, _ in question.answers}) == 4
+    said = [when for _, when, _ in question.answers]
+    assert sorted(said) == sorted([quiz.IF_HOLDS, quiz.IF_NOT, quiz.NEVER_RIGHT, quiz.NEVER_RIGHT])
+
+
+@pytest.mark.parametrize("status", [HOLDS, DOES_NOT_HOLD])
+def test_one_answer_is_right_for_each_outcome(status):
+    table = claims_table({})
+    decided = {slug: Verdict(each.claim, status, 1.0) for slug, each in table.verdicts.items()}
+    table = dataclasses.replace(table, lines=tuple(dataclasses.replace(line, verdicts=decided) for line in table.lines))
+    figures = {each.step: None for each in quiz.QUESTIONS}
+    silent = [dataclasses.replace(each, figures=lambda _: "it was measured") for each in quiz.QUESTIONS]
+    for question in silent:
+        answers = quiz._asked(question, table, figures, random.Random(0))["answers"]
+        right = quiz.IF_HOLDS if status == HOLDS else quiz.IF_NOT
+        assert [a["answer"] for a in answers if a["correct"]] == [t for t, when, _ in question.answers if when == right]
+
+
+def places_of_the_right_one(seed):
+    return [[a["correct"] for a in each["answers"]].index(True) for each in quiz.questions({}, seed=seed)]
+
+
+def test_each_place_is_right_in_about_a_quarter_of_the_shuffles():
+    """Of 1600 places each has 400 by chance, give or take 17; 80 is more than four times that."""
+    table = claims_table({})
+    places = Counter()
+    for seed in range(200):
+        for each in quiz.questions({}, table, seed=seed):
+            places[[a["correct"] for a in each["answers"]].index(True)] += 1
+    assert all(abs(places[place] - 400) < 80 for place in range(4))
+
+
+def test_answers_come_in_the_same_order_for_the_same_seed_and_in_another_otherwise():
+    assert places_of_the_right_one(1) == places_of_the_right_one(1)
+    assert len({tuple(places_of_the_right_one(seed)) for seed in range(5)}) == 5
+
+
+def test_without_a_seed_the_order_is_drawn_anew():
+    """By chance alone, five of them would be the same once in 24 ** 32 times."""
+    assert len({str(quiz.questions({}, claims_table({}))) for _ in range(5)}) > 1
+
+
+def test_figures_are_of_the_runs_that_the_question_asks_about():
+    """One greedy client where that is asked; the many where both were measured; serial runs where it says so."""
+    runs = [
+        simulated.run("inline", plan=simulated.burst(10), bystander_ms=500),
+        simulated.run("inline", plan=simulated.burst(10, connections=10), bystander_ms=400),
+        simulated.run("inline-serial", plan=simulated.burst(10), bystander_ms=10, conditions=SERIAL),
+        simulated.run("inline-serial", plan=simulated.burst(10, connections=10), bystander_ms=300, conditions=SERIAL),
+    ]
+    result = Comparison(tuple(runs))
+    serial, everybody = (
+        next(q for q in quiz.QUESTIONS if q.slug == s) for s in ("serial-spares-neighbours", "neighbours-wait")
+    )
+    assert serial.figures(result) == "a bystander waited 500 ms under inline, 10 ms under inline-serial (median)"
+    assert everybody.figures(result) == "a bystander waited 400 ms under inline (median)"
+    waits = next(q for q in quiz.QUESTIONS if q.slug == "thread-is-right-for-waiting")
+    found = [
+        ("inline", {}, 100),
+        ("inline-serial", SERIAL, 550),
+        ("thread", {}, 90),
+        ("thread, async_handlers=False", SERIAL, 101),
+    ]
+    runs = [simulated.run(name, own_ms=own, conditions=conditions) for name, conditions, own in found]
+    assert waits.figures(Comparison(tuple(runs))) == (
+        "callers waited 550 ms under inline-serial, 101 ms under thread (median)"
+    )
 
 
 def test_what_was_judged_already_is_not_judged_again():
     measured = computing(100)
-    assert quiz.questions(measured, claims_table(measured)) == quiz.questions(measured)
+    assert quiz.questions(measured, claims_table(measured), seed=1) == quiz.questions(measured, seed=1)
 
 
 def test_it_is_displayed(monkeypatch):
     shown = []
     monkeypatch.setattr("jupyterquiz.display_quiz", lambda *args, **kwargs: shown.append(args[0]))
-    quiz.show({})
-    assert shown == [quiz.questions({})]
+    quiz.show({}, seed=5)
+    assert shown == [quiz.questions({}, seed=5)]
 
 
 def test_without_jupyterquiz_it_says_how_to_get_it(monkeypatch):

@@ -185,7 +185,7 @@ def test_text_json_html_and_figure(server):
     assert len(figure.axes) == 2
     assert figure.get_suptitle().startswith("<pool>: between")
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert any("D/D/c" in label for label in labels)
+    assert "theory: even arrivals, first in first out" in labels
 
 
 def test_a_figure_of_nothing_found(server):

@@ -2,8 +2,9 @@
 
     python tests/maintenance/make_readme.py
 
-The table is of labkit/claims/recorded.json, which `labkit claims --repeats 20 --record` writes; a thumbnail is the
-first figure that a notebook has stored, or the one named in `FIGURES`.
+The table is of labkit/claims/recorded.json, which `labkit claims --repeats 20 --record` writes. A thumbnail is what a
+refresh has drawn for it (`refresh_notebooks.py`); where it has drawn nothing, a figure of the notebook, reduced: the
+first, or the one named in `FIGURES`.
 """
 
 import argparse
@@ -70,10 +71,13 @@ def with_table(text: str, table: str) -> str:
 
 
 def thumbnail(path: Path) -> bytes:
-    """A small PNG of a notebook's figure."""
-    outputs = (output for cell in nbformat.read(path, as_version=4).cells for output in cell.get("outputs", []))
+    """A small PNG of what a notebook finds."""
+    cells = nbformat.read(path, as_version=4).cells
+    drawn = [cell.metadata["thumbnail"]["png"] for cell in cells if "png" in cell.metadata.get("thumbnail", {})]
+    outputs = (output for cell in cells for output in cell.get("outputs", []))
     images = [output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})]
-    picture = Image.open(io.BytesIO(base64.b64decode(images[FIGURES.get(path.stem, 0)]))).convert("RGB")
+    chosen = drawn[0] if drawn else images[FIGURES.get(path.stem, 0)]
+    picture = Image.open(io.BytesIO(base64.b64decode(chosen))).convert("RGB")
     picture.thumbnail((WIDTH_PX, WIDTH_PX), Image.Resampling.LANCZOS)
     png = io.BytesIO()
     picture.quantize(64).save(png, format="PNG", optimize=True)

@@ -6,7 +6,7 @@ import pytest
 from labkit.claims import DEPENDS, DOES_NOT_HOLD, HOLDS, LINES, NOT_TESTABLE, ClaimsTable
 from labkit.claims.line import judge
 from labkit.plots import advice_lines
-from tests.support.judged import verdicts
+from tests.support.judged import deciding, verdicts
 
 
 def table(*lines, **said):
@@ -20,23 +20,39 @@ def drawn():
     plt.close("all")
 
 
-def bars(figure):
-    """By row the cases not so and so, from the bars themselves."""
+#: What a mark says of its line, by what the legend says of the mark.
+SAYS = {"a claim that says so": True, "a claim that says not so": False, "a claim that could not be tested here": None}
+
+
+def marks(figure):
+    """By row what each mark says, from left to right."""
     found = {}
-    for bar in figure.axes[0].patches:
-        row, width = round(bar.get_y() + bar.get_height() / 2), round(bar.get_width())
-        found.setdefault(row, [0, 0])[width > 0] = abs(width)
-    return found
+    for line in figure.axes[0].lines:
+        for at, row in zip(line.get_xdata(), line.get_ydata(), strict=True):
+            found.setdefault(int(row), {})[int(at)] = SAYS[line.get_label()]
+    return {row: [said[at] for at in sorted(said)] for row, said in found.items()}
 
 
-def test_every_line_has_its_cases_as_its_sentence_counts_them(drawn):
-    shown = table()
-    found = bars(drawn(shown))
+@pytest.mark.parametrize("status", [HOLDS, DOES_NOT_HOLD])
+def test_every_line_has_a_mark_for_each_claim_that_decides_it(drawn, status):
+    shown = ClaimsTable(tuple(judge(line, verdicts(status)) for line in LINES))
+    found = marks(drawn(shown))
     for row, each in enumerate(shown.lines):
-        parts = each.why.split("Not so for: ")
-        so = parts[0].removeprefix("So for: ").strip()
-        told = [len(part.split(";")) if part else 0 for part in (parts[1] if len(parts) > 1 else "", so)]
-        assert found[row] == told
+        said = [bearing.supports(each.verdicts[bearing.slug]) for bearing in deciding(each.line)]
+        assert found[row] == sorted(said, reverse=True)
+
+
+def test_a_mark_is_explained_where_there_is_one_and_nothing_else_is(drawn):
+    def explained(*args, **said):
+        figure = drawn(ClaimsTable(tuple(judge(line, verdicts(*args, **said)) for line in LINES)))
+        return {text.get_text() for legend in figure.legends for text in legend.get_texts()}
+
+    assert explained() == {"a claim that says so", "a claim that says not so"}
+    assert explained(NOT_TESTABLE) == {"a claim that could not be tested here"}
+
+
+def test_nothing_is_to_be_read_from_a_scale(drawn):
+    assert drawn(table()).axes[0].get_xticks().tolist() == []
 
 
 def test_every_line_says_its_number_and_its_verdict(drawn):
@@ -57,10 +73,10 @@ def test_the_title_counts_the_lines_by_verdict(drawn):
     assert "tested" not in title
 
 
-def test_what_could_not_be_tested_has_no_bar_and_says_so(drawn):
+def test_what_could_not_be_tested_says_so(drawn):
     shown = ClaimsTable(tuple(judge(line, verdicts(NOT_TESTABLE)) for line in LINES[:3]))
     figure = drawn(shown)
-    assert bars(figure) == {}
+    assert {said for row in marks(figure).values() for said in row} == {None}
     assert figure.get_suptitle() == "Of 3 lines of the advice 3 could not be tested"
 
 

@@ -47,7 +47,9 @@ def test_kinds_in_a_row_each_and_who_holds_in_the_title():
     figure = kinds(sleeps, sorts)
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["sleeps", "sorts"]
     assert {"waits 100%", "computes 100%", "free 100%", "45 ms at once, held 100%"} == set(texts(figure))
-    assert figure.get_suptitle() == "Held back by the GIL: sorts; sorts for 45 ms at once"
-    assert kinds(sleeps).get_suptitle() == "None of them keeps the GIL"
+    assert figure.get_suptitle() == "sorts holds the GIL, for 45 ms at once"
+    adds = of(work="__main__:adds", kind=HOLDS, waiting=0.0, computing=1.0, gil_held=1.0, hold_ms=5.0)
+    assert kinds(adds, sorts).get_suptitle() == "adds and sorts hold the GIL, sorts for 45 ms at once"
+    assert kinds(sleeps).get_suptitle() == "None of them holds the GIL"
     assert kinds(sleeps, title="mine").get_suptitle() == "mine"
     kinds(sorts, of(gil=False, gil_held=0.0)).canvas.draw()

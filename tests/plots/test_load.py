@@ -69,13 +69,30 @@ def test_every_event_is_seen_whether_answered_or_refused():
     assert seen == {"answered": ([3, 4], [40, 80]), "shed": ([1], [2]), "superseded": ([2], [2])}
     assert second.get_legend() is None
     assert first.get_ylim() == second.get_ylim()
-    assert second.get_ylim()[0] == 0
     assert second.get_ylim()[1] > 400
+    assert figure.get_suptitle().splitlines() == [
+        "load-shedding tells 2 of 4 within 2.0 ms that they get no answer",
+        "ack-first answers all, the last after 400 ms",
+    ]
+
+
+def test_a_mark_at_0_is_drawn_whole():
+    shed = {"own_ms": [0.1, 0.1, 40, 1000], "outcomes": ["shed", "shed", "answered", "answered"]}
+    axes = drawn(plots.told(simulated.comparison({"load-shedding": shed}))).axes[0]
+    (crosses,) = (line for line in axes.lines if line.get_label() == "shed")
+    pixels = axes.transData.transform((1, 0.1))[1] - axes.get_window_extent().y0
+    assert pixels > crosses.get_markersize() * axes.figure.dpi / 72 / 2
+
+
+def test_where_all_are_answered_the_slowest_is_told_and_nobody_is_said_to_be_refused():
+    figure = drawn(plots.told(simulated.comparison({"a": {"own_ms": [5, 9]}, "b": {"own_ms": [5, 700]}})))
+    assert figure.get_suptitle() == "Every event is answered, the last after 700 ms"
 
 
 def test_where_nobody_answered_no_time_is_told():
     figure = drawn(plots.told(simulated.comparison({"inline": {"own_ms": [math.inf] * 3}})))
     assert figure.axes[0].get_title(loc="left") == "inline: 0 of 3 answered"
+    assert figure.get_suptitle() == "Nobody is told whether an answer will come"
 
 
 def backlog(name="inline", waiting=(1, 2, 3), queued=(1, 2, 0), **about):
@@ -97,6 +114,34 @@ def test_a_slow_readers_pile_is_told_beside_what_the_queue_says():
     assert said == "Messages kept for a client that does not read: 3 under inline (21 MB), 1 under drop-for-slow (7 MB)"
     labels = [line.get_label() for line in figure.axes[0].lines]
     assert [label for label in labels if "qsize" in label] == ["inline: what qsize() says"]
+
+
+def doubling(mb_when_read):
+    """Memory of 20 MB until the client reads at 60 ms, and then so much."""
+    return {"samples": [(0, 9, 5e7, 0), (50, 9, 7e7, 0), (70, 9, 5e7 + mb_when_read * 1e6, 0)]}
+
+
+def told_in(axes):
+    return [text.get_text() for text in axes.texts]
+
+
+def test_a_pile_that_doubles_when_it_is_read_is_explained_and_no_other():
+    messages, memory = drawn(plots.slow_readers([backlog(**doubling(40))])).axes
+    assert told_in(messages) == ["the client begins to read"]
+    assert told_in(memory) == ["all that waits is encoded, and kept twice until it is sent"]
+    assert told_in(plots.slow_readers([backlog(**doubling(22))]).axes[1]) == []
+
+
+def test_no_line_runs_through_an_explanation():
+    figure = drawn(plots.slow_readers([backlog(**doubling(40)), backlog("drop-for-slow", (1,), (1,), **doubling(20))]))
+    for axes in figure.axes:
+        for text in axes.texts:
+            box = text.get_window_extent()
+            points = [axes.transData.transform(np.column_stack(line.get_data())) for line in axes.lines[:-1]]
+            for x, y in (np.asarray(each).T for each in points):
+                across = np.linspace(box.x0, box.x1, 50)
+                height = np.interp(across, x, y)
+                assert not ((height > box.y0) & (height < box.y1)).any()
 
 
 def test_a_pile_of_nothing_is_drawn():

@@ -1,5 +1,6 @@
 """Every figure fits a README, says its units and a finding that its data support, and leaves matplotlib as it was."""
 
+import dataclasses
 import functools
 import math
 import re
@@ -179,7 +180,37 @@ def test_a_title_of_ones_own_replaces_the_finding(name):
 
 def test_the_overview_names_every_strategy_in_the_labs_order():
     labels = [text.get_text() for text in drawn("overview", "eight strategies").axes[0].get_yticklabels()]
-    assert labels == list(DEFAULT)
+    letter = {"inline": "A  ", "inline-serial": "A  ", "thread": "B  "}
+    letter |= {"thread-broadcast": "B  ", "background-task": "B  "}
+    assert labels == [f"{letter.get(name, '')}{name}" for name in DEFAULT]
+
+
+def test_the_overview_explains_a_and_b_where_they_are():
+    assert "B: it starts a thread" in drawn("overview", "two strategies")._supxlabel.get_text()
+    assert "B:" not in drawn("overview", "one strategy")._supxlabel.get_text()
+
+
+def test_the_overviews_bar_lies_among_its_rings():
+    """Two long runs of slow answers and one short of quick ones: the median of all values is none of the runs'."""
+    runs = [simulated.run(own_ms=[100] * 3), simulated.run(own_ms=[120] * 3), simulated.run(own_ms=[900] * 20)]
+    own = plots.overview(type(CASES["one strategy"]())(tuple(runs))).axes[1]
+    (bar,) = (line for line in own.lines if line.get_linewidth() > 2)
+    assert set(bar.get_xdata()) == {120}
+
+
+def test_tick_labels_of_neighbouring_panels_do_not_touch():
+    result = simulated.comparison({"inline": {"handler_ms": 0.02, "own_ms": 9000, "bystander_ms": 1}})
+    figure = plots.overview(result)
+    figure.canvas.draw()
+    for left, right in zip(figure.axes, figure.axes[1:], strict=False):
+        assert tick_labels(left)[-1].x1 + 12 < tick_labels(right)[0].x0
+
+
+def tick_labels(axes):
+    """Where those are that can be seen, from left to right."""
+    low, high = axes.get_xlim()
+    seen = [tick.label1 for tick in axes.xaxis.get_major_ticks() if low <= tick.get_loc() <= high]
+    return sorted((label.get_window_extent() for label in seen), key=lambda box: box.x0)
 
 
 def test_the_overview_shows_every_repeat():
@@ -244,6 +275,32 @@ def test_a_waterfall_marks_what_was_never_answered():
     assert list(cross.get_ydata()) == [2]
 
 
+def test_a_waterfall_explains_what_it_draws_and_nothing_else():
+    run = simulated.run(own_ms=1000, service_ms=100, late_ms=0)
+    explained = labels(plots.waterfall(run))
+    assert explained == {
+        "client to inbox", "waits in the inbox", "waits for its turn", "work",
+        "work done, not yet sent", "answer queued and on its way",
+    }  # fmt: skip
+    events = {**run.events, "work_end": run.events["emitted"] - 100_000, "read": run.events["intended"] + 100_000}
+    explained = labels(plots.waterfall(dataclasses.replace(run, events=events)))
+    assert not {"client to inbox", "work done, not yet sent"} & explained  # 0.1 of 1000 ms: nobody sees it
+    assert {"work", "waits for its turn"} <= explained
+
+
+def test_a_waterfall_says_how_many_events_it_leaves_out_and_is_no_higher_than_a_window():
+    figure = plots.waterfall(simulated.run(events=120), prediction=predicted(120))
+    assert figure.axes[0].get_ylabel() == "event (first 30 of 120)"
+    assert figure.get_figheight() * figure.dpi <= 520
+    assert plots.waterfall(simulated.run(events=30)).axes[0].get_ylabel() == "event"
+
+
+def test_a_time_axis_names_its_zero_and_its_unit():
+    assert plots.waterfall(simulated.run()).axes[0].get_xlabel() == "time since the burst was due (ms)"
+    lasts = simulated.run(plan=simulated.burst(1, times=3, every_s=1.0), own_ms=100)
+    assert plots.waterfall(lasts).axes[0].get_xlabel() == "time since the first event was due (ms)"
+
+
 # --- distribution ---
 
 
@@ -264,23 +321,33 @@ def test_a_distribution_ends_where_three_samples_lie_beyond():
     assert figure.axes[0].lines[0].get_xdata()[-1] == pytest.approx(10)  # p90 of 30 samples
 
 
-def test_a_distribution_names_the_fastest_and_the_slowest():
+def test_a_legend_stands_in_the_order_in_which_its_lines_end():
+    result = simulated.comparison({"inline": {"own_ms": 10}, "mine": {"own_ms": 400}, "thread": {"own_ms": 100}})
+    legend = plots.distribution(result).axes[0].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["mine", "thread", "inline"]
+
+
+def test_waits_that_are_spread_evenly_are_a_ramp_on_linear_axes():
+    even = simulated.comparison({"server-batch": {"own_ms": list(np.linspace(1, 200, 200))}}, repeats=1)
+    axes = plots.distribution(even, linear=True).axes[0]
+    percent, waits_ms = axes.lines[0].get_data()
+    assert waits_ms == pytest.approx(2 * np.asarray(percent), abs=1.1)
+    assert (axes.get_xscale(), axes.get_yscale(), axes.get_ylim()[0]) == ("linear", "linear", 0)
+    assert plots.distribution(even).axes[0].get_yscale() == "log"
+
+
+def test_a_distribution_names_the_longest_and_the_shortest_median():
     result = simulated.comparison({"inline": {"own_ms": 900}, "thread": {"own_ms": 100}, "mine": {"own_ms": 400}})
-    title = plots.distribution(result).axes[0].get_title(loc="left")
-    assert re.search(r"thread is fastest.*inline slowest", title, re.DOTALL)
+    title = plots.distribution(result).get_suptitle().replace("\n", " ")
+    assert title == "Own answers: 100 ms under thread, 900 ms under inline (median)"
 
 
-def test_of_equal_latencies_none_is_fastest():
-    result = simulated.comparison({"inline": {"own_ms": 100}, "thread": {"own_ms": 100}})
-    assert "fastest" not in plots.distribution(result).axes[0].get_title(loc="left")
-
-
-def test_where_nothing_was_measured_none_is_fastest():
+def test_where_nothing_was_measured_no_median_is_told():
     result = simulated.comparison({"inline": {}, "thread": {}}, instrumented=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        title = plots.distribution(result, of="handler_blocking").axes[0].get_title(loc="left")
-    assert "fastest" not in title
+        title = plots.distribution(result, of="handler_blocking").get_suptitle()
+    assert title == "Handlers by percentile"
 
 
 # --- bystander strip ---
@@ -294,11 +361,38 @@ def test_a_strip_has_a_point_a_ping_and_a_line_for_each_that_never_came_back():
     assert [line.get_xdata()[0] for line in strip.lines if line.get_marker() != "o"] == [run.pings["intended"][2] / 1e6]
 
 
-def test_a_strips_title_names_the_worst_neighbour():
-    result = simulated.comparison({"inline": {"bystander_ms": 3}, "thread": {"bystander_ms": 345}})
-    title = plots.bystander_strip(result).get_suptitle()
-    assert "345 ms" in title
-    assert title.endswith("under thread")
+def test_a_strips_upright_axis_is_linear_and_begins_at_0():
+    for axes in drawn("bystander strip", "two strategies").axes:
+        assert axes.get_yscale() == "linear"
+        assert axes.get_ylim()[0] == 0
+
+
+def test_noise_does_not_fill_a_strip():
+    assert plots.bystander_strip(simulated.run(bystander_ms=0.4)).axes[0].get_ylim()[1] > 10
+
+
+def waiting_until(end_ms, **about):
+    """A run whose last answer goes out at `end_ms`, and all of its pings with it."""
+    return simulated.run(own_ms=end_ms, bystander_ms=[max(1.0, end_ms - 20 * (i + 0.5)) for i in range(40)], **about)
+
+
+def dashed(axes):
+    return [line for line in axes.lines if line.get_linestyle() == "--"]
+
+
+def test_pings_that_wait_for_the_last_answer_lie_on_the_dashed_line():
+    axes = plots.bystander_strip(waiting_until(800)).axes[0]
+    (line,) = dashed(axes)
+    points = next(each for each in axes.lines if each.get_marker() == "o")
+    on_line = np.interp(points.get_xdata(), line.get_xdata(), line.get_ydata())
+    assert points.get_ydata()[:-1] == pytest.approx(on_line[:-1])
+
+
+def test_where_no_ping_waits_there_is_no_dashed_line():
+    figure = plots.bystander_strip(simulated.run(own_ms=800, bystander_ms=2))
+    assert dashed(figure.axes[0]) == []
+    assert "pings that wait for it lie here" not in labels(figure)
+    assert "pings that wait for it lie here" in labels(plots.bystander_strip(waiting_until(800)))
 
 
 # --- two by two ---
@@ -340,7 +434,17 @@ def test_two_by_two_says_where_neighbours_wait_for_ever():
     dead = simulated.comparison({"thread": {"bystander_ms": NEVER}})
     computes = type(computes)(tuple(run for run in computes.runs if run.strategy != "thread")) + dead
     panels = [axes.get_title(loc="left") for axes in plots.two_by_two(computes, waits).axes]
-    assert ["neighbours wait for ever" in title for title in panels] == [True, False, False, False]
+    assert ["pings wait for ever" in title for title in panels] == [True, False, False, False]
+
+
+def test_two_by_twos_longest_heading_is_not_cut_off():
+    waiting = {"inline-serial": 15, "thread, async_handlers=False": 300}
+    names = {"inline": {}, "inline-serial": SERIAL, "thread": {}, "thread, async_handlers=False": SERIAL}
+    computes = simulated.comparison({n: {**rest, "bystander_ms": waiting.get(n, 1)} for n, rest in names.items()})
+    figure = plots.two_by_two(computes, two_by_two()[1])
+    figure.canvas.draw()
+    assert figure.axes[1].get_title(loc="left").endswith("B answers nobody sooner, pings take 20x as long")
+    assert max(right_ends(figure)) <= figure.bbox.width
 
 
 def test_two_by_two_says_in_each_panel_whether_b_helps():
@@ -393,4 +497,5 @@ def test_an_invalid_run_is_marked_in_every_figure(name):
     invalid = simulated.comparison({"inline": {"outcomes": {"unaccounted": 1}}, "thread": {}}, repeats=1, seed=3)
     figure = FIGURES[name](type(invalid)(tuple(sorted(invalid.runs, key=lambda run: run.is_valid))))
     assert [mark[:11] for mark in marks(figure)] == ["INVALID: 1 "]
+    assert "1 events have no outcome" in marks(figure)[0].replace("\n", " ")
     assert marks(FIGURES[name](simulated.comparison({"inline": {}}))) == []

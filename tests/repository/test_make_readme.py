@@ -1,9 +1,11 @@
 """README says what was recorded, and shows a figure of each notebook that draws one."""
 
+import base64
 import io
 
+import nbformat
 import pytest
-from PIL import Image, ImageChops, ImageStat
+from PIL import Image, ImageChops, ImageColor, ImageStat
 
 from labkit.claims import LINES, recorded
 from tests.maintenance import make_readme
@@ -37,6 +39,24 @@ def test_every_notebook_has_a_small_picture_in_the_readme(path):
     shown = f"{THUMBNAILS.name}/{path.name[:2]}.png"
     assert _apart(small, (THUMBNAILS.parent / shown).read_bytes()) < 2, "run: python tests/maintenance/make_readme.py"
     assert shown in README.read_text(encoding="utf-8")
+
+
+def test_a_thumbnail_that_a_refresh_has_drawn_comes_before_the_notebooks_figures(tmp_path):
+    def png(colour, width):
+        made = io.BytesIO()
+        Image.new("RGB", (width, 100), colour).save(made, format="PNG")
+        return base64.b64encode(made.getvalue()).decode()
+
+    figure = nbformat.v4.new_output("display_data", {"image/png": png("red", 830)})
+    drawn = nbformat.v4.new_code_cell("plot()", outputs=[figure], metadata={"thumbnail": {"png": png("blue", 250)}})
+    for cells, width, colour in (
+        ([drawn], 250, "blue"),
+        ([nbformat.v4.new_code_cell("x", outputs=[figure])], 260, "red"),
+    ):
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "book.ipynb")
+        small = Image.open(io.BytesIO(thumbnail(tmp_path / "book.ipynb"))).convert("RGB")
+        assert small.width == width
+        assert small.getpixel((5, 5)) == ImageColor.getrgb(colour)
 
 
 def _apart(one, other):

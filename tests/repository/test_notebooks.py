@@ -210,9 +210,10 @@ def test_its_links_lead_somewhere(path):
 # --- what a refresh compares ---
 
 
-def book(claim="HOLDS: yes", picture="AAAA", measured="12 ms", source="lab.claim(1)"):
+def book(claim="HOLDS: yes", picture="AAAA", measured="12 ms", source="lab.claim(1)", folded="measured 2 times"):
     """A notebook made by hand: a text, a claim, a figure, a table that is ignored."""
-    value = nbformat.v4.new_output("execute_result", {"text/plain": claim}, execution_count=1)
+    html = f'<p>{claim}</p><details class="labkit-measured">{folded}</details>'
+    value = nbformat.v4.new_output("execute_result", {"text/plain": claim, "text/html": html}, execution_count=1)
     shown = {"image/png": picture, "text/plain": "<Figure size 830x370 with 1 Axes>"}
     ignored = nbformat.v4.new_output("execute_result", {"text/plain": measured}, execution_count=3)
     made = [
@@ -228,7 +229,7 @@ def test_a_refresh_takes_equal_notebooks_for_equal():
     assert compared(book()) == compared(book())
 
 
-@pytest.mark.parametrize("noise", [{"picture": "BBBB"}, {"measured": "13 ms"}])
+@pytest.mark.parametrize("noise", [{"picture": "BBBB"}, {"measured": "13 ms"}, {"folded": "measured 3 times"}])
 def test_a_refresh_ignores_noise(noise):
     assert compared(book(**noise)) == compared(book())
 
@@ -246,6 +247,16 @@ def test_a_refresh_sees_a_changed_text_a_changed_tag_and_a_changed_size():
     other = book()
     other.cells[2].outputs[0].data["text/plain"] = "<Figure size 830x190 with 1 Axes>"
     assert compared(other) != compared(book())
+
+
+def test_a_refresh_sees_another_thumbnails_code_and_not_its_picture():
+    def pictured(code, png):
+        made = book()
+        made.cells[2].metadata["thumbnail"] = nbformat.from_dict({"code": code, "png": png})
+        return compared(made)
+
+    assert pictured("plots.thumbnail(a)", "AAAA") == pictured("plots.thumbnail(a)", "BBBB")
+    assert pictured("plots.thumbnail(a)", "AAAA") != pictured("plots.thumbnail(b)", "AAAA")
 
 
 def test_a_refresh_sees_an_output_that_is_new_or_gone():
@@ -272,6 +283,17 @@ def written(path, shown):
     ]
     nbformat.write(nbformat.v4.new_notebook(cells=made), path)
     return path
+
+
+@pytest.mark.measured
+def test_a_refresh_draws_the_thumbnail_with_what_the_notebook_has_measured(tmp_path):
+    draw = {"thumbnail": {"code": "display({'image/png': measured}, raw=True)"}}
+    made = [nbformat.v4.new_code_cell("measured = 'CCCC'", id="a", metadata=draw)]
+    nbformat.write(nbformat.v4.new_notebook(cells=made), tmp_path / "pictured.ipynb")
+    book = refresh_notebooks.executed(tmp_path / "pictured.ipynb")
+    assert [cell.source for cell in book.cells] == ["measured = 'CCCC'"]
+    assert book.cells[0].metadata["thumbnail"] == draw["thumbnail"] | {"png": "CCCC"}
+    assert book.cells[0].outputs == []
 
 
 @pytest.mark.measured
