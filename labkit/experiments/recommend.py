@@ -49,6 +49,7 @@ SIMPLICITY = {
     "server-batch": "answers come in lists, which the page must unpack",
     "conflate": "only the newest event of a key is answered, which must be right for the app",
     "drop-for-slow": "a bounded queue for each client, and answers that are dropped",
+    "dear-elsewhere": "one other process for the dear kind alone: memory, and work and data that can be pickled",
     "process-pool": "other processes: memory for each, work and data that can be pickled, a start that takes a while",
     "asgi-process-pool": "other processes, awaited: memory for each, and work and data that can be pickled",
 }

@@ -43,7 +43,7 @@ DEFAULT = (
 )
 
 #: All strategies of the lab, in the order in which it shows them: the default ones, those about too much of something,
-#: and those of other modes than threading.
+#: the one for mixed traffic, and those of other modes than threading.
 NAMES = (
     *DEFAULT,
     "load-shedding",
@@ -51,6 +51,7 @@ NAMES = (
     "ack-first",
     "ordered-pool",
     "drop-for-slow",
+    "dear-elsewhere",
     "gevent-hub-pool",
     "asgi-inline",
     "asgi-to-thread",

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from labkit import burst, call, claim, compare, cpu, io_wait, strategy
+from labkit import burst, call, claim, compare, cpu, io_wait, mix, strategy
 from labkit.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE
 from labkit.experiments.slow_reader import slow_reader
 from labkit.strategies import MODES, NAMES
@@ -158,6 +158,15 @@ BROKEN = {
         DOES_NOT_HOLD,
         # Whatever was sent counts as read.
         {"sent[sid] += 1": "sent[sid] += 0"},
+    ),
+    "dear-elsewhere": (
+        ["inline"],
+        12,
+        mix({"line": (0.5, io_wait(1)), "export": (0.5, io_wait(40))}),
+        "ledger-is-closed",
+        DOES_NOT_HOLD,
+        # The repair was lost: whoever exports tells everybody.
+        {", to=sid": ""},
     ),
     "gevent-hub-pool": (
         [],
