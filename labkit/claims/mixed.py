@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labkit.base.text import ratio
-from labkit.claims.claim import Claim
+from labkit.claims.claim import MANY, Claim
 from labkit.claims.evidence import Untestable, one
 from labkit.runs import environment
 from labkit.runs.comparison import Comparison
@@ -126,6 +126,7 @@ CLAIMS = (
         margin="at least half of what was left of the export passes before the line's work begins; "
         "theory: all of it, since one loop handles both",
         judge=waits_behind,
+        who=MANY,
     ),
     Claim(
         slug="default-lets-the-cheap-pass",
@@ -137,6 +138,7 @@ CLAIMS = (
         margin="at most half of what was left of the export passes before the line's work begins; "
         "theory: three turns of the GIL, so 15 of the 100 ms that are left of one of 200 on average",
         judge=default_lets_pass,
+        who=MANY,
     ),
     Claim(
         slug="another-client-is-not-in-the-queue",
@@ -148,6 +150,7 @@ CLAIMS = (
         margin="at most half of what was left of the export passes before the line's work begins; "
         "theory: three turns of the GIL, so 15 of the 100 ms that are left of one of 200 on average",
         judge=apart_lets_pass,
+        who=MANY,
     ),
     Claim(
         slug="one-pool-is-one-queue",
@@ -159,6 +162,7 @@ CLAIMS = (
         margin="at least half of what was left of the export passes before the line's work begins; "
         "theory: all of it, since one worker takes both in turn",
         judge=one_pool,
+        who=MANY,
     ),
     Claim(
         slug="another-process-spares-the-cheap",
@@ -170,5 +174,6 @@ CLAIMS = (
         margin="median of the lines that come during an export at least 1.5 times better; theory: 3 times, since "
         "inline each of three threads (reader, handler, writer) waits a turn of the GIL, 5 ms; alone it takes 2 to 5",
         judge=elsewhere_spares,
+        who=MANY,
     ),
 )

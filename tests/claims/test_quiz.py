@@ -122,9 +122,9 @@ def test_without_a_seed_the_order_is_drawn_anew():
 def test_figures_are_of_the_runs_that_the_question_asks_about():
     """One greedy client where that is asked; the many where both were measured; serial runs where it says so."""
     runs = [
-        simulated.run("inline", plan=simulated.burst(10), bystander_ms=500),
+        simulated.run("inline", plan=simulated.burst(10, connections=1), bystander_ms=500),
         simulated.run("inline", plan=simulated.burst(10, connections=10), bystander_ms=400),
-        simulated.run("inline-serial", plan=simulated.burst(10), bystander_ms=10, conditions=SERIAL),
+        simulated.run("inline-serial", plan=simulated.burst(10, connections=1), bystander_ms=10, conditions=SERIAL),
         simulated.run("inline-serial", plan=simulated.burst(10, connections=10), bystander_ms=300, conditions=SERIAL),
     ]
     result = Comparison(tuple(runs))

@@ -192,7 +192,7 @@ def test_the_overview_explains_a_and_b_where_they_are():
 
 def test_the_overviews_bar_lies_among_its_rings():
     """Two long runs of slow answers and one short of quick ones: the median of all values is none of the runs'."""
-    runs = [simulated.run(own_ms=[100] * 3), simulated.run(own_ms=[120] * 3), simulated.run(own_ms=[900] * 20)]
+    runs = [simulated.run(own_ms=own, clients=1) for own in ([100] * 3, [120] * 3, [900] * 20)]
     own = plots.overview(type(CASES["one strategy"]())(tuple(runs))).axes[1]
     (bar,) = (line for line in own.lines if line.get_linewidth() > 2)
     assert set(bar.get_xdata()) == {120}

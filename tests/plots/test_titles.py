@@ -55,7 +55,7 @@ def test_b_is_held_against_the_a_of_its_own_settings():
         "inline": {"own_ms": 100, "handler_ms": 100}, "thread": quick,
         "inline-serial": {"own_ms": 550, "handler_ms": 100, **SERIAL}, "thread, async_handlers=False": quick | SERIAL,
     }  # fmt: skip
-    runs = [simulated.run(name.partition(",")[0], **about) for name, about in names.items()]
+    runs = [simulated.run(name.partition(",")[0], clients=1, **about) for name, about in names.items()]
     runs = [dataclasses.replace(run, variant=name) for run, name in zip(runs, names, strict=True)]
     said = titles.headline(Comparison(tuple(runs)))
     assert said == "B returns at least 100x sooner and answers sooner only as thread, async_handlers=False."
@@ -89,7 +89,7 @@ def test_letters_are_there_only_where_a_and_b_are_both():
 
 def test_what_is_typical_is_the_median_of_the_runs_medians():
     """Of runs of which one is long and slow, the median of all values would lie where no run's median is."""
-    runs = [simulated.run(own_ms=[100] * 3), simulated.run(own_ms=[120] * 3), simulated.run(own_ms=[900] * 20)]
+    runs = [simulated.run(own_ms=own, clients=1) for own in ([100] * 3, [120] * 3, [900] * 20)]
     assert titles.typical_ms(Comparison(tuple(runs)), "inline", "own") == 120
     assert titles.typical_ms(Comparison(tuple(runs[:2])), "inline", "own") == 110
     assert math.isnan(titles.typical_ms(simulated.comparison({"inline": {}}, pings=0), "inline", "bystander"))

@@ -90,7 +90,7 @@ def test_a_greedy_client_is_not_measured_where_it_was_decided_or_changes_nothing
     asked = {"strategies": "inline,inline-serial", "connections": None, "events": None}
     asked[arguments[0].strip("-")] = arguments[1]
     rest = dict.fromkeys(("target", "burst", "every", "rate", "repeats", "app", "data"))
-    assert Request(**rest, **asked, poisson=False, mode="threading", seed=0).greedy == []
+    assert Request(**rest, **asked, poisson=False, mix=(), apart=False, mode="threading", seed=0).greedy == []
 
 
 # --- modes ---
