@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from labkit.base.errors import UsageError
-from labkit.claims import fidelity, handlers, load, modes, page
+from labkit.claims import fidelity, handlers, load, modes, overload, page
 from labkit.claims.claim import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, Claim, Verdict
 from labkit.claims.evidence import Untestable
 from labkit.runs.comparison import Comparison
@@ -12,7 +12,15 @@ from labkit.runs.run import Run
 
 #: All claims by slug.
 CLAIMS: dict[str, Claim] = {
-    c.slug: c for c in (*handlers.CLAIMS, *load.CLAIMS, *modes.CLAIMS, *fidelity.CLAIMS, *page.CLAIMS)
+    c.slug: c
+    for c in (
+        *handlers.CLAIMS,
+        *load.CLAIMS,
+        *overload.CLAIMS,
+        *modes.CLAIMS,
+        *fidelity.CLAIMS,
+        *page.CLAIMS,
+    )
 }
 
 
