@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from labkit.base import clock
 from labkit.base.errors import LabError, RecordError, UsageError
@@ -24,7 +24,7 @@ from labkit.base.text import milliseconds
 from labkit.experiments.capacity import per_second
 from labkit.experiments.compare import Ordered, Progress, ordered
 from labkit.experiments.measure import AnyStrategy
-from labkit.experiments.offered import calibrated, offered, require_load, require_seconds
+from labkit.experiments.offered import arrivals, calibrated, offered, require_load, require_seconds
 from labkit.experiments.settings import Settings
 from labkit.plan import queueing
 from labkit.plan.interleaving import interleaved
@@ -70,7 +70,11 @@ class Theory:
     @classmethod
     def of(cls, run: Run, servers: int) -> Self:
         """Of a run's plan and calibration; nothing that was measured in the run is looked at."""
-        due_s, service_s = run.plan.intended_ns / clock.NS_PER_S, run.events["service"] / clock.NS_PER_S
+        return cls.following(run.plan.intended_ns / clock.NS_PER_S, run.events["service"] / clock.NS_PER_S, servers)
+
+    @classmethod
+    def following(cls, due_s: NDArray[np.float64], service_s: ArrayLike, servers: int) -> Self:
+        """Each arrival through both queues."""
         models = (queueing.fifo(due_s, service_s, servers), queueing.sharing(due_s, service_s, servers))
         return cls(*(served.latencies_s(due_s) * 1000 for served in models))
 
@@ -143,6 +147,15 @@ class Sustained:
     def theory(self) -> tuple[Theory, ...]:
         """Of each load what theory says of its arrivals."""
         return tuple(Theory.of(result.runs[0], self.servers) for result in self.results)
+
+    def predicted(self, load: float) -> Theory:
+        """What theory says of a load that need not have been measured: arrivals of the same seed, the mean service."""
+        plan = self.results[0].runs[0].plan
+        due_s = (
+            arrivals(load / self.service_ms * 1000 * self.servers, self.seconds, 1, plan.seed).intended_ns
+            / clock.NS_PER_S
+        )
+        return Theory.following(due_s, self.service_ms / 1000, self.servers)
 
     @property
     def notes(self) -> tuple[str, ...]:

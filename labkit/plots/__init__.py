@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from labkit.plots.load import batching_windows, resources, slow_readers, told
     from labkit.plots.modes import matrix
     from labkit.plots.runs import bystander_strip, distribution, overview, residual, two_by_two, waterfall
+    from labkit.plots.utilisation import sustained
 
 _HOMES = {
     "advice_lines": "claims",
@@ -36,6 +37,7 @@ _HOMES = {
     "resources": "load",
     "shares": "diagnosis",
     "slow_readers": "load",
+    "sustained": "utilisation",
     "told": "load",
     "two_by_two": "runs",
     "waterfall": "runs",
@@ -55,6 +57,7 @@ __all__ = [
     "resources",
     "shares",
     "slow_readers",
+    "sustained",
     "told",
     "trace",
     "two_by_two",
