@@ -22,7 +22,7 @@ from labkit.runs.summary import Distribution
 from labkit.server.in_process import Server
 from labkit.server.serving import Serving
 from labkit.strategies import Strategy
-from tests.support import rendered, simulated
+from tests.support import queued, rendered, simulated
 from tests.support.helpers import answer_inline, echo
 
 ROOT = Path(__file__).parents[2]
@@ -85,6 +85,7 @@ MAKERS = {
     "labkit.runs.comparison.Comparison": comparison,
     "labkit.experiments.diagnose.Diagnosis": diagnosis,
     "labkit.experiments.recommend.Recommendation": lambda: recommend(diagnosis(), comparison()),
+    "labkit.experiments.sustained.Sustained": queued.sustained,
     "labkit.server.serving.Serving": serving,
 }
 
