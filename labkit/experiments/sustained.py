@@ -6,6 +6,7 @@ as long as the load lasts.
 """
 
 import json
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from labkit.plan.work import Work
 from labkit.runs import quality
 from labkit.runs.comparison import Comparison, file_name, unused
 from labkit.runs.run import Run, require_pandas
+from labkit.runs.stages import NEVER
 from labkit.runs.summary import BOUNDS_MS, Distribution, Summary
 from labkit.runs.table import Table
 
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
 
 #: Of a folder: what belongs to all loads. The runs of each load lie in a folder below it.
 _ABOUT = "sustained.json"
+
+#: Work that takes so many times as long as in the calibration, or as much less, makes a load another.
+SLOWED = 1.25
 
 HEADERS = (
     "load",
@@ -157,6 +162,25 @@ class Sustained:
         )
         return Theory.following(due_s, self.service_ms / 1000, self.servers)
 
+    @cached_property
+    def computes(self) -> bool:
+        """Whether the work takes a core's time for most of its own, so that events at once share it."""
+        cpu_ms = _known_ms(np.concatenate([run.events["work_cpu"] for run in self.runs]))
+        return len(cpu_ms) > 0 and float(cpu_ms.mean()) > self.service_ms / 2
+
+    @cached_property
+    def slowed(self) -> float:
+        """How long the work of an event really took, over the calibration: every load was so many times what it says.
+
+        CPU time of work that computes, since with others beside it its own time is longer; NaN where nothing was worked
+        on.
+        """
+        if self.computes:
+            took_ms = _known_ms(np.concatenate([run.events["work_cpu"] for run in self.runs]))
+        else:
+            took_ms = np.concatenate([run.service_ms[~np.isnan(run.service_ms)] for run in self.runs])
+        return float(took_ms.mean()) / self.service_ms if len(took_ms) else math.nan
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What has to be known to read the table, and every reason for doubt."""
@@ -184,6 +208,12 @@ class Sustained:
         )
         if self.loads[-1] > 1:
             yield "Above 100% a queue without a limit grows for as long as events arrive: longer load, longer waits."
+        if self.slowed > SLOWED or self.slowed < 1 / SLOWED:
+            really = ", ".join(f"{load * self.slowed:.0%}" for load in self.loads)
+            yield (
+                f"caution: in these runs the work of an event took {self.slowed:.2g} times what it took in the "
+                f"calibration, so the loads were really {really}; measure again when the machine is at rest"
+            )
         if self.elsewhere:
             yield (
                 f"{', '.join(self.elsewhere)} works in other processes: how busy these are, the load does not say. It "
@@ -389,6 +419,11 @@ def _measured(orders: Sequence[Ordered], seed: int, progress: Progress | None, f
         error.add_note(f"the {sum(map(len, runs))} runs that were measured before are {where}")
         raise
     return runs
+
+
+def _known_ms(ns: NDArray[np.int64]) -> NDArray[np.float64]:
+    known: NDArray[np.float64] = ns[ns != NEVER] / clock.NS_PER_MS
+    return known
 
 
 def _folder(load: float) -> str:

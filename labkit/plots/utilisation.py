@@ -18,7 +18,6 @@ from labkit.plan.queueing import utilisation
 from labkit.plots.load import LINES
 from labkit.plots.style import BLACK, SKY, WIDTH_IN, message, styled, wrapped
 from labkit.plots.titles import SAME
-from labkit.runs.stages import NEVER
 from labkit.runs.summary import Summary
 
 #: A panel of milliseconds reaches at least so far: below it, noise would fill it.
@@ -121,7 +120,7 @@ def _theory(own: Axes, good: Axes, found: Sustained, labels: list[list[_Label]])
     loads = np.unique([*np.linspace(min(0.2, found.loads[0]), found.loads[-1], CURVE), *found.loads])
     said = [found.predicted(load) for load in loads]
     models = [("theory: first in, first out", [theory.fifo for theory in said], "--")]
-    if _computes(found):
+    if found.computes:
         models.append(("theory: sharing", [theory.sharing for theory in said], "-."))
     for name, latencies, style in models:
         medians = [each.p50_ms for each in latencies]
@@ -129,13 +128,6 @@ def _theory(own: Axes, good: Axes, found: Sustained, labels: list[list[_Label]])
         for axes, values, kept in ((own, medians, labels[0]), (good, shares, labels[2])):
             axes.plot(100 * loads, values, color=BLACK, linestyle=style, linewidth=1.1)
             kept.append(_Label(name, BLACK, 100 * float(loads[-1]), values[-1]))
-
-
-def _computes(found: Sustained) -> bool:
-    """Whether the work takes a core's time, so that events at once share it."""
-    cpu = np.concatenate([run.events["work_cpu"] for run in found.runs])
-    cpu = cpu[cpu != NEVER]
-    return bool(len(cpu)) and float(cpu.mean()) / 1e6 > found.service_ms / 2
 
 
 def _heights(own: Axes, bystander: Axes, good: Axes) -> None:

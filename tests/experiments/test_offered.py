@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from labkit.base.errors import UsageError
-from labkit.experiments.offered import arrivals, offered
+from labkit.experiments.offered import arrivals, calibrated, offered
+from labkit.plan import calibration
 from labkit.plan.queueing import utilisation
-from labkit.plan.work import call, io_wait
+from labkit.plan.work import call, cpu, io_wait
 
 
 @pytest.mark.parametrize(("load", "servers"), [(0.5, 1), (0.9, 2), (1.5, 2), (10, 4)])
@@ -78,3 +79,14 @@ def test_what_cannot_be_asked_for_is_a_sentence(asked, says):
 def test_work_that_takes_next_to_nothing_cannot_be_sent_fast_enough():
     with pytest.raises(UsageError, match="a client cannot send so many"):
         offered(call(lambda number: number), 0.9)
+
+
+def test_the_fastest_of_several_calls_is_what_work_costs(monkeypatch):
+    took = iter([60, 50, 90, 70, 55, 40, 80, 90, 65])
+    monkeypatch.setattr(calibration, "Calculation", lambda function: lambda data: answer(next(took)))
+    assert calibrated(cpu(50)).service_ms == (40.0,) * 20
+    assert next(took, None) is None
+
+
+def answer(ms):
+    return {"id": 0, "result": 0, "start_ns": 0, "end_ns": ms * 1_000_000, "cpu_ns": ms * 1_000_000}

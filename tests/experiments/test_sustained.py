@@ -210,6 +210,28 @@ def test_a_strategy_that_works_elsewhere_is_said_to_have_a_load_of_its_own():
     assert "process-pool works in other processes: how busy these are, the load does not say" in repr(told)
 
 
+@pytest.mark.parametrize(("cpu_ms", "told"), [(20, None), (24, None), (26, "65%, 117%, 195%"), (15, "38%, 68%, 112%")])
+def test_work_that_took_another_time_than_in_the_calibration_makes_a_load_another(cpu_ms, told):
+    found = queued.sustained(work_cpu=cpu_ms * 1_000_000)
+    assert found.computes
+    assert found.slowed == pytest.approx(cpu_ms / 20)
+    text = repr(found)
+    assert ("so the loads were really" in text) is (told is not None)
+    assert told is None or f"so the loads were really {told}" in text
+
+
+def test_of_work_that_waits_its_own_time_counts():
+    found = queued.sustained()
+    assert not found.computes
+    assert found.slowed == pytest.approx(1, abs=0.1)
+
+
+def test_where_nothing_was_worked_on_nobody_knows_what_it_took():
+    found = queued.sustained({"inline": queued.nobody})
+    assert math.isnan(found.slowed)
+    assert "really" not in repr(found)
+
+
 def test_runs_that_must_not_be_used_are_marked():
     assert "ack-first (1 of 1 INVALID)" in repr(queued.sustained(late_ms=900))
 

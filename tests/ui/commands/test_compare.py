@@ -14,7 +14,7 @@ from matplotlib import pyplot as plt
 
 from labkit import plots
 from labkit.base.errors import ServerError
-from labkit.experiments import compare, diagnose
+from labkit.experiments import compare, diagnose, offered
 from labkit.experiments.compare import Ordered
 from labkit.plan import calibration, prices
 from labkit.runs.comparison import Comparison
@@ -333,15 +333,12 @@ def test_a_load_is_a_rate_that_follows_from_what_an_event_costs(order):
 
 
 def test_a_load_of_work_that_computes_is_of_one_core(order, monkeypatch):
-    monkeypatch.setattr(calibration, "_expect_once", cpu_of_100_ms)
+    numbers = tuple(range(20))
+    alone = calibration.Expected(numbers, numbers, True, (100.0,) * 20, (100.0,) * 20)
+    monkeypatch.setattr(offered, "calibrated", lambda work, seed: alone)
     shown = labkit(*LOAD[:1], "cpu:100ms", *LOAD[2:], "--load", "0.9").stdout
     assert "9/s Poisson for 5 s, seed 0, from 10 clients, 90% of one core" in " ".join(shown.split())
     assert len(order[0].plan) == 45
-
-
-def cpu_of_100_ms(work, count, seed):
-    numbers = tuple(range(count))
-    return calibration.Expected(numbers, numbers, True, (100.0,) * count, (100.0,) * count)
 
 
 def test_a_load_lasts_as_long_as_is_said(order):
