@@ -60,6 +60,13 @@ def test_loads_are_measured_in_turn(measured):
     assert len({tuple(one) for one in rounds.tolist()}) > 1
 
 
+def test_each_load_has_an_order_of_its_own(measured):
+    sustain(["inline", "thread", "conflate"], WORK, loads=(0.5, 1.5), seconds=1, servers=2, repeats=3, connections=10)
+    orders = {events: [name for name, plan, _ in measured if len(plan) == events] for events in (50, 150)}
+    assert sorted(orders[50]) == sorted(orders[150])
+    assert orders[50] != orders[150]
+
+
 def test_what_is_asked_for_wins_over_what_is_usual(measured):
     sustain("inline", WORK, loads=[0.5], seconds=1, connections=5, window_s=7, timeout_s=9, warm_up=3)
     ((_, plan, settings),) = measured
