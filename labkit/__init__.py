@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from labkit.experiments.recommend import Recommendation, recommend
     from labkit.experiments.settings import Settings
     from labkit.experiments.slow_reader import Backlog, slow_reader
+    from labkit.experiments.sustained import Sustained, sustain
     from labkit.plan.mix import mix
     from labkit.plan.schedules import Schedule, burst, constant, poisson, ramp
     from labkit.plan.work import Work, call, cpu, cpu_nogil, io_wait, similar_prices
@@ -62,6 +63,7 @@ _HOMES = {
     "Settings": "experiments.settings",
     "Strategy": "strategies",
     "Summary": "runs.summary",
+    "Sustained": "experiments.sustained",
     "Work": "plan.work",
     "batching": "experiments.batching",
     "burst": "plan.schedules",
@@ -91,6 +93,7 @@ _HOMES = {
     "similar_prices": "plan.work",
     "slow_reader": "experiments.slow_reader",
     "strategy": "strategies",
+    "sustain": "experiments.sustained",
     "vary": "experiments.compare",
 }
 
@@ -112,6 +115,7 @@ __all__ = [
     "Settings",
     "Strategy",
     "Summary",
+    "Sustained",
     "Work",
     "batching",
     "burst",
@@ -141,6 +145,7 @@ __all__ = [
     "similar_prices",
     "slow_reader",
     "strategy",
+    "sustain",
     "vary",
 ]
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from labkit.base.errors import UsageError
-from labkit.claims import fidelity, handlers, load, mixed, modes, page
+from labkit.claims import fidelity, handlers, load, mixed, modes, overload, page
 from labkit.claims.claim import BOTH, DOES_NOT_HOLD, HOLDS, MANY, NOT_TESTABLE, ONE, Claim, Verdict
 from labkit.claims.evidence import Untestable
 from labkit.runs.comparison import Comparison
@@ -14,7 +14,16 @@ from labkit.runs.run import Run
 
 #: All claims by slug.
 CLAIMS: dict[str, Claim] = {
-    c.slug: c for c in (*handlers.CLAIMS, *load.CLAIMS, *modes.CLAIMS, *mixed.CLAIMS, *fidelity.CLAIMS, *page.CLAIMS)
+    c.slug: c
+    for c in (
+        *handlers.CLAIMS,
+        *load.CLAIMS,
+        *overload.CLAIMS,
+        *modes.CLAIMS,
+        *mixed.CLAIMS,
+        *fidelity.CLAIMS,
+        *page.CLAIMS,
+    )
 }
 
 

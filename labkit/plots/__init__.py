@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from labkit.plots.processes import processes_and_threads
     from labkit.plots.runs import bystander_strip, distribution, overview, residual, two_by_two, waterfall
     from labkit.plots.thumbnail import thumbnail
+    from labkit.plots.utilisation import sustained
 
 _HOMES = {
     "advice_lines": "claims",
@@ -44,6 +45,7 @@ _HOMES = {
     "resources": "load",
     "shares": "diagnosis",
     "slow_readers": "load",
+    "sustained": "utilisation",
     "thumbnail": "thumbnail",
     "told": "load",
     "two_by_two": "runs",
@@ -67,6 +69,7 @@ __all__ = [
     "resources",
     "shares",
     "slow_readers",
+    "sustained",
     "thumbnail",
     "told",
     "trace",

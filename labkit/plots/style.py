@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from labkit.base.clock import NS_PER_MS
 from labkit.base.errors import UsageError
 from labkit.base.files import whole
+from labkit.experiments.sustained import Sustained
 from labkit.runs.comparison import Comparison
 from labkit.runs.run import Run
 from labkit.runs.stages import NEVER
@@ -90,7 +91,7 @@ def _runs(shown: Iterable[Any]) -> Iterable[Run]:
     for thing in shown:
         if isinstance(thing, Run):
             yield thing
-        elif isinstance(thing, Comparison):
+        elif isinstance(thing, Comparison | Sustained):
             yield from thing.runs
 
 

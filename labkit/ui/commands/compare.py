@@ -16,11 +16,16 @@ from labkit.ui.commands.session import INVALID, MEASURED, Session
 if TYPE_CHECKING:
     from labkit.experiments.compare import Ordered
     from labkit.experiments.diagnose import Diagnosis
+    from labkit.experiments.offered import Offered
+    from labkit.experiments.settings import Settings
     from labkit.plan.schedules import Schedule
     from labkit.plan.work import Work
     from labkit.runs.comparison import Comparison
     from labkit.runs.run import Run
     from labkit.strategies import Strategy
+
+#: With --load: for how long events arrive, and from how many clients where nobody says.
+SECONDS, CLIENTS = 5.0, 10
 
 
 #: Of a folder of results: where the runs of one greedy client are, which are another comparison.
@@ -34,6 +39,10 @@ ONE_CLIENT = "one-client"
 @click.option("--every", type=float, metavar="S", help="Seconds between two bursts, where events exceed a burst.")
 @click.option("--rate", type=float, metavar="HZ", help="Events per second, evenly spaced, instead of a burst.")
 @click.option("--poisson", is_flag=True, help="With --rate: random arrivals of that mean rate.")
+@click.option(
+    "--load", type=float, metavar="RHO", help="Random arrivals that ask for this share of one core; 0.9 is 90%."
+)
+@click.option("--seconds", type=float, metavar="S", help="With --load: how long events arrive.  [default: 5]")
 @click.option("--strategies", metavar="A,B,...", help="Which, by name.  [default: the usual ones of the mode]")
 @click.option(
     "--repeats",
@@ -78,8 +87,9 @@ def compare(out: Path | None, json_: bool, **asked: Any) -> None:
 
     Ten clients send an event each at the same instant, to a real server that runs in this process. A bystander on a
     connection of its own only pings. For one greedy client that sends everything the answer may be another, so the
-    strategies for which that matters are measured with it, too; --connections 1 measures all of them so.
-    --mode puts the server into a child process, under what an app is deployed with.
+    strategies for which that matters are measured with it, too; --connections 1 measures all of them so. --load 0.9
+    asks for 90% of one core's time instead, for some seconds: what becomes of everybody when much arrives, and with
+    --load 1.5 when too much does. --mode puts the server into a child process, under what an app is deployed with.
     (eventlet is deprecated upstream and not measured.)
 
     Exit code: 0 measured, 1 a run is invalid or lost events, 2 wrong usage. Failed and wrong answers are results: they
@@ -101,6 +111,8 @@ class Request:
     every: float | None
     rate: float | None
     poisson: bool
+    load: float | None
+    seconds: float | None
     strategies: str | None
     repeats: int | None
     connections: int | None
@@ -115,6 +127,7 @@ class Request:
         """UsageError where options do not go together, or name what there is not."""
         if self.repeats is not None and self.repeats < 1:
             raise UsageError(f"--repeats must be 1 or more, not {self.repeats}")
+        self._require_load()
         if self.poisson and self.rate is None:
             raise UsageError("--poisson needs --rate: give the mean events per second")
         if self.rate is not None and (self.burst is not None or self.every is not None):
@@ -126,11 +139,42 @@ class Request:
             raise UsageError("--mix takes the place of TARGET, --app and --data: give one or the other")
         if self.apart and not self.mix:
             raise UsageError("--apart is about the kinds of a mix: give --mix")
-        _ = self.plan, self.work, self.chosen
+        _ = self.load or self.plan, self.work, self.chosen
+
+    def _require_load(self) -> None:
+        """UsageError where a load makes no sense, or stands beside what it decides itself."""
+        from labkit.experiments.offered import require_load, require_seconds
+
+        if self.load is None:
+            if self.seconds is not None:
+                raise UsageError("--seconds is how long a load lasts: give --load, or --events with --rate")
+            return
+        require_load(self.load, "--load")
+        if self.seconds is not None:
+            require_seconds(self.seconds, "--seconds")
+        for name, given, instead in (
+            ("--rate", self.rate, "the rate follows from the load and from what an event costs"),
+            ("--burst", self.burst, "events arrive at random, not at once"),
+            ("--every", self.every, "events arrive at random, not in bursts"),
+            ("--events", self.events, "how many there are follows from the load; --seconds says for how long"),
+        ):
+            if given is not None:
+                raise UsageError(f"--load excludes {name}: {instead}")
+        if self.poisson:
+            raise UsageError("--load excludes --poisson: its arrivals are random anyway")
+
+    def offered(self, work: "Work") -> "Offered":
+        """With --load: the plan that follows from it and from what an event of this work costs alone."""
+        from labkit.experiments import offered
+
+        assert self.load is not None
+        clients = CLIENTS if self.connections is None else self.connections
+        seconds = SECONDS if self.seconds is None else self.seconds
+        return offered.offered(work, self.load, seconds=seconds, connections=clients, seed=self.seed)
 
     @cached_property
     def plan(self) -> "Schedule":
-        """What is sent when, and by how many clients."""
+        """What is sent when, and by how many clients; with --load it follows from the work (:meth:`offered`)."""
         return self._plan_of(self.connections)
 
     @cached_property
@@ -138,7 +182,8 @@ class Request:
         """What is measured with one greedy client as well, since for it the answer may be another: `inline`, and those
         that handle the events of a client in turn. Nothing where the number of clients was asked for."""
         serial = [one for one in self.chosen if one.options.get("async_handlers") is False]
-        if self.connections is not None or self.plan.connections == 1 or self.mix or not serial:
+        is_decided = self.connections is not None or self.load is not None or bool(self.mix)
+        if is_decided or self.plan.connections == 1 or not serial:
             return []
         return [one for one in self.chosen if one.name == "inline" or one in serial]
 
@@ -209,7 +254,6 @@ class _Comparing(Session):
 
     def measure(self) -> None:
         from labkit.experiments.compare import ordered
-        from labkit.plan.calibration import expected_answers
         from labkit.ui import terminal
         from labkit.ui.commands import example_job
 
@@ -217,25 +261,20 @@ class _Comparing(Session):
         example = example_job.sized() if asked.work is None else None
         work = example.work if example is not None else asked.work
         assert work is not None
-        expected = expected_answers(work, asked.plan)
+        plan, shown, settings = self._asked(work)
+        expected = settings["expected"]
+        assert expected is not None
         fitted = example and example.fitted(
-            expected.mean_service_ms, asked.plan, len(asked.chosen) + len(asked.greedy), asked.repeats, asked.mode
+            expected.mean_service_ms, plan, len(asked.chosen) + len(asked.greedy), asked.repeats, asked.mode
         )
         repeats = fitted.repeats if fitted else asked.repeats or example_job.REPEATS
         # Whatever can be refused is refused here, before anything is on screen.
-        order = ordered(
-            asked.chosen, work, asked.plan, repeats=repeats, seed=asked.seed, mode=asked.mode, expected=expected
-        )
+        order = ordered(asked.chosen, work, plan, repeats=repeats, seed=asked.seed, **settings)
         self.names = order.names
         greedy = None
         if asked.greedy:
-            greedy = ordered(
-                asked.greedy, work, asked.greedy_plan, repeats=repeats, seed=asked.seed, mode=asked.mode,
-                expected=expected,
-            )  # fmt: skip
-        self.scope = terminal.scope(
-            asked.mode, asked.plan.name, work.name, expected.mean_service_ms, bool(expected.kinds)
-        )
+            greedy = ordered(asked.greedy, work, asked.greedy_plan, repeats=repeats, seed=asked.seed, **settings)
+        self.scope = terminal.scope(asked.mode, shown, work.name, expected.mean_service_ms, bool(expected.kinds))
         if fitted:
             # What kind of work the example job is can wait until a first run is on screen.
             self._say(fitted.sentence)
@@ -245,6 +284,20 @@ class _Comparing(Session):
         if not expected.checked:
             self._say("Answers are not checked: the work gives different ones for the same data.")
         self._run_all(order, greedy)
+
+    def _asked(self, work: "Work") -> "tuple[Schedule, str, Settings]":
+        """The plan, how the first line calls it, and the settings that belong to it; the work is calibrated here."""
+        from labkit.plan.calibration import expected_answers
+
+        asked = self.request
+        if asked.load is None:
+            expected = expected_answers(work, asked.plan)
+            return asked.plan, asked.plan.name, {"mode": asked.mode, "expected": expected}
+        found = asked.offered(work)
+        # Work that waits takes no core's time, and how much of it is possible at once is the strategy's own.
+        computes = sum(found.expected.cpu_ms) > sum(found.expected.service_ms) / 2
+        of_what = "one core" if computes else "what one at a time can do"
+        return found.plan, f"{found.plan.name}, {asked.load:.0%} of {of_what}", {**found.settings, "mode": asked.mode}
 
     def _run_all(self, order: "Ordered", greedy: "Ordered | None") -> None:
         from labkit.base import interrupts
@@ -302,7 +355,7 @@ class _Comparing(Session):
         advice = terminal.advice(self.diagnosis, result if greedy is None else result + greedy)
         scope = early[:1].lower() + early[1:] if early else self.scope
         one_client = [] if greedy is None else [summary.to_dict() for summary in greedy.summaries]
-        more = {"one_client": one_client, **advice.json}
+        more = {"load": self.request.load, "one_client": one_client, **advice.json}
         text = terminal.as_json(result, scope_line=scope, figure=figure, folder=self.folder, more=more)
         session.write(self.folder / "summary.json", text)
         if early:

@@ -14,7 +14,7 @@ from matplotlib import pyplot as plt
 
 from labkit import plots
 from labkit.base.errors import ServerError
-from labkit.experiments import compare, diagnose
+from labkit.experiments import compare, diagnose, offered
 from labkit.experiments.compare import Ordered
 from labkit.plan import calibration, prices
 from labkit.runs.comparison import Comparison
@@ -163,6 +163,21 @@ WRONG = {
     "poisson without a rate": ("io_wait:1ms", "--poisson"),
     "rate with a burst": ("io_wait:1ms", "--rate", "5", "--burst", "2"),
     "rate with a distance": ("io_wait:1ms", "--rate", "5", "--every", "2"),
+    "load of nothing": ("io_wait:1ms", "--load", "0"),
+    "negative load": ("io_wait:1ms", "--load", "-0.9"),
+    "load in percent": ("io_wait:1ms", "--load", "90"),
+    "endless load": ("io_wait:1ms", "--load", "inf"),
+    "no number as load": ("io_wait:1ms", "--load", "nan"),
+    "load with a rate": ("io_wait:1ms", "--load", "0.9", "--rate", "5"),
+    "load with a burst": ("io_wait:1ms", "--load", "0.9", "--burst", "5"),
+    "load with a distance": ("io_wait:1ms", "--load", "0.9", "--every", "5"),
+    "load with events": ("io_wait:1ms", "--load", "0.9", "--events", "5"),
+    "load with poisson": ("io_wait:1ms", "--load", "0.9", "--poisson"),
+    "load for no time": ("io_wait:1ms", "--load", "0.9", "--seconds", "0"),
+    "load for less than no time": ("io_wait:1ms", "--load", "0.9", "--seconds", "-5"),
+    "load with too few events": ("io_wait:100ms", "--load", "0.5", "--seconds", "1"),
+    "load with more clients than events": ("io_wait:100ms", "--load", "0.9", "--connections", "99"),
+    "seconds without a load": ("io_wait:1ms", "--seconds", "5"),
     "part of a burst": ("io_wait:1ms", "--events", "10", "--burst", "4"),
     "burst larger than all": ("io_wait:1ms", "--events", "3", "--burst", "4"),
     "bursts without a distance": ("io_wait:1ms", "--events", "4", "--burst", "2"),
@@ -314,6 +329,99 @@ def test_json_has_both(measured):
     assert about["diagnosis"]["work"] == "io_wait:1ms"
     assert about["recommendation"]["strategy"] == "inline"
     assert about["recommendation"]["rejected"] == {"thread": "callers 900 ms (max)"}
+
+
+# --- load that lasts ---
+
+
+@pytest.fixture
+def order(measured, monkeypatch):
+    """What would be measured; the runs are made by hand."""
+    found = []
+    measured(simulated.run(), simulated.run("thread"))
+    by_hand = Ordered.runs
+    monkeypatch.setattr(Ordered, "runs", lambda order: found.append(order) or by_hand(order))
+    return found
+
+
+LOAD = (
+    "compare",
+    "io_wait:20ms",
+    "--strategies",
+    "inline,thread",
+    "--repeats",
+    "1",
+    "--connections",
+    "10",
+    "--out",
+    "X",
+)
+
+
+def test_a_load_is_a_rate_that_follows_from_what_an_event_costs(order):
+    result = labkit(*LOAD, "--load", "0.9")
+    shown = " ".join(result.stdout.split())
+    assert result.exit_code == 0
+    assert "45/s Poisson for 5 s, seed 0, from 10 clients, 90% of what one at a time can do" in shown
+    (asked,) = order
+    assert (len(asked.plan), asked.plan.connections) == (225, 10)
+    for _, settings, _ in asked.turns:
+        assert (settings["window_s"], settings["timeout_s"], settings["mode"]) == (5, 15, "threading")
+        assert len(settings["expected"].payloads) == 225
+
+
+def test_a_load_of_work_that_computes_is_of_one_core(order, monkeypatch):
+    numbers = tuple(range(20))
+    alone = calibration.Expected(numbers, numbers, True, (100.0,) * 20, (100.0,) * 20)
+    monkeypatch.setattr(offered, "calibrated", lambda work, seed: alone)
+    shown = labkit(*LOAD[:1], "cpu:100ms", *LOAD[2:], "--load", "0.9").stdout
+    assert "9/s Poisson for 5 s, seed 0, from 10 clients, 90% of one core" in " ".join(shown.split())
+    assert len(order[0].plan) == 45
+
+
+def test_a_load_lasts_as_long_as_is_said(order):
+    labkit(*LOAD, "--load", "1.5", "--seconds", "2", "--seed", "7")
+    assert order[0].plan.name == "75/s Poisson for 2 s, seed 7, from 10 clients"
+    assert len(order[0].plan) == 150
+    assert {settings["timeout_s"] for _, settings, _ in order[0].turns} == {5 + 2 * 2 * 1.5}
+
+
+def test_the_load_is_in_the_json_and_null_without(order, here):
+    found = json.loads(labkit(*LOAD, "--load", "0.9", "--json").stdout)
+    assert found["load"] == 0.9
+    assert "90% of what one at a time can do" in found["scope"]
+    assert json.loads(labkit(*LOAD[:-1], "Y", "--json").stdout)["load"] is None
+
+
+def test_an_interrupt_keeps_what_was_measured_under_load(here, measured):
+    measured(simulated.run(), KeyboardInterrupt())
+    result = labkit(*LOAD, "--load", "0.9")
+    assert result.exit_code == 130
+    assert "Interrupted after 1 run, which is kept" in result.stdout
+    assert len(Comparison.load(here / "X").runs) == 1
+
+
+def test_the_example_job_under_load_says_how_long_it_takes(order, monkeypatch):
+    machine(monkeypatch, 80)
+    shown = " ".join(labkit("compare", "--load", "0.9", "--connections", "10", "--out", "X").stdout.split())
+    # Eight strategies for 5 s each, and what is around them: 3 runs would take more than the 50 s of patience.
+    assert "1 run of each strategy: about 48 s, since 3 would take 136 s (--repeats 3)" in shown
+    assert len(order[0].plan) == round(0.9 / 0.080 * 5)
+
+
+@pytest.mark.measured
+def test_a_real_load_is_measured_for_as_long_as_it_lasts(here):
+    done = real(
+        "compare", "io_wait:20ms", "--load", 0.9, "--seconds", 1, "--connections", 5, "--strategies", "inline,thread",
+        "--repeats", 1, "--json", "--out", here / "X",
+    )  # fmt: skip
+    found = json.loads(done.stdout)
+    assert (found["load"], found["events"]) == (0.9, 45)
+    assert [s["outcomes"]["answered"] for s in found["strategies"]] == [45, 45]
+    for run in Comparison.load(here / "X").runs:
+        assert run.conditions.window_s == 1
+        assert run.plan.connections == 5
+        assert run.conditions.duration_s < 3  # a second, the last answer, and a moment for strays
 
 
 # --- the example job, where nobody names another ---

@@ -86,3 +86,11 @@ def test_what_the_calibration_finds_counts_and_not_what_was_expected():
     assert job.fitted(80, TEN, STRATEGIES).repeats == 3
     busy = job.fitted(200, TEN, STRATEGIES)
     assert (busy.repeats, busy.sentence.startswith("One event costs about 200 ms here")) == (1, True)
+
+
+def test_while_events_arrive_earlier_ones_are_worked_on():
+    """Forty events of 80 ms are 3.2 s of work: within four seconds of arrivals they cost no time of their own."""
+    job = fitted(schedules.constant(10, seconds=4, connections=10), 1, 1, whole_ms=80)
+    assert job.seconds == pytest.approx(4 + 0.4 + 3.9 + 2 * 0.08)
+    job = fitted(schedules.constant(20, seconds=2, connections=10), 1, 1, whole_ms=80)
+    assert job.seconds == pytest.approx(4 + 0.4 + 40 * 0.08 + 2 * 0.08)

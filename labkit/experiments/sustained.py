@@ -1,0 +1,451 @@
+"""Overload over time: Poisson arrivals at several utilisations, for seconds, with what theory says of each.
+
+A burst shows what a strategy does with a lump of work. It makes a strategy that refuses look bad and one that queues
+look good, since the lump ends. Load that lasts shows the rest: above utilisation 1, a queue without a limit grows for
+as long as the load lasts.
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, Unpack, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from labkit.base import clock
+from labkit.base.errors import LabError, RecordError, UsageError
+from labkit.base.files import unused_folder
+from labkit.base.renamed import refusing_old_names
+from labkit.base.text import milliseconds
+from labkit.experiments.capacity import per_second
+from labkit.experiments.compare import Ordered, Progress, ordered
+from labkit.experiments.measure import AnyStrategy
+from labkit.experiments.offered import arrivals, calibrated, offered, require_load, require_seconds
+from labkit.experiments.settings import Settings
+from labkit.plan import queueing
+from labkit.plan.interleaving import interleaved
+from labkit.plan.work import Work
+from labkit.runs import quality
+from labkit.runs.comparison import Comparison, file_name, unused
+from labkit.runs.run import Run, require_pandas
+from labkit.runs.stages import NEVER
+from labkit.runs.summary import BOUNDS_MS, Distribution, Summary
+from labkit.runs.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Of a folder: what belongs to all loads. The runs of each load lie in a folder below it.
+_ABOUT = "sustained.json"
+
+#: Work that takes so many times as long as in the calibration, or as much less, makes a load another.
+SLOWED = 1.25
+
+HEADERS = (
+    "load",
+    "strategy",
+    "own\np50",
+    "own\ntail",
+    "bystander\np50",
+    "bystander\ntail",
+    "goodput",
+    "shed",
+    "superseded",
+    "lost",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Theory:
+    """What queueing theory says of the arrivals of one load, and of the service time of the calibration.
+
+    Attributes:
+        fifo_ms: arrival to end in ms, one value an event: first in, first out, by so many servers.
+        sharing_ms: the same where all events present share the servers (processor sharing).
+    """
+
+    fifo_ms: NDArray[np.float64]
+    sharing_ms: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, run: Run, servers: int) -> Self:
+        """Of a run's plan and calibration; nothing that was measured in the run is looked at."""
+        return cls.following(run.plan.intended_ns / clock.NS_PER_S, run.events["service"] / clock.NS_PER_S, servers)
+
+    @classmethod
+    def following(cls, due_s: NDArray[np.float64], service_s: ArrayLike, servers: int) -> Self:
+        """Each arrival through both queues."""
+        models = (queueing.fifo(due_s, service_s, servers), queueing.sharing(due_s, service_s, servers))
+        return cls(*(served.latencies_s(due_s) * 1000 for served in models))
+
+    @cached_property
+    def fifo(self) -> Distribution:
+        """First in, first out."""
+        return Distribution.of(self.fifo_ms)
+
+    @cached_property
+    def sharing(self) -> Distribution:
+        """Processor sharing."""
+        return Distribution.of(self.sharing_ms)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        models = {"fifo": self.fifo, "sharing": self.sharing}
+        return {name: {"mean_ms": round(d.mean_ms, 3), "p50_ms": round(d.p50_ms, 3)} for name, d in models.items()}
+
+
+def goodput(latencies: Distribution, bound_ms: float) -> float:
+    """The share of latencies within a bound; one that is infinite is not."""
+    return float(np.mean(latencies.values_ms <= bound_ms))
+
+
+@dataclass(frozen=True, eq=False)
+class Sustained:
+    """Runs of the same strategies at several loads; shows itself as a table.
+
+    Attributes:
+        loads: utilisations, ascending: rate times service time over `servers`.
+        results: of each load its runs.
+        servers: how many can work at a time, by which a load is counted and which theory is told.
+        seconds: how long events arrived.
+        elsewhere: strategies that work in other processes. How much these can do is not what `servers` says: their own
+            utilisation is another.
+    """
+
+    loads: tuple[float, ...]
+    results: tuple[Comparison, ...]
+    servers: int
+    seconds: float
+    elsewhere: tuple[str, ...] = ()
+
+    def __getitem__(self, load: float) -> Comparison:
+        if load not in self.loads:
+            raise UsageError(f"no load of {load:g} was measured: there are {', '.join(f'{x:g}' for x in self.loads)}")
+        return self.results[self.loads.index(load)]
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """All runs, load by load."""
+        return tuple(run for result in self.results for run in result.runs)
+
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """Their names, in the order in which they were asked for."""
+        return tuple(dict.fromkeys(name for result in self.results for name in result.strategies))
+
+    @property
+    def bounds_ms(self) -> tuple[float, float]:
+        """Of the verdicts; goodput counts what is answered within the larger one."""
+        return self.results[0].bounds_ms
+
+    @property
+    def service_ms(self) -> float:
+        """Of one event alone, from the calibration."""
+        return float(np.mean([run.events["service"].mean() for run in self.runs])) / clock.NS_PER_MS
+
+    @cached_property
+    def theory(self) -> tuple[Theory, ...]:
+        """Of each load what theory says of its arrivals."""
+        return tuple(Theory.of(result.runs[0], self.servers) for result in self.results)
+
+    def predicted(self, load: float) -> Theory:
+        """What theory says of a load that need not have been measured: arrivals of the same seed, the mean service."""
+        plan = self.results[0].runs[0].plan
+        due_s = (
+            arrivals(load / self.service_ms * 1000 * self.servers, self.seconds, 1, plan.seed).intended_ns
+            / clock.NS_PER_S
+        )
+        return Theory.following(due_s, self.service_ms / 1000, self.servers)
+
+    @cached_property
+    def computes(self) -> bool:
+        """Whether the work takes a core's time for most of its own, so that events at once share it."""
+        cpu_ms = _known_ms(np.concatenate([run.events["work_cpu"] for run in self.runs]))
+        return len(cpu_ms) > 0 and float(cpu_ms.mean()) > self.service_ms / 2
+
+    @cached_property
+    def slowed(self) -> float:
+        """How long the work of an event really took, over the calibration: every load was so many times what it says.
+
+        CPU time of work that computes, since with others beside it its own time is longer; NaN where nothing was worked
+        on.
+        """
+        if self.computes:
+            took_ms = _known_ms(np.concatenate([run.events["work_cpu"] for run in self.runs]))
+        else:
+            took_ms = np.concatenate([run.service_ms[~np.isnan(run.service_ms)] for run in self.runs])
+        return float(took_ms.mean()) / self.service_ms if len(took_ms) else math.nan
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What has to be known to read the table, and every reason for doubt."""
+        doubts = quality.digest(
+            (run.name, [note for note in run.quality if note.kind != "utilisation" or load <= 1])
+            for load, result in zip(self.loads, self.results, strict=True)
+            for run in result.runs
+        )
+        return (*self._legend(), *doubts)
+
+    @property
+    def full(self) -> str:
+        """What a load of 100% is: ``100/s, what 2 at a time can do at 20 ms an event``."""
+        at_a_time = "one" if self.servers == 1 else str(self.servers)
+        rate_hz = self.servers / self.service_ms * 1000
+        return f"{per_second(rate_hz)}, what {at_a_time} at a time can do at {self.service_ms:.3g} ms an event"
+
+    def _legend(self) -> Iterator[str]:
+        senders = self.results[0].runs[0].plan.connections
+        who = "1 client" if senders == 1 else f"{senders} clients"
+        yield (
+            "Latencies in ms from the intended start; the bystander pings while events arrive. goodput: answered "
+            f"within {self.bounds_ms[1]:g} ms.\nA load of 100% is {self.full}. Poisson arrivals for {self.seconds:g} s "
+            f"from {who}."
+        )
+        if self.loads[-1] > 1:
+            yield "Above 100% a queue without a limit grows for as long as events arrive: longer load, longer waits."
+        if self.slowed > SLOWED or self.slowed < 1 / SLOWED:
+            really = ", ".join(f"{load * self.slowed:.0%}" for load in self.loads)
+            yield (
+                f"caution: in these runs the work of an event took {self.slowed:.2g} times what it took in the "
+                f"calibration, so the loads were really {really}; measure again when the machine is at rest"
+            )
+        if self.elsewhere:
+            yield (
+                f"{', '.join(self.elsewhere)} works in other processes: how busy these are, the load does not say. It "
+                "counts the same events a second."
+            )
+
+    def _cells(self) -> Table:
+        rows: list[tuple[str, ...]] = []
+        for load, result, theory in zip(self.loads, self.results, self.theory, strict=True):
+            rows += [(f"{load:.0%}", *_row(summary)) for summary in result.summaries]
+            models = (("theory: first in, first out", theory.fifo), ("theory: sharing", theory.sharing))
+            for name, found in models:
+                own = (milliseconds(found.p50_ms), _tail(found))
+                answered = f"{goodput(found, self.bounds_ms[1]):.0%}"
+                rows.append((f"{load:.0%}", name, *own, "-", "-", answered, "-", "-", "-"))
+        return Table(HEADERS, tuple(rows), (1,), self.notes)
+
+    def table(self) -> "pd.DataFrame":
+        """A DataFrame, one row a load and strategy; latencies in ms, inf where an answer never came."""
+        rows = [
+            {
+                "load": load,
+                "strategy": s.strategy,
+                "own_p50_ms": s.own.p50_ms,
+                "own_max_ms": s.own.max_ms,
+                "bystander_p50_ms": s.bystander.p50_ms,
+                "bystander_max_ms": s.bystander.max_ms,
+                "goodput": s.goodput,
+                **{name: s.outcomes[name] for name in ("shed", "superseded")},
+                "lost": s.lost,
+                "theory_fifo_p50_ms": theory.fifo.p50_ms,
+                "theory_sharing_p50_ms": theory.sharing.p50_ms,
+            }
+            for load, result, theory in zip(self.loads, self.results, self.theory, strict=True)
+            for s in result.summaries
+        ]
+        table: pd.DataFrame = require_pandas().DataFrame(rows).set_index(["load", "strategy"])
+        return table
+
+    def __repr__(self) -> str:
+        return self._cells().text()
+
+    def _repr_html_(self) -> str:
+        return self._cells().html()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as JSON; a latency that is infinite or unknown is null."""
+        levels = [
+            {
+                "load": load,
+                "plan": result.runs[0].plan.name,
+                "events": len(result.runs[0]),
+                "strategies": [summary.to_dict() for summary in result.summaries],
+                "theory": theory.to_dict(),
+            }
+            for load, result, theory in zip(self.loads, self.results, self.theory, strict=True)
+        ]
+        return {
+            "servers": self.servers,
+            "seconds": self.seconds,
+            "service_ms": round(self.service_ms, 3),
+            "elsewhere": list(self.elsewhere),
+            "levels": levels,
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Self:
+        """Read what ``lab.sustain(..., save_to=folder)`` wrote; loads of which no run was made yet are left out.
+
+        Raises:
+            RecordError: there is nothing, or it is damaged.
+        """
+        about = Path(folder) / _ABOUT
+        try:
+            told = json.loads(about.read_text(encoding="utf-8"))
+            servers, seconds = int(told["servers"]), float(told["seconds"])
+            loads, elsewhere = [float(load) for load in told["loads"]], tuple(map(str, told["elsewhere"]))
+        except FileNotFoundError as error:
+            raise RecordError(f"there is no {_ABOUT} in {folder}: give the folder that lab.sustain wrote") from error
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise RecordError(f"{about.name} is damaged ({type(error).__name__}): measure it again") from error
+        found = {load: Path(folder) / _folder(load) for load in loads}
+        there = [load for load in loads if any(found[load].glob("run-*.json"))]
+        if not there:
+            raise RecordError(f"there are no runs in {folder}: give the folder that lab.sustain wrote")
+        results = tuple(Comparison.load(found[load]) for load in there)
+        return cls(tuple(there), results, servers, seconds, elsewhere)
+
+
+@refusing_old_names
+def sustain(
+    strategies: Sequence[AnyStrategy] | AnyStrategy,
+    work: Work,
+    *,
+    loads: Sequence[float] = (0.5, 0.9, 1.5),
+    seconds: float = 5.0,
+    servers: int = 1,
+    connections: int = 10,
+    repeats: int = 1,
+    seed: int = 0,
+    bounds_ms: tuple[float, float] = BOUNDS_MS,
+    progress: Progress | None = None,
+    save_to: str | Path | None = None,
+    **settings: Unpack[Settings],
+) -> Sustained:
+    """Measure strategies under load that lasts: Poisson arrivals at several utilisations, beside queueing theory.
+
+    A load is rho = rate * service time / `servers`; the service time is that of a calibration without load. At each
+    load all strategies get the same arrivals. Runs are interleaved, loads too. A run takes `seconds`, and then as long
+    as the server needs for what has queued up: at a load of 1.5, half of `seconds` where nothing is refused.
+
+    Args:
+        strategies: as for :func:`labkit.compare`.
+        work: what an event costs.
+        loads: utilisations, each above 0 and up to 10.
+        seconds: how long events arrive.
+        servers: how many can work at a time: 1 (core) for Python that holds the GIL, the workers of a pool for work
+            that waits.
+        connections: clients that send, in turn.
+        repeats: runs of each strategy at each load.
+        seed: of payloads, arrivals and the order of the runs.
+        bounds_ms: of the verdicts; goodput counts what is answered within the larger one.
+        progress: called after each run, never during one, with how many are done, of how many, and the run.
+        save_to: a folder for the runs, each as soon as it is measured; :meth:`Sustained.load` reads it.
+        settings: of every measurement: see :class:`labkit.Settings`. Where these are not named, the bystander pings
+            while events arrive, and an event has timed out when all of the work could have been done twice.
+
+    Raises:
+        UsageError: the request makes no sense; nothing was started.
+        LabError: server or client failed; both are stopped.
+    """
+    chosen = _ascending(loads)
+    require_seconds(seconds)
+    if settings.get("expected") is not None:
+        raise UsageError("expected=... belongs to one plan, and each load has its own: leave it out")
+    if not isinstance(work, Work):
+        raise UsageError(f"the work must be a lab.cpu(ms=...), a lab.call(function) or the like, not {work!r}")
+    alone = calibrated(work, seed)
+    orders: list[Ordered] = []
+    for number, load in enumerate(chosen):
+        asked = offered(work, load, seconds=seconds, servers=servers, connections=connections, seed=seed, alone=alone)
+        own = cast(Settings, {**asked.settings, **settings})
+        orders.append(ordered(strategies, work, asked.plan, repeats=repeats, seed=seed + number, **own))
+    elsewhere = tuple(dict.fromkeys(strategy.name for strategy, _, _ in orders[0].turns if strategy.needs_pickle))
+    about = {"loads": list(chosen), "servers": servers, "seconds": seconds, "elsewhere": list(elsewhere)}
+    runs = _measured(
+        orders, seed, progress, None if save_to is None else _Kept.begun(save_to, about, orders, bounds_ms)
+    )
+    results = tuple(Comparison(tuple(each), bounds_ms, o.names) for each, o in zip(runs, orders, strict=True))
+    return Sustained(chosen, results, servers, seconds, elsewhere)
+
+
+def _ascending(loads: Sequence[float]) -> tuple[float, ...]:
+    if not len(loads):
+        raise UsageError("there is no load to measure at: give at least one, such as 0.9 for 90%")
+    for load in loads:
+        require_load(load)
+    if len(set(loads)) < len(loads):
+        raise UsageError("a load is named twice: name it once, and give repeats=... for several runs")
+    return tuple(sorted(float(load) for load in loads))
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A folder with a folder of runs for each load."""
+
+    folders: tuple[Path, ...]
+    bounds_ms: tuple[float, float]
+    names: tuple[str, ...]
+
+    @classmethod
+    def begun(
+        cls, folder: str | Path, about: dict[str, Any], orders: Sequence[Ordered], bounds_ms: tuple[float, float]
+    ) -> Self:
+        """Write what belongs to all loads. UsageError where a folder holds runs of before."""
+        top = unused_folder(Path(folder), _ABOUT, "the runs of an earlier measurement")
+        folders = tuple(unused(top / _folder(load)) for load in about["loads"])
+        top.mkdir(parents=True, exist_ok=True)
+        (top / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
+        return cls(folders, bounds_ms, orders[0].names)
+
+    def keep(self, number: int, runs: Sequence[Run]) -> None:
+        """Write the newest run of a load."""
+        runs[-1].save(self.folders[number] / file_name(len(runs) - 1, runs[-1]))
+        Comparison((), self.bounds_ms, self.names).save_about(self.folders[number])
+
+
+def _measured(orders: Sequence[Ordered], seed: int, progress: Progress | None, folder: _Kept | None) -> list[list[Run]]:
+    """Of each load its runs: one load after the other, in an order that each round draws anew."""
+    coming = [order.runs() for order in orders]
+    runs: list[list[Run]] = [[] for _ in orders]
+    total = sum(len(order) for order in orders)
+    try:
+        for done, number in enumerate(interleaved(range(len(orders)), len(orders[0]), seed), 1):
+            runs[number].append(run := next(coming[number]))
+            if folder is not None:
+                folder.keep(number, runs[number])
+            if progress is not None:
+                progress(done, total, run)
+    except LabError as error:
+        where = "lost, since no save_to=... was given" if folder is None else f"in {folder.folders[0].parent}"
+        error.add_note(f"the {sum(map(len, runs))} runs that were measured before are {where}")
+        raise
+    return runs
+
+
+def _known_ms(ns: NDArray[np.int64]) -> NDArray[np.float64]:
+    known: NDArray[np.float64] = ns[ns != NEVER] / clock.NS_PER_MS
+    return known
+
+
+def _folder(load: float) -> str:
+    return f"load-{load:g}"
+
+
+def _row(summary: Summary) -> tuple[str, ...]:
+    """The cells of one strategy at one load, without the load."""
+    invalid = f" ({summary.invalid} of {summary.runs} INVALID)" if summary.invalid else ""
+    return (
+        summary.strategy + invalid,
+        milliseconds(summary.own.p50_ms),
+        _tail(summary.own),
+        milliseconds(summary.bystander.p50_ms),
+        _tail(summary.bystander),
+        f"{summary.goodput:.0%}",
+        str(summary.outcomes["shed"]),
+        str(summary.outcomes["superseded"]),
+        str(summary.lost),
+    )
+
+
+def _tail(values: Distribution) -> str:
+    name, tail_ms = values.tail
+    return f"{milliseconds(tail_ms)} {name}" if len(values) else "-"
