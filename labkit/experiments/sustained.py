@@ -200,7 +200,7 @@ class Sustained:
 
     def _legend(self) -> Iterator[str]:
         senders = self.results[0].runs[0].plan.connections
-        who = "1 client" if senders == 1 else f"{senders} clients"
+        who = "one client" if senders == 1 else f"{senders} clients"
         yield (
             "Latencies in ms from the intended start; the bystander pings while events arrive. goodput: answered "
             f"within {self.bounds_ms[1]:g} ms.\nA load of 100% is {self.full}. Poisson arrivals for {self.seconds:g} s "
@@ -216,8 +216,8 @@ class Sustained:
             )
         if self.elsewhere:
             yield (
-                f"{', '.join(self.elsewhere)} works in other processes: how busy these are, the load does not say. It "
-                "counts the same events a second."
+                f"{', '.join(self.elsewhere)} works in other processes: a load is the same events a second for it, and "
+                "does not say how busy those processes are."
             )
 
     def _cells(self) -> Table:

@@ -214,7 +214,9 @@ def test_a_strategy_that_works_elsewhere_is_said_to_have_a_load_of_its_own():
     found = queued.sustained({"process-pool": queued.unbounded})
     assert "other processes" not in repr(found)
     told = Sustained(found.loads, found.results, found.servers, found.seconds, ("process-pool",))
-    assert "process-pool works in other processes: how busy these are, the load does not say" in repr(told)
+    assert "process-pool works in other processes: a load is the same events a second for it, and does not" in repr(
+        told
+    )
 
 
 @pytest.mark.parametrize(("cpu_ms", "told"), [(20, None), (24, None), (26, "65%, 117%, 195%"), (15, "38%, 68%, 112%")])
