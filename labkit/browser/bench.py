@@ -101,13 +101,13 @@ class Bench:
         return {"program": str(browser.path), "url": self.server.url, "page": settings, "keys": setting.keys}
 
     def exact(self, way: Pattern, shell: chromium.Browser) -> Exact:
-        """Frame by frame. A batching server sends a frame's worth as one message."""
+        """Frame by frame. What a batching server or a worker collects within a frame is sent as one message."""
         job = {
             **self._job(way, shell, FRAMES * EVENTS_PER_FRAME),
             "pass": "exact",
             "frames": FRAMES,
             "events_per_frame": EVENTS_PER_FRAME,
-            "window_ms": 1 if way.window_ms else 0,
+            "window_ms": 1 if way.collects else 0,
             "timeout_s": 10,
         }
         told = self.driver.run(job, limit_s=60)
@@ -186,6 +186,7 @@ def joined(told: Mapping[str, Any], stamps: Stamps, feed: Feed | None, events: i
         clock_error_ms=best["rtt_ms"] / 2,
         problem=because(told) if told["error"] or told["error_messages"] else "",
         work_cpu_ms=float(np.mean(cpu_ns)) / clock.NS_PER_MS if cpu_ns else None,
+        entry_types=tuple(told["entry_types"]),
     )
 
 

@@ -296,7 +296,8 @@ class _Request:
 
     def _of(self, way: Pattern, **found: Any) -> Measured:
         """What was found of a way, with all that decided it: runs that differ in any of that are never pooled."""
-        served = {"strategy": self.strategy.name, "work": self.work.name, "every_s": self.every_s}
+        work = {"work": self.work.name, "work_ms": self.work.ms}
+        served = {"strategy": self.strategy.name, **work, "every_s": self.every_s}
         return Measured(
             way.name, {**vars(self.setting), "page": way.page, "window_ms": way.window_ms, **served}, **found
         )

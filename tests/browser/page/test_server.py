@@ -138,6 +138,22 @@ def test_a_window_comes_as_one_message(server):
         assert [each["id"] for each in message] == list(range(6))
 
 
+def test_a_feed_can_go_to_the_pages_worker(server, page):
+    with RawClient(server.port) as client, RawClient(server.port) as worker:
+        client.send("421" + json.dumps(["feed", {"events": 3}, worker.sid]))
+        told = [json.loads(worker.receive()[2:]) for _ in range(3)]
+        assert [(name, data["id"]) for name, data in told] == [("update", 0), ("update", 1), ("update", 2)]
+        assert {client.receive()[:3] for _ in range(2)} == {"431", "42["}  # acknowledged, and that all was sent
+
+
+@pytest.mark.parametrize("to", ["nobody", 7, ["a"]])
+def test_a_feed_to_nobody_is_refused(server, page, to):
+    with RawClient(server.port) as client:
+        (told,) = json.loads(client.ask("421" + json.dumps(["feed", {"events": 3}, to]))[3:])
+    assert "a connection that is open" in told["refused"]
+    assert page.feeds == []
+
+
 def test_an_order_that_makes_no_sense_is_refused(server, page):
     with RawClient(server.port) as client:
         (told,) = json.loads(client.ask('421["feed",{"events":-1}]')[3:])
