@@ -114,6 +114,7 @@ def interact(
     throttle: float = 1.0,
     repeats: int = 1,
     trace: bool = False,
+    folder: Path | None = None,
     browser: str | None = None,
     progress: Progress | None = None,
     required: bool = True,
@@ -132,6 +133,7 @@ def interact(
         by, rate_hz, events, rows, update_block_ms, throttle: a feed of updates meanwhile, and how the page takes it.
         repeats: runs.
         trace: record one more run, and explain it.
+        folder: where that recording is kept; it is thrown away after reading where None.
         browser, progress, required: as in :func:`render`.
 
     Raises:
@@ -159,6 +161,7 @@ def interact(
             setting,
             repeats=repeats,
             passes=("timed", "explained") if trace else ("timed",),
+            folder=folder,
             strategy=chosen,
             work=work,
             every_s=every_s,

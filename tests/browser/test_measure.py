@@ -9,12 +9,13 @@ from labkit import browser, io_wait
 from labkit.base.clock import NS_PER_MS
 from labkit.base.errors import BrowserError, MissingExtra, UsageError
 from labkit.browser import measure
-from labkit.browser.bench import Setting, joined
+from labkit.browser.bench import Bench, Setting, joined
 from labkit.browser.driver import chromium
+from labkit.browser.driver.process import Driver
 from labkit.browser.measure import render
 from labkit.browser.page.feed import Feed, Order
 from labkit.browser.page.patterns import PAGE_PATTERNS, pattern
-from labkit.browser.page.server import Page
+from labkit.browser.page.server import Page, server_of
 from labkit.browser.passes import INTERACTION_PARTS
 from labkit.browser.rendering import Rendering
 from labkit.browser.trace import reader
@@ -273,6 +274,25 @@ def test_inp_of_a_traced_run_is_the_traces_to_a_millisecond(block_ms):
     assert explained.page_inp_ms == explained.web_vitals_inp_ms
     assert abs(explained.page_inp_ms - explained.inp_ms) <= 4 + 1
     assert not any("rounding apart" in note for note in result.notes)
+
+
+@pytest.mark.measured
+def test_an_interactions_three_parts_are_the_traces(tmp_path):
+    """Of one traced run: what the page tells, and what the trace's own events say."""
+    needed()
+    server = server_of("inline")
+    with server, Driver() as driver:
+        setting = Setting(events=0, clicks=4, click_block_ms=60)
+        bench = Bench(driver, server, server.extension, setting, 0.15, io_wait(ms=1))
+        run = bench.timed(pattern("naive"), chromium.full(), tmp_path / "trace.json.gz")
+    traced = {each.id: each for each in reader.read(tmp_path / "trace.json.gz").interactions}
+    assert len(run.interactions) == 4
+    for each in run.interactions:
+        exact = traced[each["id"]]
+        # The page's clock shows 0.1 ms; presentation ends with the duration, which is rounded to 8 ms.
+        assert abs(each["input_delay_ms"] - exact.input_delay_ms) <= 1
+        assert abs(each["processing_ms"] - exact.processing_ms) <= 1
+        assert abs(each["presentation_delay_ms"] - exact.presentation_delay_ms) <= 4 + 1
 
 
 # --- what goes wrong ---

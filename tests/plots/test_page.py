@@ -1,5 +1,6 @@
 """Figures of a rendering: they hold on odd data, and their titles say what the data say."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -15,7 +16,7 @@ from labkit.browser.rendering import Measured, Rendering
 from labkit.plots import page
 from labkit.plots.style import BLACK
 from labkit.runs.stages import NEVER
-from tests.support.rendered import SETTINGS, exact, rendering, timed
+from tests.support.rendered import SETTINGS, exact, interaction, rendering, timed
 
 
 @pytest.fixture(autouse=True)
@@ -93,9 +94,111 @@ def test_where_nothing_was_measured_every_figure_says_why():
         page.pipeline_of(absent, "naive", Path()),
         page.by_rate([1], [absent]),
         page.seen(absent),
+        page.inp_parts(absent),
         page.frontier(absent),
     ):
         assert [text.get_text() for text in figure.axes[0].texts] == ["Nothing was measured: there is no browser."]
+
+
+def test_what_a_canvas_has_none_of_is_written_as_none():
+    ways = (Measured("naive", SETTINGS, exact=exact()), Measured("canvas", SETTINGS, exact=exact(dom_ops=0, layouts=0)))
+    figure = page.overview(Rendering((*ways, Measured("forced", SETTINGS, exact=exact(layouts=200, forced=200)))))
+    assert title(figure) == "20 updates in a frame are one layout, batched or not; geometry reads: 20"
+    for panel in figure.axes[:2]:
+        assert [text.get_text() for text in panel.texts].count("none") == 1
+    title(page.overview(Rendering(ways[1:])))
+
+
+def test_a_waterfall_explains_no_stage_that_cannot_be_seen():
+    run = timed(clicks=2)
+    clicks = {name: column.copy() for name, column in run.clicks.items()}
+    clicks["painted"] = clicks["delivered"] + 1000
+    figure = page.waterfall(replace(run, clicks=clicks), of="clicks")
+    told = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "server to page" in told
+    assert "answered, not yet seen" not in told
+
+
+def test_a_waterfall_that_leaves_updates_out_says_so():
+    assert page.waterfall(timed()).axes[0].get_ylabel() == "update"
+    assert page.waterfall(timed(), first=3).axes[0].get_ylabel() == "update: 0 to 2 of 4"
+
+
+@pytest.mark.parametrize(
+    ("asked_ms", "cpu_ms", "said"),
+    [
+        (10, 10.0, ""),
+        (13, 10.0, "The work was to take 13 ms of the processor and took 10: it is a number of calculations, and the "
+         "core is quicker now than when that number was found."),
+        (8, 10.0, "The work was to take 8 ms of the processor and took 10: it is a number of calculations, and the "
+         "core is slower now than when that number was found."),
+        (4, 4.0, "The work used 4 ms of the processor and took 10: meanwhile others had the GIL or the "
+         "processor."),
+        (10, 0.1, ""),
+        (10, None, ""),
+        (None, 10.0, ""),
+    ],
+)  # fmt: skip
+def test_a_waterfall_of_clicks_says_why_work_took_another_time_than_was_asked(asked_ms, cpu_ms, said):
+    each = Measured("a", {**SETTINGS, "work_ms": asked_ms}, runs=(timed(work_cpu_ms=cpu_ms),))  # a stage takes 10 ms
+    label = page.waterfall_of(Rendering((each,)), "a", of="clicks").axes[0].get_xlabel()
+    assert " ".join(label.split()) == f"ms since the click {said}".strip()
+    assert any("number of calculations" in note for note in Rendering((each,)).notes) == ("number of" in said)
+
+
+def test_a_way_whose_trace_was_not_kept_has_no_pipeline_and_says_why():
+    figure = page.pipeline_of(rendering(), "forced", Path())
+    (said,) = (" ".join(text.get_text().split()) for text in figure.axes[0].texts)
+    assert said == "No trace of forced was kept: record one (trace=True), and name a folder for it (folder=)."
+
+
+# --- an interaction in its three parts ---
+
+
+def in_parts(**ways):
+    return Rendering(tuple(Measured(name, {}, runs=(timed(interactions=tuple(each)),)) for name, each in ways.items()))
+
+
+def test_an_interaction_is_a_bar_of_three_parts_and_the_title_names_the_longest():
+    result = in_parts(server=[interaction(1, 2, 3)], page=[interaction(4, 90, 6), interaction(10, 200, 30)])
+    figure = page.inp_parts(result)
+    assert title(figure) == "The longest interaction, 240 ms under page, is 83% processing"
+    axes = figure.axes[0]
+    bars = [(bar.get_x(), bar.get_width()) for bar in axes.patches if bar.get_width()]
+    assert bars == [(0, 10), (10, 200), (210, 30), (0, 4), (4, 90), (94, 6)]  # the longest of a way first
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "input delay",
+        "processing",
+        "presentation delay",
+    ]
+    assert "2 clicks, each below 16 ms: the browser tells no more of them" in axes.texts[0].get_text()
+    assert axes.get_xlabel().endswith("(dotted: 200)")
+
+
+def test_of_many_interactions_the_longest_are_drawn_and_their_number_is_told():
+    figure = page.inp_parts(in_parts(page=[interaction(1, 20 + i, 3) for i in range(9)]), first=2)
+    title(figure)
+    assert len([bar for bar in figure.axes[0].patches if bar.get_width()]) == 6
+    assert figure.axes[0].get_yticklabels()[0].get_text() == "page\n(2 longest of 9)"
+
+
+@pytest.mark.parametrize(
+    ("measured", "said"),
+    [
+        (Measured("no clicks", {}, runs=(timed(clicks=0, inp_ms=None),)), "nobody clicked"),
+        (Measured("too short", {}, runs=(timed(inp_ms=None),)), "2 clicks, each below 16 ms"),
+        (
+            Measured("old file", {}, runs=(timed(interactions=({"start_ms": 1.0, "duration_ms": 64.0},)),)),
+            "older labkit",
+        ),
+        (Measured("broken", {}, runs=(timed(problem="x"),)), "nobody clicked"),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_what_has_no_parts_is_said(measured, said):
+    figure = page.inp_parts(Rendering((measured,)))
+    assert title(figure) == "No interaction took 16 ms or more"
+    assert said in figure.axes[0].texts[0].get_text()
 
 
 def test_a_way_is_found_for_its_waterfall():
@@ -147,6 +250,17 @@ def test_the_frontier_has_a_panel_a_number_of_rows_and_fills_who_is_best():
     assert (few.get_title(loc="left"), many.get_title(loc="left")) == ("10 rows", "20 rows")
     assert drawn(few) == {(40, 16): True, (200, 16): False}
     assert drawn(many) == {(40, 80): True, (200, 16): True}
+
+
+def test_a_few_marks_are_named_where_they_are_and_many_in_a_legend():
+    few = page.frontier(varied(("a", 100, 10, 10, 16), ("b", 100, 10, 50, 16)))
+    title(few)
+    assert {text.get_text() for text in few.axes[0].texts} == {"a", "b"}
+    assert not few.legends
+    many = page.frontier(varied(*((name, 100, 10, 10, 16) for name in "abcdefg")))
+    title(many)
+    assert not many.axes[0].texts
+    assert many.legends
 
 
 def test_marks_differ_by_way_and_sizes_by_rate():
