@@ -5,11 +5,14 @@ machine's other runs.
 """
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-from labkit.browser.passes import SHORTEST_MS, Exact
+from labkit.browser.passes import SHORTEST_MS, Exact, Timed
 from labkit.browser.rendering import Measured, Rendering
+from labkit.browser.trace.main_thread import LONG_MS
 from labkit.claims.claim import Claim
 from labkit.claims.evidence import Untestable
 from labkit.runs.summary import Distribution
@@ -153,6 +156,34 @@ def _trace_shows_no_server(result: Rendering) -> float:
     return float(2 * each.explained.long_tasks < clicks)
 
 
+def _frames_and_tasks_agree(result: Rendering) -> float:
+    """Whether both witnesses report every click of the way whose handler computes in the page."""
+    each = _of(result, PAGE_HEAVY)
+    if not each.sound:
+        raise Untestable("; ".join(result.problems) or "needs the timed pass")
+    if not all(run.tells_long_frames for run in each.sound):
+        raise Untestable("needs a browser that tells long animation frames")
+    long = [(run, one) for run in each.sound for one in run.interactions if one.get("processing_ms", 0) > LONG_MS]
+    if not long:
+        raise Untestable(f"needs clicks whose handler in the page computes for more than {LONG_MS} ms")
+    return float(sum(_both_tell(*one) for one in long) == sum(len(run.clicks["intended"]) for run in each.sound))
+
+
+def _both_tell(run: Timed, click: Mapping[str, Any]) -> bool:
+    """Whether a long task, and a long animation frame with a script of the page's, lie where its handler ran."""
+    begin = click["start_ms"] + click["input_delay_ms"]
+    end = begin + click["processing_ms"]
+
+    def there(start_ms: float, duration_ms: float) -> bool:
+        # Half of the handler at least: a task or a frame that only touches it tells of something else.
+        return bool(min(end, start_ms + duration_ms) - max(begin, start_ms) >= (end - begin) / 2)
+
+    scripts = (script for frame in run.long_frames for script in frame["scripts"])
+    return any(there(*task) for task in run.long_tasks) and any(
+        there(script["start_ms"], script["duration_ms"]) and script["source"] == "page.js" for script in scripts
+    )
+
+
 CLAIMS = (
     Claim(
         slug="one-layout-a-frame",
@@ -289,6 +320,19 @@ CLAIMS = (
         condition="trusted clicks whose events a heavy handler on the server answers, recorded",
         margin="long tasks for less than half of the clicks; theory: none, since no script waits for the server",
         judge=_trace_shows_no_server,
+        takes=Rendering,
+        exact=True,
+    ),
+    Claim(
+        slug="frames-and-tasks-agree",
+        lines=(),
+        quote="Record a session in the Performance panel, then look for long tasks that delay input.",
+        sentence="Two witnesses report every click whose handler computes in the page: a long task, and a long "
+        "animation frame that names the script.",
+        reading="page",
+        condition="trusted clicks with a handler that computes in the page; a browser that tells long animation frames",
+        margin="both for every click; theory: a handler of more than 50 ms is a long task, and keeps its frame as long",
+        judge=_frames_and_tasks_agree,
         takes=Rendering,
         exact=True,
     ),

@@ -8,7 +8,7 @@ from labkit.browser.passes import Exact
 from labkit.browser.rendering import Measured, Rendering
 from labkit.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, page
 from labkit.claims.judging import claim
-from tests.support.rendered import SETTINGS, exact, explained, rendering, timed
+from tests.support.rendered import SETTINGS, exact, explained, interaction, long_frame, rendering, timed
 
 
 def counted(**ways):
@@ -38,6 +38,18 @@ def ran(ways, **strategies):
 def traced(long_tasks, name=page.PAGE_HEAVY):
     about = dataclasses.replace(explained(), long_tasks=long_tasks)
     return Rendering((Measured(name, SETTINGS, runs=(timed(clicks=3),), explained=about),))
+
+
+def witnessed(*, task_ms=300.0, frame_ms=300.0, source="page.js", tells=True, processing_ms=300.0, clicks=1):
+    """A click whose handler ran for 300 ms from 5 ms on; what the two witnesses say of it."""
+    run = timed(
+        clicks=clicks,
+        interactions=(interaction(5, processing_ms, 3),),
+        long_tasks=((5.0, task_ms),),
+        long_frames=(long_frame(5.0, frame_ms, source=source),),
+        entry_types=("event", "long-animation-frame") if tells else ("event",),
+    )
+    return Rendering((Measured(page.PAGE_HEAVY, SETTINGS, runs=(run,)),))
 
 
 SLOW = "naive, slow script"
@@ -83,6 +95,7 @@ CASES = {
     ),
     "trace-shows-long-tasks": (traced(3), traced(2)),
     "trace-shows-no-server-handler": (traced(1, page.SERVER_HEAVY), traced(2, page.SERVER_HEAVY)),
+    "frames-and-tasks-agree": (witnessed(task_ms=150, frame_ms=150), witnessed(frame_ms=149)),
 }
 
 
@@ -108,6 +121,23 @@ def test_of_two_that_could_be_a_neither_is():
     verdict = claim("thread-shows-nobody-sooner", ran(ways, B="thread"))
     assert verdict.status == NOT_TESTABLE
     assert "one way of them" in verdict.why
+
+
+@pytest.mark.parametrize("wrong", [{"task_ms": 149}, {"source": "other.js"}, {"clicks": 2}])
+def test_both_witnesses_must_report_every_click(wrong):
+    assert claim("frames-and-tasks-agree", witnessed(**wrong)).status == DOES_NOT_HOLD
+
+
+@pytest.mark.parametrize(
+    ("lacking", "why"),
+    [
+        ({"tells": False}, "needs a browser that tells long animation frames"),
+        ({"processing_ms": 50.0}, "needs clicks whose handler in the page computes for more than 50 ms"),
+    ],
+)
+def test_without_a_second_witness_or_a_long_handler_nobody_can_agree(lacking, why):
+    verdict = claim("frames-and-tasks-agree", witnessed(**lacking))
+    assert (verdict.status, verdict.why) == (NOT_TESTABLE, why)
 
 
 def test_every_claim_has_a_case():
