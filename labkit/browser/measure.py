@@ -44,6 +44,7 @@ def render(
     throttle: float = 1.0,
     clicks: int = 9,
     update_block_ms: float = 0.0,
+    events_per_frame: int = 20,
     repeats: int = 3,
     passes: Sequence[str] = PASSES,
     folder: Path | None = None,
@@ -56,7 +57,8 @@ def render(
 
     Args:
         patterns: which, by name, by a file of the reader's (``mine.js``), or as `pattern(...)`.
-        rate_hz, events, burst, rows, keys, throttle, clicks, update_block_ms: see :class:`Setting`.
+        rate_hz, events, burst, rows, keys, throttle, clicks, update_block_ms, events_per_frame: see
+            :class:`Setting`.
         repeats: runs of the timed pass, interleaved in random order.
         passes: ``exact`` (frame by frame, integers), ``timed`` (real time), ``explained`` (with a trace).
         folder: where traces are kept; they are thrown away after reading where None.
@@ -80,6 +82,7 @@ def render(
         throttle=throttle,
         clicks=clicks,
         update_block_ms=update_block_ms,
+        events_per_frame=events_per_frame,
     )
     return measured(
         required,

@@ -6,7 +6,7 @@ where a stage was not reached.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,7 @@ def in_three(interaction: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class Exact:
-    """Counted frame by frame; the same integers every time.
+    """Counted frame by frame; the same integers every time, but for `paint_ms`.
 
     Attributes:
         frames, events_per_frame: what was done.
@@ -62,6 +62,11 @@ class Exact:
         layouts: all of them.
         forced_layouts: those before the frame: the page's own code asked for geometry.
         style_recalcs: all of them.
+        paints: how often a layer was painted: several layers may be in a frame. None in files of schema version 3 and
+            before, as the two below.
+        raster_tasks: how many tiles were drawn from what was painted.
+        paint_ms: no count: the time of pre-paint, paint and layerize in a frame, the median of the frames. The trace
+            that tells it inflates it, of each way alike: compare ways with one another.
     """
 
     frames: int
@@ -70,6 +75,9 @@ class Exact:
     layouts: int
     forced_layouts: int
     style_recalcs: int
+    paints: int | None = None
+    raster_tasks: int | None = None
+    paint_ms: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, eq=False)

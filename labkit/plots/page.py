@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from labkit.base.clock import NS_PER_MS
 from labkit.base.errors import UsageError
-from labkit.browser.frontier import Point, best, felt, points
+from labkit.browser.frontier import FRAME_MS, Point, best, felt, points
 from labkit.browser.passes import INTERACTION_PARTS, SHORTEST_MS, Int64, Timed, in_three
 from labkit.browser.rendering import WORK_OFF, Measured, Rendering, work_said
 from labkit.browser.table import inp_verdict
@@ -42,6 +42,7 @@ from labkit.runs.summary import BOUNDS_MS
 
 __all__ = [
     "by_rate",
+    "few_updates",
     "frontier",
     "headline",
     "inp_parts",
@@ -327,6 +328,73 @@ def by_rate(rates_hz: Sequence[float], results: Sequence[Rendering], *, title: s
     axes.legend(loc="upper right")
     message(figure, title or "An update costs less the more of them share a frame, batched or not")
     return figure
+
+
+@styled
+def few_updates(result: Rendering, *, title: str | None = None) -> Figure:
+    """Where a frame has one update at most: what each way does for it, and how old what it shows is.
+
+    Args:
+        result: from `browser.few_updates`.
+        title: instead of the finding.
+    """
+    counted = [each for each in result.measured if each.exact is not None and each.exact.events_per_frame == 1]
+    if not result.measured:
+        return nothing(result)
+    if not counted:
+        return nothing(result, "Nothing was counted with one update in each frame: ask browser.few_updates.")
+    figure, (counts, ages) = plt.subplots(1, 2, figsize=(WIDTH_IN, 3.4), width_ratios=(1, 1.35))
+    shift = 0.16 * (len(counted) - 1)
+    for place, (each, (colour, mark, line)) in enumerate(zip(counted, _TWO_LOOKS, strict=False)):
+        values = list(_per_frame(each).values())
+        counts.plot(values, np.arange(len(values)) - shift + 0.32 * place, mark, color=colour, markersize=7)
+        ages.plot([], [], color=colour, marker=mark, linestyle=line, label=each.name)
+        stale = np.sort(np.concatenate([run.staleness_ms for run in each.sound] or [np.zeros(0)]))
+        known = stale[~np.isnan(stale)]
+        share = np.arange(1, len(known) + 1) / max(1, len(known))
+        ages.step(known, share, where="post", color=colour, linestyle=line, linewidth=2)
+    counts.set_yticks(range(len(_PER_FRAME)), list(_PER_FRAME))
+    counts.set_ylim(len(_PER_FRAME) - 0.5, -0.5)
+    counts.set_xlim(0, counts.get_xlim()[1] + 0.2)
+    counts.set_xlabel("for one update, exact")
+    counts.grid(axis="y", visible=False)
+    ages.set_xlim(left=0)
+    ages.set_ylim(0, 1)
+    ages.set_xlabel("staleness, ms")
+    ages.set_ylabel("share of updates")
+    figure.legend(loc="outside lower right", ncols=2)
+    message(figure, title or _few_finding(counted))
+    return figure
+
+
+_TWO_LOOKS = ((BLUE, "o", "-"), (RED, "s", "--"))
+_PER_FRAME = {
+    "DOM operations": "dom_ops",
+    "layouts": "layouts",
+    "style recalculations": "style_recalcs",
+    "paints": "paints",
+}
+
+
+def _per_frame(each: Measured) -> dict[str, float]:
+    exact = each.exact
+    assert exact is not None
+    return {name: (getattr(exact, name) or 0) / exact.frames for name in _PER_FRAME.values()}
+
+
+def _few_finding(counted: Sequence[Measured]) -> str:
+    if len(counted) != 2:
+        return "What one update in a frame costs"
+    first, second = counted
+    same = "saves nothing" if _per_frame(first) == _per_frame(second) else "changes the counts"
+    said = f"With one update in a frame {second.name} {same}"
+    ages_ms = [each.pooled("staleness_ms").p50_ms for each in counted]
+    if not all(map(math.isfinite, ages_ms)):
+        return said
+    later_ms = ages_ms[1] - ages_ms[0]
+    if abs(later_ms) < FRAME_MS / 2:
+        return f"{said} and costs nothing: the medians of staleness are {abs(later_ms):.1f} ms apart"
+    return f"{said}; its updates are {abs(later_ms):.0f} ms {'staler' if later_ms > 0 else 'fresher'}"
 
 
 def headline(result: Rendering) -> str:

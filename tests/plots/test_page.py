@@ -95,6 +95,7 @@ def test_where_nothing_was_measured_every_figure_says_why():
         page.by_rate([1], [absent]),
         page.seen(absent),
         page.inp_parts(absent),
+        page.few_updates(absent),
         page.frontier(absent),
     ):
         assert [text.get_text() for text in figure.axes[0].texts] == ["Nothing was measured: there is no browser."]
@@ -150,6 +151,40 @@ def test_a_way_whose_trace_was_not_kept_has_no_pipeline_and_says_why():
     figure = page.pipeline_of(rendering(), "forced", Path())
     (said,) = (" ".join(text.get_text().split()) for text in figure.axes[0].texts)
     assert said == "No trace of forced was kept: record one (trace=True), and name a folder for it (folder=)."
+
+
+# --- one update in a frame ---
+
+
+def few(batched_ms=40.0, **changes):
+    """naive's updates are shown after 40 ms."""
+    return Rendering(
+        tuple(
+            Measured(name, SETTINGS, exact=exact(per_frame=1, **about), runs=(timed(step_ms=shown_ms / 4),))
+            for name, shown_ms, about in (("naive", 40.0, {}), ("dom-batch", batched_ms, changes))
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        (few(), "dom-batch saves nothing and costs nothing: the medians of staleness are 0.0 ms apart"),
+        (few(60.0), "dom-batch saves nothing; its updates are 20 ms staler"),
+        (few(20.0, dom_ops=10), "dom-batch changes the counts; its updates are 20 ms fresher"),
+    ],
+)
+def test_whether_one_update_in_a_frame_gains_by_waiting(result, said):
+    figure = page.few_updates(result)
+    assert title(figure) == f"With one update in a frame {said}"
+    counts, ages = figure.axes
+    assert list(counts.lines[0].get_xdata()) == [60, 1, 1, 2]
+    assert next(line.get_xdata()[0] for line in ages.lines if len(line.get_xdata())) == 40
+
+
+def test_several_updates_in_a_frame_are_no_answer_to_that():
+    figure = page.few_updates(rendering())
+    assert "ask browser.few_updates" in " ".join(figure.axes[0].texts[0].get_text().split())
 
 
 # --- an interaction in its three parts ---

@@ -56,8 +56,8 @@ def long_frame(start_ms=0.0, duration_ms=60.0, **script):
     return {"start_ms": start_ms, "duration_ms": duration_ms, "blocking_ms": duration_ms - 50, "scripts": [filled]}
 
 
-def exact(*, dom_ops=600, layouts=10, forced=0):
-    return Exact(10, 20, dom_ops, layouts, forced, layouts)
+def exact(*, dom_ops=600, layouts=10, forced=0, per_frame=20, paints=20, raster_tasks=80, paint_ms=1.2):
+    return Exact(10, per_frame, dom_ops, layouts, forced, layouts, paints, raster_tasks, paint_ms)
 
 
 def explained():
