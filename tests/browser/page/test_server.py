@@ -99,7 +99,7 @@ def test_a_pattern_of_the_readers_is_served_with_the_page(server):
 
 
 def test_every_address_of_the_page_is_relative(server):
-    for path in ("/", "/page.js", "/hand.js", "/view.js", "/page.css"):
+    for path in ("/", "/page.js", "/hand.js", "/view.js", "/page.css", "/socket-worker.js", "/patterns/worker.js"):
         body = get(server, path)[1]
         for wrong in ('src="/', 'href="/', "from '/", "http://", "https://"):
             assert wrong not in body.replace("https://web.dev/articles/inp", "")
