@@ -326,8 +326,16 @@ def by_rate(rates_hz: Sequence[float], results: Sequence[Rendering], *, title: s
     axes.set_xlabel("updates per second (log scale)")
     axes.set_ylabel("main thread busy, ms per update")
     axes.legend(loc="upper right")
-    message(figure, title or "An update costs less the more of them share a frame, batched or not")
+    message(figure, title or _rate_finding(axes))
     return figure
+
+
+def _rate_finding(axes: Axes) -> str:
+    """Of the lines that are drawn, from the lowest rate to the highest."""
+    lines = [np.asarray(line.get_xydata()) for line in axes.lines]
+    if all(line[line[:, 0].argmax(), 1] < line[line[:, 0].argmin(), 1] for line in lines):
+        return "An update costs less the more of them share a frame" + (", batched or not" if len(lines) > 1 else "")
+    return "What one update costs, by how many come"
 
 
 @styled
@@ -404,8 +412,10 @@ def headline(result: Rendering) -> str:
     forced = [e for e in exact.values() if e.forced_layouts > 0]
     if plain and forced and all(e.layouts == e.frames for e in plain):
         worst = max(e.layouts / e.frames for e in forced)
+        either = ", batched or not" if len(plain) > 1 else ""
         return (
-            f"{plain[0].events_per_frame} updates in a frame are one layout, batched or not; geometry reads: {worst:g}"
+            f"{plain[0].events_per_frame} updates in a frame cost one layout{either}, "
+            f"and {worst:g} where the page reads geometry in between"
         )
     busy = {each.name: float(np.median(v)) for each in result.measured if len(v := each.values("task_ms"))}
     if len(busy) > 1:
@@ -495,7 +505,7 @@ def frontier(result: Rendering, *, title: str | None = None) -> Figure:
         axes.set_xlabel("staleness p95, ms")
     log_ms(panels[0][0], "x", minimum_decades=2)
     log_ms(panels[0][0], "y", minimum_decades=2)
-    panels[0][0].set_ylabel(f"INP, ms ({SHORTEST_MS} or less at {SHORTEST_MS})")
+    panels[0][0].set_ylabel(f"INP, ms (drawn at {SHORTEST_MS} where shorter)")
     if found and len(found) <= _FEW and len(rates) == 1:
         for axes, rows in zip(panels[0], many, strict=True):
             _name_marks(axes, [point for point in found if point.rows == rows])
@@ -555,7 +565,7 @@ def _frontier_finding(result: Rendering, found: Sequence[Point], on_it: Sequence
     good, old = BOUNDS_MS
     worst = max((p for p in found if p.inp_ms <= good), key=lambda p: p.staleness_ms, default=None)
     if worst is not None and worst.staleness_ms > old:
-        return f"INP calls {worst.way} good; what it shows is {worst.staleness_ms / 1000:.1f} s old"
+        return f"{worst.way} has a good INP, and what it shows is {worst.staleness_ms / 1000:.1f} s old"
     if found and all(p.inp_ms <= good for p in found):
         return "Every way has a good INP here; staleness tells them apart"
     return "INP and staleness, way by way"
@@ -579,7 +589,7 @@ def seen(result: Rendering, *, guess_ms: float | None = None, title: str | None 
         known = results_ms[~np.isnan(results_ms)]
         axes.plot(known, [row + 0.14] * len(known), "o", color=ORANGE, markerfacecolor="white", markersize=6)
         axes.plot(inp_ms, [row - 0.14] * len(inp_ms), "D", color=BLUE, markersize=8)
-    axes.plot([], [], "D", color=BLUE, label=f"INP ({SHORTEST_MS} ms or less at {SHORTEST_MS})")
+    axes.plot([], [], "D", color=BLUE, label=f"INP (drawn at {SHORTEST_MS} where shorter)")
     axes.plot([], [], "o", color=ORANGE, markerfacecolor="white", label="click to result, each click")
     log_ms(axes, "x", minimum_decades=2)
     for bound in BOUNDS_MS:

@@ -209,6 +209,10 @@ def test_every_update_is_either_shown_or_said_to_be_superseded(flooded):
         shown = run.updates["painted"] != NEVER
         assert ((run.updates["written"] != NEVER) == shown).all()
         assert shown[-1]  # the newest is always seen
+        received, written, painted = (run.updates[stage][shown] for stage in ("received", "written", "painted"))
+        # A worker's clock and the page's have one origin, and each shows 0.1 ms.
+        assert (written - received >= -200_000).all()
+        assert (painted > written).all()
 
 
 @pytest.mark.measured

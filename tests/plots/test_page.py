@@ -32,7 +32,15 @@ def title(figure):
 
 def test_the_overview_says_what_was_counted():
     found = title(page.overview(rendering()))
-    assert found == "20 updates in a frame are one layout, batched or not; geometry reads: 20"
+    assert found == "20 updates in a frame cost one layout, and 20 where the page reads geometry in between"
+
+
+def test_of_two_ways_it_says_that_batching_made_no_difference():
+    ways = {"naive": {}, "dom-batch": {"dom_ops": 30}, "forced": {"layouts": 200, "forced": 200}}
+    result = Rendering(tuple(Measured(name, SETTINGS, exact=exact(**about)) for name, about in ways.items()))
+    assert title(page.overview(result)).startswith(
+        "20 updates in a frame cost one layout, batched or not, and 20 where"
+    )
 
 
 def test_without_counts_it_says_who_keeps_the_page_busy():
@@ -104,7 +112,7 @@ def test_where_nothing_was_measured_every_figure_says_why():
 def test_what_a_canvas_has_none_of_is_written_as_none():
     ways = (Measured("naive", SETTINGS, exact=exact()), Measured("canvas", SETTINGS, exact=exact(dom_ops=0, layouts=0)))
     figure = page.overview(Rendering((*ways, Measured("forced", SETTINGS, exact=exact(layouts=200, forced=200)))))
-    assert title(figure) == "20 updates in a frame are one layout, batched or not; geometry reads: 20"
+    assert title(figure) == "20 updates in a frame cost one layout, and 20 where the page reads geometry in between"
     for panel in figure.axes[:2]:
         assert [text.get_text() for text in panel.texts].count("none") == 1
     title(page.overview(Rendering(ways[1:])))
@@ -251,6 +259,17 @@ def test_by_rate_shows_the_cost_of_one_update():
     assert "ms per update" in axes.get_ylabel()
 
 
+def test_by_rate_says_that_updates_become_cheaper_only_where_all_do():
+    def at(**task_ms):
+        return Rendering(tuple(Measured(name, SETTINGS, runs=(timed(task_ms=ms),)) for name, ms in task_ms.items()))
+
+    cheaper = page.by_rate([30, 200], [at(a=100.0, b=100.0), at(a=50.0, b=60.0)])
+    assert title(cheaper) == "An update costs less the more of them share a frame, batched or not"
+    assert title(page.by_rate([30, 200], [at(a=100.0), at(a=50.0)])).endswith("share a frame")
+    dearer = page.by_rate([30, 200], [at(a=100.0, b=100.0), at(a=50.0, b=120.0)])
+    assert title(dearer) == "What one update costs, by how many come"
+
+
 # --- what a person feels: every point is drawn where it is, the frontier filled ---
 
 
@@ -317,7 +336,7 @@ def test_marks_differ_by_way_and_sizes_by_rate():
     [
         ([("a", 100, 10, 10, 16), ("b", 100, 10, 50, 16)], "Every way has a good INP here; staleness tells them apart"),
         ([("a", 100, 10, 10, 16), ("b", 100, 10, 50, 300)], "INP and staleness, way by way"),
-        ([("a", 100, 10, 10, 16), ("b", 100, 10, 5000, 16)], "INP calls b good; what it shows is 20.0 s old"),
+        ([("a", 100, 10, 10, 16), ("b", 100, 10, 5000, 16)], "b has a good INP, and what it shows is 20.0 s old"),
     ],
 )
 def test_the_frontiers_title_says_what_the_points_say(ways, said):
