@@ -153,10 +153,8 @@ def interact(
         update_block_ms=update_block_ms,
     )
     chosen, work = strategy_of(strategy), work or io_wait(ms=1)
-    if every_s is None:
-        every_s = 0.2 + ((work.ms or 100.0) + click_block_ms + click_block_step_ms * clicks) / 1000
-    block = f", page blocked {click_block_ms:g} ms" if click_block_ms else ""
-    way = replace(ways([by])[0], name=name or f"{chosen.name}, {work.name}{block}")
+    longest_ms = (work.ms or 100.0) + click_block_ms + click_block_step_ms * clicks
+    way = replace(ways([by])[0], name=name or _called(chosen, work, click_block_ms))
     return measured(
         required,
         lambda: renderings(
@@ -167,11 +165,17 @@ def interact(
             folder=folder,
             strategy=chosen,
             work=work,
-            every_s=every_s,
+            every_s=0.2 + longest_ms / 1000 if every_s is None else every_s,
             browser=browser,
             progress=progress,
         ),
     )
+
+
+def _called(strategy: Strategy, work: Work, click_block_ms: float) -> str:
+    """What tables call clicks that nobody has named."""
+    block = f", page blocked {click_block_ms:g} ms" if click_block_ms else ""
+    return f"{strategy.name}, {work.name}{block}"
 
 
 def measured(required: bool, begin: Callable[[], Iterator[Rendering]]) -> Rendering:

@@ -153,6 +153,11 @@ class Timed:
         return between_ms(self.updates["sent"], self.updates["painted"])
 
     @property
+    def in_page_ms(self) -> Float64:
+        """Of each update, from when the page had it to when it was seen: its staleness without server and network."""
+        return between_ms(self.updates["received"], self.updates["painted"])
+
+    @property
     def click_to_ack_ms(self) -> Float64:
         """Of each click, until the page had the server's answer."""
         return between_ms(self.clicks["intended"], self.clicks["delivered"])

@@ -134,9 +134,9 @@ def vary(
 
 
 def few_updates(
-    rate_hz: float = 27.0,
+    rate_hz: float = 29.0,
     *,
-    span_s: float = 2.5,
+    span_s: float = 3.0,
     repeats: int = 2,
     seed: int = 0,
     browser: str | None = None,
@@ -149,8 +149,9 @@ def few_updates(
 
     Args:
         rate_hz: updates per second, fewer than frames. One that divides the frame rate, such as 30 of 60, has all
-            updates of a run at the same place between two frames, and so tells of that place alone.
-        span_s: how long updates come in a run.
+            updates of a run at the same place between two frames, and so tells of that place alone. 29 has them at 29
+            places, each once in a second.
+        span_s: how long updates come in a run; whole seconds favour no place.
         repeats: runs of each, interleaved in random order.
         seed, browser, progress, required: as in `render`.
 

@@ -125,7 +125,7 @@ def test_few_updates_are_one_in_a_frame_at_a_rate_that_meets_every_place_between
     few_updates(span_s=2)
     ((ways, setting, about),) = asked
     assert [way.page for way in ways] == ["naive", "dom-batch"]
-    assert (setting.rate_hz, setting.events, setting.events_per_frame, setting.clicks) == (27, 54, 1, 0)
+    assert (setting.rate_hz, setting.events, setting.events_per_frame, setting.clicks) == (29, 58, 1, 0)
     assert about["passes"] == ("exact", "timed")
 
 
