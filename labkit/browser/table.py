@@ -9,6 +9,7 @@ import numpy as np
 from labkit.base.text import milliseconds
 from labkit.browser.page.patterns import NOT_COUNTED
 from labkit.browser.passes import INTERACTION_PARTS, SHORTEST_MS, Float64, in_three
+from labkit.browser.trace.main_thread import LONG_MS
 from labkit.runs.summary import BOUNDS_MS, WORDS, verdict
 from labkit.runs.table import Table
 
@@ -75,7 +76,7 @@ def _not_counted(measured: "Sequence[Measured]") -> Iterator[str]:
 
 
 def _interactions(measured: "Sequence[Measured]") -> Iterator[str]:
-    """The longest interaction in its three parts, and the script that held it longest, where either was told."""
+    """The longest interaction in its three parts, and the script that held a frame longest, of those above 50 ms."""
     for each in measured:
         told = [said for said in (in_parts(each.longest), script_said(each.longest_script)) if said]
         if told:
@@ -83,8 +84,8 @@ def _interactions(measured: "Sequence[Measured]") -> Iterator[str]:
 
 
 def in_parts(interaction: Mapping[str, Any] | None) -> str:
-    """An interaction's duration as the sum of its three parts; empty where they are not known, or too short to be."""
-    if interaction is None or interaction["duration_ms"] < SHORTEST_MS or not in_three(interaction):
+    """A long interaction's duration as the sum of its three parts; empty where they are not known."""
+    if interaction is None or interaction["duration_ms"] <= LONG_MS or not in_three(interaction):
         return ""
     parts = " + ".join(f"{interaction[key]:.0f} {name}" for name, key in INTERACTION_PARTS.items())
     return f"{interaction['type']} {interaction['duration_ms']:.0f} ms = {parts}"

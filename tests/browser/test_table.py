@@ -82,7 +82,8 @@ def test_the_longest_interaction_is_told_in_its_three_parts_and_with_the_script_
         "heavy, the longest: click 312 ms = 4 input delay + 300 processing + 8 presentation delay; "
         "long animation frame: BUTTON#ask.onclick (page.js) 302 ms, of which 12 ms forced style and layout." in text
     )
-    assert "the longest: click" not in repr(Rendering((Measured("short", SETTINGS, runs=(timed(inp_ms=None),)),)))
+    short = timed(interactions=(interaction(1, 20, 3),), long_frames=())
+    assert "the longest: click" not in repr(Rendering((Measured("short", SETTINGS, runs=(short,)),)))
 
 
 def test_an_interaction_without_its_parts_or_too_short_for_them_is_not_split():
@@ -107,5 +108,5 @@ def test_updates_that_were_never_shown_are_counted_where_a_way_has_them():
 def test_what_a_count_leaves_out_is_said():
     ways = [Measured(name, {**SETTINGS, "page": page}) for name, page in (("a", "canvas"), ("b", "worker"), ("c", "x"))]
     text = repr(Rendering(tuple(ways)))
-    assert "no DOM operation and no layout to count" in text
+    assert "no DOM operation, layout or paint to count" in text
     assert "is not in task ms" in text

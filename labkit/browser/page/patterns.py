@@ -24,7 +24,7 @@ MORE = ("budget", "virtual", "canvas", "worker")
 
 #: What is not in a way's counts, for people who compare it with the others.
 NOT_COUNTED = {
-    "canvas": "canvas draws: it has no DOM operation and no layout to count; what drawing costs is in task ms.",
+    "canvas": "canvas draws: it has no DOM operation, layout or paint to count; what drawing costs is in task ms.",
     "worker": "worker reads the socket on another thread: what that costs is not in task ms.",
 }
 
