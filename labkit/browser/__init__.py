@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from labkit.browser.page.patterns import pattern, show
     from labkit.browser.page.server import Page, serve
     from labkit.browser.rendering import Rendering
-    from labkit.browser.variants import interact_each, tour, vary
+    from labkit.browser.variants import few_updates, interact_each, tour, vary
 
 _HOMES = {
     "Page": "page.server",
     "Rendering": "rendering",
+    "few_updates": "variants",
     "frame": "page.notebook",
     "interact": "measure",
     "interact_each": "variants",
@@ -42,6 +43,7 @@ _HOMES = {
 __all__ = [
     "Page",
     "Rendering",
+    "few_updates",
     "frame",
     "interact",
     "interact_each",

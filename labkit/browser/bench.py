@@ -1,6 +1,7 @@
 """One run of either pass: the job for the browser, and what came back beside what the server stamped."""
 
 import math
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +17,14 @@ from labkit.browser.page.feed import MAX_EVENTS, Feed
 from labkit.browser.page.patterns import Pattern
 from labkit.browser.page.server import Page
 from labkit.browser.passes import CLICK_STAGES, Exact, Explained, Int64, Timed
+from labkit.browser.trace import frames
 from labkit.plan.work import Work
 from labkit.runs.stages import NEVER
 from labkit.server.in_process import Server
 from labkit.server.stamps import Stamps
 
-#: The exact pass has so many frames, and before each of them so many updates.
-FRAMES, EVENTS_PER_FRAME = 10, 20
+#: The exact pass has so many frames.
+FRAMES = 10
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Setting:
         click_block_step_ms: how much longer with each further click. Durations are told in steps of 8 ms: those of
             equal clicks are all rounded alike.
         update_block_ms: how long the page's own code computes for each update.
+        events_per_frame: updates before each frame of the exact pass.
     """
 
     rate_hz: float = 200.0
@@ -53,6 +56,7 @@ class Setting:
     click_block_ms: float = 0.0
     click_block_step_ms: float = 0.0
     update_block_ms: float = 0.0
+    events_per_frame: int = 20
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -66,6 +70,7 @@ class Setting:
             ("click_block_ms", 0, 60_000),
             ("click_block_step_ms", 0, 1000),
             ("update_block_ms", 0, 60_000),
+            ("events_per_frame", 1, 1000),
         ):
             value = getattr(self, name)
             if not low <= value <= high:
@@ -101,25 +106,33 @@ class Bench:
         return {"program": str(browser.path), "url": self.server.url, "page": settings, "keys": setting.keys}
 
     def exact(self, way: Pattern, shell: chromium.Browser) -> Exact:
-        """Frame by frame. A batching server sends a frame's worth as one message."""
-        job = {
-            **self._job(way, shell, FRAMES * EVENTS_PER_FRAME),
-            "pass": "exact",
-            "frames": FRAMES,
-            "events_per_frame": EVENTS_PER_FRAME,
-            "window_ms": 1 if way.window_ms else 0,
-            "timeout_s": 10,
-        }
-        told = self.driver.run(job, limit_s=60)
-        if told["error"] or told["error_messages"]:
-            raise BrowserError(f"{way.name} could not be counted: {because(told)}")
+        """Frame by frame. What a batching server or a worker collects within a frame is sent as one message."""
+        each = self.setting.events_per_frame
+        with tempfile.TemporaryDirectory(prefix="labkit-") as scratch:
+            trace = Path(scratch) / "trace.json.gz"
+            job = {
+                **self._job(way, shell, FRAMES * each),
+                "pass": "exact",
+                "frames": FRAMES,
+                "events_per_frame": each,
+                "window_ms": 1 if way.collects else 0,
+                "timeout_s": 10,
+                "trace": str(trace),
+            }
+            told = self.driver.run(job, limit_s=60)
+            if told["error"] or told["error_messages"]:
+                raise BrowserError(f"{way.name} could not be counted: {because(told)}")
+            painting = frames.read(trace)
         return Exact(
             frames=told["frames"],
-            events_per_frame=EVENTS_PER_FRAME,
+            events_per_frame=each,
             dom_ops=told["dom_ops"],
             layouts=told["layouts"],
             forced_layouts=told["forced_layouts"],
             style_recalcs=told["style_recalcs"],
+            paints=painting.paints,
+            raster_tasks=painting.raster_tasks,
+            paint_ms=painting.median_ms,
         )
 
     def timed(self, way: Pattern, browser: chromium.Browser, trace: Path | None = None) -> Timed:
@@ -186,6 +199,7 @@ def joined(told: Mapping[str, Any], stamps: Stamps, feed: Feed | None, events: i
         clock_error_ms=best["rtt_ms"] / 2,
         problem=because(told) if told["error"] or told["error_messages"] else "",
         work_cpu_ms=float(np.mean(cpu_ns)) / clock.NS_PER_MS if cpu_ns else None,
+        entry_types=tuple(told["entry_types"]),
     )
 
 

@@ -13,8 +13,11 @@ import numpy as np
 from labkit.browser.passes import SHORTEST_MS, Timed
 from labkit.browser.rendering import Measured, Rendering
 
-#: What one of two ways must gain to be better: a step of the rounding of INP, a frame at 60 Hz of staleness.
-INP_STEP_MS, FRAME_MS = 8.0, 1000 / 60
+#: How often the lab's browser draws a frame where there is something new.
+FRAMES_HZ = 60
+
+#: What one of two ways must gain to be better: a step of the rounding of INP, a frame of staleness.
+INP_STEP_MS, FRAME_MS = 8.0, 1000 / FRAMES_HZ
 
 
 @dataclass(frozen=True)

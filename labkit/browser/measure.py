@@ -44,6 +44,7 @@ def render(
     throttle: float = 1.0,
     clicks: int = 9,
     update_block_ms: float = 0.0,
+    events_per_frame: int = 20,
     repeats: int = 3,
     passes: Sequence[str] = PASSES,
     folder: Path | None = None,
@@ -56,7 +57,8 @@ def render(
 
     Args:
         patterns: which, by name, by a file of the reader's (``mine.js``), or as `pattern(...)`.
-        rate_hz, events, burst, rows, keys, throttle, clicks, update_block_ms: see :class:`Setting`.
+        rate_hz, events, burst, rows, keys, throttle, clicks, update_block_ms, events_per_frame: see
+            :class:`Setting`.
         repeats: runs of the timed pass, interleaved in random order.
         passes: ``exact`` (frame by frame, integers), ``timed`` (real time), ``explained`` (with a trace).
         folder: where traces are kept; they are thrown away after reading where None.
@@ -80,6 +82,7 @@ def render(
         throttle=throttle,
         clicks=clicks,
         update_block_ms=update_block_ms,
+        events_per_frame=events_per_frame,
     )
     return measured(
         required,
@@ -114,6 +117,7 @@ def interact(
     throttle: float = 1.0,
     repeats: int = 1,
     trace: bool = False,
+    folder: Path | None = None,
     browser: str | None = None,
     progress: Progress | None = None,
     required: bool = True,
@@ -132,6 +136,7 @@ def interact(
         by, rate_hz, events, rows, update_block_ms, throttle: a feed of updates meanwhile, and how the page takes it.
         repeats: runs.
         trace: record one more run, and explain it.
+        folder: where that recording is kept; it is thrown away after reading where None.
         browser, progress, required: as in :func:`render`.
 
     Raises:
@@ -148,10 +153,8 @@ def interact(
         update_block_ms=update_block_ms,
     )
     chosen, work = strategy_of(strategy), work or io_wait(ms=1)
-    if every_s is None:
-        every_s = 0.2 + ((work.ms or 100.0) + click_block_ms + click_block_step_ms * clicks) / 1000
-    block = f", page blocked {click_block_ms:g} ms" if click_block_ms else ""
-    way = replace(ways([by])[0], name=name or f"{chosen.name}, {work.name}{block}")
+    longest_ms = (work.ms or 100.0) + click_block_ms + click_block_step_ms * clicks
+    way = replace(ways([by])[0], name=name or _called(chosen, work, click_block_ms))
     return measured(
         required,
         lambda: renderings(
@@ -159,13 +162,20 @@ def interact(
             setting,
             repeats=repeats,
             passes=("timed", "explained") if trace else ("timed",),
+            folder=folder,
             strategy=chosen,
             work=work,
-            every_s=every_s,
+            every_s=0.2 + longest_ms / 1000 if every_s is None else every_s,
             browser=browser,
             progress=progress,
         ),
     )
+
+
+def _called(strategy: Strategy, work: Work, click_block_ms: float) -> str:
+    """What tables call clicks that nobody has named."""
+    block = f", page blocked {click_block_ms:g} ms" if click_block_ms else ""
+    return f"{strategy.name}, {work.name}{block}"
 
 
 def measured(required: bool, begin: Callable[[], Iterator[Rendering]]) -> Rendering:
@@ -296,7 +306,8 @@ class _Request:
 
     def _of(self, way: Pattern, **found: Any) -> Measured:
         """What was found of a way, with all that decided it: runs that differ in any of that are never pooled."""
-        served = {"strategy": self.strategy.name, "work": self.work.name, "every_s": self.every_s}
+        work = {"work": self.work.name, "work_ms": self.work.ms}
+        served = {"strategy": self.strategy.name, **work, "every_s": self.every_s}
         return Measured(
             way.name, {**vars(self.setting), "page": way.page, "window_ms": way.window_ms, **served}, **found
         )

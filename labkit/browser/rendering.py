@@ -21,8 +21,12 @@ from labkit.browser.passes import Exact, Explained, Float64, Timed
 from labkit.runs.stages import NEVER
 from labkit.runs.summary import Distribution
 
-#: The layout of saved files. One that is newer than this is refused. Version 2 called the strategy an exhibit.
-SCHEMA_VERSION = 3
+#: The layout of saved files. One that is newer than this is refused. Version 2 called the strategy an exhibit, and
+#: version 3 knew neither the three parts of an interaction nor what the browser can tell.
+SCHEMA_VERSION = 4
+
+#: Work that was slowed or hastened by more than this share is told.
+WORK_OFF = 0.15
 
 #: The page's INP and the trace's may differ by so much, rounding apart.
 INP_ERROR_MS = 1.0
@@ -73,6 +77,8 @@ class Measured:
             "layouts": _median(self.values("layouts")),
             "task_ms": _median(self.values("task_ms")),
             "long_tasks": self.long_task_count,
+            "long_frames": self.long_frame_count,
+            "superseded": _median(self.values("superseded")),
             "inp_ms": self.inp_ms,
             "staleness_p50_ms": stale.p50_ms,
             "staleness_p95_ms": stale.percentile(95),
@@ -87,6 +93,7 @@ class Measured:
             "complete_runs": len(self.sound),
             **{name: round(value, 3) if math.isfinite(value) else None for name, value in told.items()},
             "lost": sum(run.lost for run in self.runs),
+            "longest_interaction": None if self.longest is None else dict(self.longest),
             "explained": None if explained is None else {**asdict(explained), "paint_ms": explained.paint_ms},
             "verdict": table.verdicts(self),
         }
@@ -95,6 +102,23 @@ class Measured:
     def long_task_count(self) -> float:
         """The median of the runs."""
         return _median(np.array([len(run.long_tasks) for run in self.sound], float))
+
+    @property
+    def long_frame_count(self) -> float:
+        """The median of the runs; NaN where the browser tells no long animation frames."""
+        return _median(np.array([len(run.long_frames) for run in self.sound if run.tells_long_frames], float))
+
+    @property
+    def longest(self) -> Mapping[str, Any] | None:
+        """The longest interaction of all runs; None where none was told."""
+        told = [run.longest for run in self.sound if run.longest is not None]
+        return max(told, key=lambda each: float(each["duration_ms"]), default=None)
+
+    @property
+    def longest_script(self) -> Mapping[str, Any] | None:
+        """Of all long animation frames, the script that ran longest; None where none was told."""
+        scripts = [script for run in self.sound for frame in run.long_frames for script in frame["scripts"]]
+        return max(scripts, key=lambda each: float(each["duration_ms"]), default=None)
 
 
 def _key(each: Measured) -> tuple[str, str]:
@@ -223,6 +247,8 @@ def _notes(each: Measured) -> Iterable[str]:
             yield f"{each.name}, run {number}: {run.lost} updates lost, {run.repeated} repeated: do not use it."
         elif run.clock_error_ms >= 1:
             yield f"{each.name}, run {number}: page and server clocks may differ by {run.clock_error_ms:.1f} ms."
+    if said := work_said(each):
+        yield f"{each.name}: {said}."
     if each.explained is not None and each.explained.inp_error_ms is not None:
         low, high = each.explained.inp_error_ms
         if (off := max(low, -high)) > INP_ERROR_MS:
@@ -230,6 +256,22 @@ def _notes(each: Measured) -> Iterable[str]:
                 f"{each.name}: the page told durations of interactions that are {off:.1f} ms off from the trace's, "
                 "rounding apart: use the trace's INP."
             )
+
+
+def work_said(each: Measured) -> str:
+    """How long the server's work was asked to take and what it took, where these differ; else an empty string.
+
+    Work that computes is a number of calculations, told off on a core that may have been slower or quicker then.
+    """
+    asked_ms, took_ms = each.settings.get("work_ms"), _median(each.values("work_cpu_ms"))
+    # What took next to no processor time waited, and a clock does that.
+    if not asked_ms or not took_ms > asked_ms / 10 or abs(took_ms / asked_ms - 1) <= WORK_OFF:
+        return ""
+    quicker = "quicker" if took_ms < asked_ms else "slower"
+    return (
+        f"the work was to take {asked_ms:g} ms of the processor and took {took_ms:.0f}: it is a number of "
+        f"calculations, and the core is {quicker} now than when that number was found"
+    )
 
 
 def _median(values: Float64) -> float:
@@ -274,6 +316,7 @@ def _run_from_dict(about: Mapping[str, Any]) -> Timed:
             column: np.array([NEVER if value is None else int(value) for value in values], np.int64)
             for column, values in known[part].items()
         }
+    known["entry_types"] = tuple(map(str, known.get("entry_types", ())))
     known["long_tasks"] = tuple((float(start), float(duration)) for start, duration in known["long_tasks"])
     for part in ("long_frames", "interactions"):
         known[part] = tuple(dict(each) for each in known[part])

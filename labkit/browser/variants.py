@@ -14,7 +14,7 @@ from labkit.base.renamed import refuse_old, refuse_unknown
 from labkit.browser import measure
 from labkit.browser.bench import Setting
 from labkit.browser.driver.process import one_browser
-from labkit.browser.frontier import under
+from labkit.browser.frontier import FRAMES_HZ, under
 from labkit.browser.measure import Progress
 from labkit.browser.page.patterns import Pattern, pattern, ways
 from labkit.browser.rendering import Rendering
@@ -131,6 +131,48 @@ def vary(
                 known = (so_far,)
 
     return measure.measured(required, steps)
+
+
+def few_updates(
+    rate_hz: float = 29.0,
+    *,
+    span_s: float = 3.0,
+    repeats: int = 2,
+    seed: int = 0,
+    browser: str | None = None,
+    progress: Progress | None = None,
+    required: bool = True,
+) -> Rendering:
+    """Does requestAnimationFrame save or cost anything where a frame has one update at most? naive beside dom-batch.
+
+    Both are counted frame by frame, with one update each, and timed at a low rate. `plots.page.few_updates` draws it.
+
+    Args:
+        rate_hz: updates per second, fewer than frames. One that divides the frame rate, such as 30 of 60, has all
+            updates of a run at the same place between two frames, and so tells of that place alone. 29 has them at 29
+            places, each once in a second.
+        span_s: how long updates come in a run; whole seconds favour no place.
+        repeats: runs of each, interleaved in random order.
+        seed, browser, progress, required: as in `render`.
+
+    Raises:
+        As `render`.
+    """
+    if not (0 < rate_hz < FRAMES_HZ and span_s > 0):
+        raise UsageError(f"give a rate above 0 and below {FRAMES_HZ} updates per second, and a span above 0 s")
+    return measure.render(
+        ways(["naive", "dom-batch"]),
+        rate_hz=rate_hz,
+        events=max(1, round(rate_hz * span_s)),
+        clicks=0,
+        events_per_frame=1,
+        repeats=repeats,
+        passes=("exact", "timed"),
+        seed=seed,
+        browser=browser,
+        progress=progress,
+        required=required,
+    )
 
 
 #: How the tour calls its three ways: A and B by the advice's letters, the page as the claims on it do.

@@ -5,11 +5,15 @@ machine's other runs.
 """
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-from labkit.browser.passes import SHORTEST_MS, Exact
+from labkit.browser.frontier import FRAME_MS, FRAMES_HZ
+from labkit.browser.passes import SHORTEST_MS, Exact, Timed
 from labkit.browser.rendering import Measured, Rendering
+from labkit.browser.trace.main_thread import LONG_MS
 from labkit.claims.claim import Claim
 from labkit.claims.evidence import Untestable
 from labkit.runs.summary import Distribution
@@ -71,6 +75,52 @@ def _reads_force(result: Rendering) -> float:
 
 def _fewer_operations(result: Rendering) -> float:
     return _exact(result, "naive").dom_ops / _exact(result, "dom-batch").dom_ops / 2
+
+
+def _pair_in_frames(result: Rendering, other: str) -> tuple[Exact, Exact]:
+    """naive and another way, both painted with several updates in each frame."""
+    naive, than = _exact(result, "naive"), _exact(result, other)
+    if naive.paints is None or than.paints is None or naive.paint_ms is None or than.paint_ms is None:
+        raise Untestable("needs what was painted, which an older labkit did not count: measure again")
+    if min(naive.events_per_frame, than.events_per_frame) < 2:
+        raise Untestable("needs several updates in each frame")
+    return naive, than
+
+
+def _paints_as_often(result: Rendering) -> float:
+    naive, batched = _pair_in_frames(result, "dom-batch")
+    painted = naive.paints is not None and naive.paints >= naive.frames
+    return float(painted and (naive.paints, naive.raster_tasks) == (batched.paints, batched.raster_tasks))
+
+
+def _saves_no_paint(result: Rendering) -> float:
+    naive, batched = _pair_in_frames(result, "dom-batch")
+    return (batched.paint_ms or 0.0) / (naive.paint_ms or math.nan) / 0.5
+
+
+def _less_paints_less(result: Rendering) -> float:
+    naive, conflated = _pair_in_frames(result, "conflate")
+    return (naive.paint_ms or 0.0) / (conflated.paint_ms or math.nan) / 1.5
+
+
+def _few_saves_nothing(result: Rendering) -> float:
+    naive, batched = (_exact(result, name) for name in ("naive", "dom-batch"))
+    if (naive.events_per_frame, batched.events_per_frame) != (1, 1):
+        raise Untestable("needs the exact pass with one update in each frame")
+    return float(naive == batched and naive.layouts == naive.frames)
+
+
+def _few_costs_nothing(result: Rendering) -> float:
+    pair = [_of(result, name) for name in ("naive", "dom-batch")]
+    for each in pair:
+        per_frame = float(each.settings["rate_hz"]) / FRAMES_HZ
+        if not 0 < per_frame < 1 or abs(1 / per_frame - round(1 / per_frame)) < 0.05:
+            raise Untestable("needs fewer updates than frames, at a rate that does not divide the frame rate: 29, say")
+    naive_ms, batched_ms = (
+        _measured(each.pooled("in_page_ms").p50_ms, "an update's wait in the page") for each in pair
+    )
+    # Two that are equal to the tenth that the page's clock shows are not told apart.
+    return FRAME_MS / 2 / max(abs(batched_ms - naive_ms), 0.1)
 
 
 def _server_batches_less(result: Rendering) -> float:
@@ -151,6 +201,34 @@ def _trace_shows_no_server(result: Rendering) -> float:
     if each.explained is None or clicks == 0:
         raise Untestable("needs the explained pass, and clicks")
     return float(2 * each.explained.long_tasks < clicks)
+
+
+def _frames_and_tasks_agree(result: Rendering) -> float:
+    """Whether both witnesses report every click of the way whose handler computes in the page."""
+    each = _of(result, PAGE_HEAVY)
+    if not each.sound:
+        raise Untestable("; ".join(result.problems) or "needs the timed pass")
+    if not all(run.tells_long_frames for run in each.sound):
+        raise Untestable("needs a browser that tells long animation frames")
+    long = [(run, one) for run in each.sound for one in run.interactions if one.get("processing_ms", 0) > LONG_MS]
+    if not long:
+        raise Untestable(f"needs clicks whose handler in the page computes for more than {LONG_MS} ms")
+    return float(sum(_both_tell(*one) for one in long) == sum(len(run.clicks["intended"]) for run in each.sound))
+
+
+def _both_tell(run: Timed, click: Mapping[str, Any]) -> bool:
+    """Whether a long task, and a long animation frame with a script of the page's, lie where its handler ran."""
+    begin = click["start_ms"] + click["input_delay_ms"]
+    end = begin + click["processing_ms"]
+
+    def there(start_ms: float, duration_ms: float) -> bool:
+        # Half of the handler at least: a task or a frame that only touches it tells of something else.
+        return bool(min(end, start_ms + duration_ms) - max(begin, start_ms) >= (end - begin) / 2)
+
+    scripts = (script for frame in run.long_frames for script in frame["scripts"])
+    return any(there(*task) for task in run.long_tasks) and any(
+        there(script["start_ms"], script["duration_ms"]) and script["source"] == "page.js" for script in scripts
+    )
 
 
 CLAIMS = (
@@ -291,5 +369,79 @@ CLAIMS = (
         judge=_trace_shows_no_server,
         takes=Rendering,
         exact=True,
+    ),
+    Claim(
+        slug="frames-and-tasks-agree",
+        lines=(),
+        quote="Record a session in the Performance panel, then look for long tasks that delay input.",
+        sentence="Two witnesses report every click whose handler computes in the page: a long task, and a long "
+        "animation frame that names the script.",
+        reading="page",
+        condition="trusted clicks with a handler that computes in the page; a browser that tells long animation frames",
+        margin="both for every click; theory: a handler of more than 50 ms is a long task, and keeps its frame as long",
+        judge=_frames_and_tasks_agree,
+        takes=Rendering,
+        exact=True,
+    ),
+    Claim(
+        slug="batching-paints-as-often",
+        lines=(),
+        quote="Batched: lower paint cost from fewer layout changes.",
+        sentence="Batching in the page paints exactly as often as writing each update: once for every layer and frame.",
+        reading="page",
+        condition="naive and dom-batch, twenty events in each of ten frames",
+        margin="exactly as many paints and tiles; theory: the browser paints once a frame, from the same document",
+        judge=_paints_as_often,
+        takes=Rendering,
+        exact=True,
+    ),
+    Claim(
+        slug="batching-saves-no-paint",
+        lines=(),
+        quote="Batched: lower paint cost from fewer layout changes.",
+        sentence="Painting a frame takes no less time where its updates were batched in the page.",
+        reading="page",
+        condition="naive and dom-batch, twenty events in each of ten frames; pre-paint, paint and layerize",
+        margin="dom-batch's median frame at least half of naive's; theory: equal, since both show the same rows; were "
+        "every write painted, a batch would save nineteen of twenty",
+        judge=_saves_no_paint,
+        takes=Rendering,
+    ),
+    Claim(
+        slug="writing-less-paints-less",
+        lines=(),
+        quote="Batched: lower paint cost from fewer layout changes.",
+        sentence="What makes painting cheaper is to change less: the newest value of each key, in its own row.",
+        reading="page",
+        condition="naive and conflate, twenty events on ten keys in each of ten frames; pre-paint, paint and layerize",
+        margin="naive's median frame at least 1.5 times conflate's; theory: twice, for twice as many rows are written, "
+        "and more, since all rows below them move",
+        judge=_less_paints_less,
+        takes=Rendering,
+    ),
+    Claim(
+        slug="raf-saves-nothing-for-one",
+        lines=(),
+        quote="Batch DOM updates triggered by events to minimise reflows.",
+        sentence="Where a frame has one update, waiting for requestAnimationFrame saves no operation, layout or paint.",
+        reading="page",
+        condition="naive and dom-batch, one event in each of ten frames",
+        margin="exactly the same counts; theory: a batch of one is that one",
+        judge=_few_saves_nothing,
+        takes=Rendering,
+        exact=True,
+    ),
+    Claim(
+        slug="raf-costs-nothing-for-one",
+        lines=(),
+        quote="(nothing is said of what waiting for requestAnimationFrame costs)",
+        sentence="Where a frame has one update, waiting for requestAnimationFrame makes nothing staler: either way the "
+        "next frame shows it.",
+        reading="page",
+        condition="naive and dom-batch, fewer updates than frames, at a rate that does not divide the frame rate",
+        margin="median wait in the page, from received to painted, within half a frame of each other; theory: equal, "
+        "since a write waits for the frame just as the callback does",
+        judge=_few_costs_nothing,
+        takes=Rendering,
     ),
 )

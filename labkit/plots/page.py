@@ -1,21 +1,22 @@
 """Figures of a rendering: the advice's table at a glance, INP against staleness, and one run event by event."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from labkit.base.clock import NS_PER_MS
 from labkit.base.errors import UsageError
-from labkit.browser.frontier import Point, best, felt, points
-from labkit.browser.passes import SHORTEST_MS, Timed
-from labkit.browser.rendering import Measured, Rendering
+from labkit.browser.frontier import FRAME_MS, Point, best, felt, points
+from labkit.browser.passes import INTERACTION_PARTS, SHORTEST_MS, Int64, Timed, in_three
+from labkit.browser.rendering import WORK_OFF, Measured, Rendering, work_said
 from labkit.browser.table import inp_verdict
 from labkit.browser.trace.reader import read
 from labkit.plots.style import (
@@ -39,7 +40,19 @@ from labkit.plots.trace import pipeline
 from labkit.runs.stages import NEVER
 from labkit.runs.summary import BOUNDS_MS
 
-__all__ = ["by_rate", "frontier", "headline", "nothing", "overview", "pipeline_of", "seen", "waterfall", "waterfall_of"]
+__all__ = [
+    "by_rate",
+    "few_updates",
+    "frontier",
+    "headline",
+    "inp_parts",
+    "nothing",
+    "overview",
+    "pipeline_of",
+    "seen",
+    "waterfall",
+    "waterfall_of",
+]
 
 GREY = "#999999"
 
@@ -106,9 +119,23 @@ def overview(result: Rendering, *, title: str | None = None) -> Figure:
     return figure
 
 
+#: A stage that is shorter than this share of the longest line cannot be seen.
+_SLIVER = 0.004
+
+
 @styled
-def waterfall(run: Timed, *, of: str = "updates", begin: int = 0, first: int = 30, title: str | None = None) -> Figure:
+def waterfall(
+    run: Timed,
+    *,
+    of: str = "updates",
+    begin: int = 0,
+    first: int = 20,
+    title: str | None = None,
+    note: str = "",
+) -> Figure:
     """From when it was due to when it was seen: a line per update or click, a colour per stage.
+
+    A stage that is nowhere long enough to be seen is neither drawn nor explained.
 
     Args:
         run: one run.
@@ -116,22 +143,27 @@ def waterfall(run: Timed, *, of: str = "updates", begin: int = 0, first: int = 3
         begin: the first that is drawn.
         first: so many at most.
         title: instead of the finding.
+        note: what has to be known about it, below the axis.
     """
     if of not in ("updates", "clicks"):
         raise UsageError(f"a waterfall is of updates or of clicks, not of {of!r}")
     bars, columns = (UPDATE_BARS, run.updates) if of == "updates" else (CLICK_BARS, run.clicks)
     part = slice(begin, begin + first)
     count = len(columns["intended"][part])
-    figure, axes = plt.subplots(figsize=(WIDTH_IN, 2.1 + 0.2 * count))
+    figure, axes = plt.subplots(figsize=(WIDTH_IN, 2.1 + 0.18 * count + 0.2 * bool(note)))
     lines = np.arange(begin, begin + count)
     # Updates share an axis, on which a batch ends together; clicks are far apart, so each begins at 0.
     known = columns["intended"][part]
     zero_ms = (known if of == "clicks" else np.full(count, known.min() if count else 0)) / NS_PER_MS
-    stage_bars(axes, lines, {name: column[part] for name, column in columns.items()}, bars, zero_ms)
+    drawn = {name: column[part] for name, column in columns.items()}
+    stage_bars(axes, lines, drawn, _visible(bars, drawn), zero_ms)
     axes.set_ylim(begin + count - 0.4, begin - 0.6)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlim(left=0)
-    axes.set_xlabel("ms since the click" if of == "clicks" else "ms since the first of these updates was due")
-    axes.set_ylabel(of[:-1])
+    since = "ms since the click" if of == "clicks" else "ms since the first of these updates was due"
+    axes.set_xlabel("\n".join([since, wrapped(note, 110)]) if note else since)
+    total = len(columns["intended"])
+    axes.set_ylabel(of[:-1] if count == total else f"{of[:-1]}: {begin} to {begin + count - 1} of {total}")
     axes.grid(axis="y", visible=False)
     if axes.get_legend_handles_labels()[0]:
         figure.legend(loc="outside lower center", ncols=3)
@@ -139,16 +171,136 @@ def waterfall(run: Timed, *, of: str = "updates", begin: int = 0, first: int = 3
     return figure
 
 
-def waterfall_of(result: Rendering, name: str, *, of: str = "updates", first: int = 30) -> Figure:
-    """The :func:`waterfall` of a way's first run."""
+def _visible(
+    bars: Sequence[tuple[str, str, str, str, str]], columns: Mapping[str, Int64]
+) -> list[tuple[str, str, str, str, str]]:
+    """The stages that would be seen: a legend that explains slivers explains nothing."""
+
+    def longest(start: str, end: str) -> int:
+        known = (columns[start] != NEVER) & (columns[end] != NEVER)
+        return int((columns[end] - columns[start])[known].max(initial=0))
+
+    whole = longest(bars[0][1], bars[-1][2]) or max(longest(start, end) for _, start, end, *_ in bars)
+    return [bar for bar in bars if longest(bar[1], bar[2]) >= _SLIVER * whole]
+
+
+def waterfall_of(result: Rendering, name: str, *, of: str = "updates", first: int = 20) -> Figure:
+    """The :func:`waterfall` of a way's first run; of clicks, it says why work took longer or shorter than was asked."""
     runs = result[name].runs if result.measured else ()
-    return waterfall(runs[0], of=of, first=first) if runs else nothing(result)
+    if not runs:
+        return nothing(result)
+    return waterfall(runs[0], of=of, first=first, note=_work_note(result[name], runs[0]) if of == "clicks" else "")
+
+
+def _work_note(each: Measured, run: Timed) -> str:
+    """Why the bars of the server's work are not as long as the work that was asked for; empty where they are."""
+    said = work_said(each)
+    notes = [f"{said[0].upper()}{said[1:]}."] if said else []
+    took_ms = run.work_ms[~np.isnan(run.work_ms)]
+    if run.work_cpu_ms and len(took_ms) and np.median(took_ms) > (1 + WORK_OFF) * max(run.work_cpu_ms, 1.0):
+        asked = each.settings.get("work_ms")
+        if not asked or run.work_cpu_ms > asked / 10:  # else it waited, and took as long as it was to wait
+            span = " to ".join(dict.fromkeys(f"{ms:.0f}" for ms in (took_ms.min(), took_ms.max())))
+            notes.append(
+                f"The work used {run.work_cpu_ms:.0f} ms of the processor and took {span}: meanwhile others had the "
+                "GIL or the processor."
+            )
+    return " ".join(notes)
 
 
 def pipeline_of(result: Rendering, name: str, folder: Path) -> Figure:
     """Where a way's traced run spent the main thread's time; `folder` is where its trace was kept."""
     explained = result[name].explained if result.measured else None
-    return pipeline(read(folder / explained.trace)) if explained and explained.trace else nothing(result)
+    if explained and explained.trace:
+        return pipeline(read(folder / explained.trace))
+    return nothing(result, f"No trace of {name} was kept: record one (trace=True), and name a folder for it (folder=).")
+
+
+@styled
+def inp_parts(result: Rendering, *, first: int = 4, title: str | None = None) -> Figure:
+    """What a click waits for: a bar per interaction, stacked of its three parts, way by way.
+
+    Input delay: the main thread is busy with something else. Processing: the handlers run. Presentation delay: from
+    their end to the frame that shows what they did. https://web.dev/articles/inp
+
+    Args:
+        result: ways that were clicked, as from `interact_each`.
+        first: so many interactions of each way at most, the longest ones.
+        title: instead of the finding.
+    """
+    if not result.measured:
+        return nothing(result)
+    told = {each.name: _told(each) for each in result.measured}
+    rows = sum(max(1, min(first, len(interactions))) for interactions in told.values())
+    figure, axes = plt.subplots(figsize=(WIDTH_IN, 1.7 + 0.26 * rows + 0.16 * len(told)))
+    ends = [sum(each[key] for key in INTERACTION_PARTS.values()) for known in told.values() for each in known]
+    row, places = 0.0, list[float]()
+    for each in result.measured:
+        drawn = sorted(told[each.name], key=lambda one: -float(one["duration_ms"]))[:first]
+        for place, interaction in enumerate(drawn):
+            _in_parts(axes, row + place, interaction)
+        if not drawn:
+            axes.text(0, row, f" {_untold(each)}", va="center", fontsize=8.5)
+        places.append(row + max(0, len(drawn) - 1) / 2)
+        row += max(1, len(drawn)) + 0.6
+    for name, (colour, hatch) in zip(INTERACTION_PARTS, _PART_LOOKS, strict=True):
+        axes.barh(0, 0, color=colour, hatch=hatch, edgecolor="white", linewidth=0, label=name)
+    axes.set_xlim(0, max(ends, default=0) * 1.12 or SHORTEST_MS)
+    dotted = [bound for bound in BOUNDS_MS if bound < axes.get_xlim()[1]]
+    for bound in dotted:
+        axes.axvline(bound, color=GREY, linewidth=1, linestyle=":")
+    axes.set_yticks(places, [_group(each.name, len(told[each.name]), first) for each in result.measured])
+    axes.set_ylim(row - 0.9, -0.7)
+    axes.grid(axis="y", visible=False)
+    where = f" (dotted: {' and '.join(f'{bound:g}' for bound in dotted)})" if dotted else ""
+    axes.set_xlabel(f"ms from the input to the next paint, a bar per interaction{where}")
+    figure.legend(loc="outside lower right", ncols=3)
+    message(figure, title or _parts_finding(told))
+    return figure
+
+
+_PART_LOOKS = ((RED, ""), (BLACK, ""), (PURPLE, "xxxx"))
+
+
+def _told(each: Measured) -> list[Mapping[str, Any]]:
+    """The interactions whose three parts are known."""
+    found = [one for run in each.sound for one in run.interactions if in_three(one)]
+    return [one for one in found if one["duration_ms"] >= SHORTEST_MS]
+
+
+def _untold(each: Measured) -> str:
+    """Why there is no bar."""
+    clicks = sum(len(run.clicks["intended"]) for run in each.sound)
+    if not clicks:
+        return "nobody clicked"
+    if any(not in_three(one) for run in each.sound for one in run.interactions):
+        return "an older labkit recorded this: it kept no parts"
+    return f"{clicks} clicks, each below {SHORTEST_MS} ms: the browser tells no more of them"
+
+
+def _group(name: str, count: int, first: int) -> str:
+    return f"{short(name)}\n({first} longest of {count})" if count > first else short(name)
+
+
+def _in_parts(axes: Axes, row: float, interaction: Mapping[str, Any]) -> None:
+    left = 0.0
+    for key, (colour, hatch) in zip(INTERACTION_PARTS.values(), _PART_LOOKS, strict=True):
+        axes.barh(
+            row, interaction[key], left=left, height=0.78, color=colour, hatch=hatch, edgecolor="white", linewidth=0
+        )
+        left += interaction[key]
+    axes.text(left, row, f" {interaction['duration_ms']:.0f}", va="center", fontsize=8.5)
+
+
+def _parts_finding(told: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    known = [(float(one["duration_ms"]), name, one) for name, interactions in told.items() for one in interactions]
+    if not known:
+        return f"No interaction took {SHORTEST_MS} ms or more"
+    duration_ms, name, one = max(known, key=lambda each: each[0])
+    parts = {part: float(one[key]) for part, key in INTERACTION_PARTS.items()}
+    most = max(parts, key=lambda part: parts[part])
+    share = parts[most] / sum(parts.values())
+    return f"The longest interaction, {duration_ms:.0f} ms under {name}, is {share:.0%} {most}"
 
 
 @styled
@@ -174,19 +326,96 @@ def by_rate(rates_hz: Sequence[float], results: Sequence[Rendering], *, title: s
     axes.set_xlabel("updates per second (log scale)")
     axes.set_ylabel("main thread busy, ms per update")
     axes.legend(loc="upper right")
-    message(figure, title or "An update costs less the more of them share a frame, batched or not")
+    message(figure, title or _rate_finding(axes))
     return figure
+
+
+def _rate_finding(axes: Axes) -> str:
+    """Of the lines that are drawn, from the lowest rate to the highest."""
+    lines = [np.asarray(line.get_xydata()) for line in axes.lines]
+    if all(line[line[:, 0].argmax(), 1] < line[line[:, 0].argmin(), 1] for line in lines):
+        return "An update costs less the more of them share a frame" + (", batched or not" if len(lines) > 1 else "")
+    return "What one update costs, by how many come"
+
+
+@styled
+def few_updates(result: Rendering, *, title: str | None = None) -> Figure:
+    """Where a frame has one update at most: what each way does for it, and how old what it shows is.
+
+    Args:
+        result: from `browser.few_updates`.
+        title: instead of the finding.
+    """
+    counted = [each for each in result.measured if each.exact is not None and each.exact.events_per_frame == 1]
+    if not result.measured:
+        return nothing(result)
+    if not counted:
+        return nothing(result, "Nothing was counted with one update in each frame: ask browser.few_updates.")
+    figure, (counts, ages) = plt.subplots(1, 2, figsize=(WIDTH_IN, 3.4), width_ratios=(1, 1.35))
+    shift = 0.16 * (len(counted) - 1)
+    for place, (each, (colour, mark, line)) in enumerate(zip(counted, _TWO_LOOKS, strict=False)):
+        values = list(_per_frame(each).values())
+        counts.plot(values, np.arange(len(values)) - shift + 0.32 * place, mark, color=colour, markersize=7)
+        ages.plot([], [], color=colour, marker=mark, linestyle=line, label=each.name)
+        stale = np.sort(np.concatenate([run.staleness_ms for run in each.sound] or [np.zeros(0)]))
+        known = stale[~np.isnan(stale)]
+        share = np.arange(1, len(known) + 1) / max(1, len(known))
+        ages.step(known, share, where="post", color=colour, linestyle=line, linewidth=2)
+    counts.set_yticks(range(len(_PER_FRAME)), list(_PER_FRAME))
+    counts.set_ylim(len(_PER_FRAME) - 0.5, -0.5)
+    counts.set_xlim(0, counts.get_xlim()[1] + 0.2)
+    counts.set_xlabel("for one update, exact")
+    counts.grid(axis="y", visible=False)
+    ages.set_xlim(left=0)
+    ages.set_ylim(0, 1)
+    ages.set_xlabel("staleness, ms")
+    ages.set_ylabel("share of updates")
+    figure.legend(loc="outside lower right", ncols=2)
+    message(figure, title or _few_finding(counted))
+    return figure
+
+
+_TWO_LOOKS = ((BLUE, "o", "-"), (RED, "s", "--"))
+_PER_FRAME = {
+    "DOM operations": "dom_ops",
+    "layouts": "layouts",
+    "style recalculations": "style_recalcs",
+    "paints": "paints",
+}
+
+
+def _per_frame(each: Measured) -> dict[str, float]:
+    exact = each.exact
+    assert exact is not None
+    return {name: (getattr(exact, name) or 0) / exact.frames for name in _PER_FRAME.values()}
+
+
+def _few_finding(counted: Sequence[Measured]) -> str:
+    if len(counted) != 2:
+        return "What one update in a frame costs"
+    first, second = counted
+    same = "saves nothing" if _per_frame(first) == _per_frame(second) else "changes the counts"
+    said = f"With one update in a frame {second.name} {same}"
+    ages_ms = [each.pooled("staleness_ms").p50_ms for each in counted]
+    if not all(map(math.isfinite, ages_ms)):
+        return said
+    later_ms = ages_ms[1] - ages_ms[0]
+    if abs(later_ms) < FRAME_MS / 2:
+        return f"{said} and costs nothing: the medians of staleness are {abs(later_ms):.1f} ms apart"
+    return f"{said}; its updates are {abs(later_ms):.0f} ms {'staler' if later_ms > 0 else 'fresher'}"
 
 
 def headline(result: Rendering) -> str:
     """What the table says, in a sentence."""
     exact = {each.name: each.exact for each in result.measured if each.exact is not None}
-    plain = [e for e in exact.values() if e.forced_layouts == 0]
+    plain = [e for e in exact.values() if e.layouts and e.forced_layouts == 0]  # a canvas has none at all
     forced = [e for e in exact.values() if e.forced_layouts > 0]
     if plain and forced and all(e.layouts == e.frames for e in plain):
         worst = max(e.layouts / e.frames for e in forced)
+        either = ", batched or not" if len(plain) > 1 else ""
         return (
-            f"{plain[0].events_per_frame} updates in a frame are one layout, batched or not; geometry reads: {worst:g}"
+            f"{plain[0].events_per_frame} updates in a frame cost one layout{either}, "
+            f"and {worst:g} where the page reads geometry in between"
         )
     busy = {each.name: float(np.median(v)) for each in result.measured if len(v := each.values("task_ms"))}
     if len(busy) > 1:
@@ -196,6 +425,10 @@ def headline(result: Rendering) -> str:
 
 
 def _count(axes: Axes, row: int, value: float, colour: str, note: str = "") -> None:
+    if value == 0:  # which a log axis cannot show
+        axes.annotate("none", (0, row), (6, 0), xycoords=axes.get_yaxis_transform(), textcoords="offset points",
+                      va="center", size=8.5)  # fmt: skip
+        return
     axes.plot([value], [row], "s", color=colour, markersize=6)
     axes.annotate(f"{value:g} {note}".strip(), (value, row), (6, 0), textcoords="offset points", va="center", size=8.5)
 
@@ -249,7 +482,8 @@ def frontier(result: Rendering, *, title: str | None = None) -> Figure:
     """INP against staleness, a panel per number of rows: low and left is good, and either alone can mislead.
 
     Each way has a colour and a shape, each rate a size. Filled marks are on the frontier: nothing under the same load
-    is as good in both and better in one. Where there are several runs, small rings show each.
+    is as good in both and better in one. Where there are several runs, small rings show each. A few marks are named
+    where they are; many have a legend.
     """
     found = points(result)
     if not result.measured:
@@ -271,11 +505,39 @@ def frontier(result: Rendering, *, title: str | None = None) -> Figure:
         axes.set_xlabel("staleness p95, ms")
     log_ms(panels[0][0], "x", minimum_decades=2)
     log_ms(panels[0][0], "y", minimum_decades=2)
-    panels[0][0].set_ylabel(f"INP, ms ({SHORTEST_MS} or less at {SHORTEST_MS})")
-    if found:
+    panels[0][0].set_ylabel(f"INP, ms (drawn at {SHORTEST_MS} where shorter)")
+    if found and len(found) <= _FEW and len(rates) == 1:
+        for axes, rows in zip(panels[0], many, strict=True):
+            _name_marks(axes, [point for point in found if point.rows == rows])
+        figure.supxlabel(
+            "filled: no other way is as good in both and better in one (dotted: {:g} and {:g} ms)".format(*BOUNDS_MS),
+            fontsize=8.5,
+        )
+    elif found:
         figure.legend(handles=_legend(ways, rates, size), loc="outside right center")
     message(figure, title or _frontier_finding(result, found, first_best))
     return figure
+
+
+#: So many marks have room for their names.
+_FEW = 6
+
+
+def _name_marks(axes: Axes, found: Sequence[Point]) -> None:
+    """Beside each mark its name, on the side where there is more room; names of marks at one height alternate."""
+    low, high = axes.get_xlim()
+    middle = math.sqrt(low * high)
+    for place, point in enumerate(sorted(found, key=lambda each: each.staleness_ms)):
+        left = point.staleness_ms > middle
+        axes.annotate(
+            point.way,
+            (point.staleness_ms, point.inp_ms),
+            (-8 if left else 8, 10 if place % 2 else -10),
+            textcoords="offset points",
+            ha="right" if left else "left",
+            va="center",
+            fontsize=9,
+        )
 
 
 def _mark(axes: Axes, point: Point, place: int, size: float, *, filled: bool) -> None:
@@ -303,7 +565,7 @@ def _frontier_finding(result: Rendering, found: Sequence[Point], on_it: Sequence
     good, old = BOUNDS_MS
     worst = max((p for p in found if p.inp_ms <= good), key=lambda p: p.staleness_ms, default=None)
     if worst is not None and worst.staleness_ms > old:
-        return f"INP calls {worst.way} good; what it shows is {worst.staleness_ms / 1000:.1f} s old"
+        return f"{worst.way} has a good INP, and what it shows is {worst.staleness_ms / 1000:.1f} s old"
     if found and all(p.inp_ms <= good for p in found):
         return "Every way has a good INP here; staleness tells them apart"
     return "INP and staleness, way by way"
@@ -327,7 +589,7 @@ def seen(result: Rendering, *, guess_ms: float | None = None, title: str | None 
         known = results_ms[~np.isnan(results_ms)]
         axes.plot(known, [row + 0.14] * len(known), "o", color=ORANGE, markerfacecolor="white", markersize=6)
         axes.plot(inp_ms, [row - 0.14] * len(inp_ms), "D", color=BLUE, markersize=8)
-    axes.plot([], [], "D", color=BLUE, label=f"INP ({SHORTEST_MS} ms or less at {SHORTEST_MS})")
+    axes.plot([], [], "D", color=BLUE, label=f"INP (drawn at {SHORTEST_MS} where shorter)")
     axes.plot([], [], "o", color=ORANGE, markerfacecolor="white", label="click to result, each click")
     log_ms(axes, "x", minimum_decades=2)
     for bound in BOUNDS_MS:
@@ -356,11 +618,11 @@ def _seen_finding(result: Rendering) -> str:
 
 
 @styled
-def nothing(result: Rendering) -> Figure:
-    """A figure that says why there is none."""
+def nothing(result: Rendering, otherwise: str = "Nothing was measured.") -> Figure:
+    """A figure that says why there is none: what the result says of it, else `otherwise`."""
     figure, axes = plt.subplots(figsize=(WIDTH_IN, 1.4))
     axes.axis("off")
-    why = " ".join(result.problems) or "Nothing was measured."
+    why = " ".join(result.problems) or otherwise
     axes.text(0, 0.5, wrapped(why, 100), va="center", fontsize=10)
     message(figure, "There is no figure")
     return figure

@@ -38,23 +38,37 @@ def pipeline(trace: Trace, *, title: str | None = None) -> Figure:
         title: instead of the finding.
     """
     worst = trace.worst_task
-    levels = min(_LEVELS, 1 + max((span.depth for span in worst.spans), default=0)) if worst else 1
-    heights = (2.6, 0.7 + 0.26 * levels)
+    levels = min(_LEVELS, 1 + max(span.depth for span in worst.spans)) if worst else 0
+    heights = [2.6, 0.7 + 0.26 * levels] if worst else [2.6]
     with plt.rc_context(STYLE):
-        figure, (parts, task) = plt.subplots(
-            2, 1, figsize=(WIDTH_IN, sum(heights) + 1.3), height_ratios=heights, squeeze=True
+        figure, panels = plt.subplots(
+            len(heights), 1, figsize=(WIDTH_IN, sum(heights) + 1.3), height_ratios=heights, squeeze=False
         )
-        _parts(parts, trace)
-        _task(task, worst)
+        _parts(panels[0, 0], trace)
+        if worst:
+            _task(panels[1, 0], worst)
+        else:
+            figure.text(0.01, 0.01, f"No task took more than {LONG_MS} ms: there is no long task to draw.", fontsize=9)
+            figure.get_layout_engine().set(rect=(0, 0.06, 1, 0.94))  # type: ignore[union-attr, call-arg]
         figure.suptitle(textwrap.fill(title or _finding(trace), 76), x=0.01, ha="left", fontsize=12, fontweight="bold")
     return figure
 
 
 def _finding(trace: Trace) -> str:
-    part = max(PARTS[:-1], key=lambda name: trace.self_ms[name])
-    if trace.self_ms[part] == 0:
+    """Of the main thread's time only: raster has threads of its own."""
+    on_main = {name: ms for name, ms in trace.self_ms.items() if name != "raster"}
+    total_ms = sum(on_main.values())
+    part = max(PARTS[:-1], key=lambda name: on_main.get(name, 0.0))
+    if not on_main.get(part):
         return "Nothing of the pipeline ran while this was recorded."
-    said = f"Of the pipeline's parts {'JavaScript' if part == 'js' else part} took longest"
+    name = "JavaScript" if part == "js" else part
+    if on_main["other"] > on_main[part]:
+        said = (
+            f"Most of the main thread's time, {on_main['other'] / total_ms:.0%}, was none of the pipeline's parts; "
+            f"of those, {name} took longest, {on_main[part] / total_ms:.0%}"
+        )
+    else:
+        said = f"{name} took longest: {on_main[part] / total_ms:.0%} of the main thread's time"
     if trace.forced_layouts:
         said += f"; script forced {trace.forced_layouts} of {trace.counts['layout']} layouts"
     return f"{said}."
@@ -74,15 +88,10 @@ def _parts(axes: Axes, trace: Trace) -> None:
     axes.grid(axis="y", visible=False)
 
 
-def _task(axes: Axes, task: LongTask | None) -> None:
+def _task(axes: Axes, task: LongTask) -> None:
     axes.grid(axis="y", visible=False)
     axes.set_yticks([])
     axes.set_xlabel("ms since the task began")
-    if task is None:
-        axes.set_title("The worst long task")
-        axes.set_xlim(0, LONG_MS)
-        axes.text(0.5, 0.5, f"no task took more than {LONG_MS} ms", ha="center", transform=axes.transAxes)
-        return
     levels = min(_LEVELS, 1 + max(span.depth for span in task.spans))
     shown = [s for s in task.spans if s.depth < levels and s.duration_us / 1000 >= _VISIBLE * task.duration_ms]
     for span in shown:

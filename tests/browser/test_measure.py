@@ -9,11 +9,14 @@ from labkit import browser, io_wait
 from labkit.base.clock import NS_PER_MS
 from labkit.base.errors import BrowserError, MissingExtra, UsageError
 from labkit.browser import measure
-from labkit.browser.bench import Setting, joined
+from labkit.browser.bench import Bench, Setting, joined
 from labkit.browser.driver import chromium
+from labkit.browser.driver.process import Driver
 from labkit.browser.measure import render
 from labkit.browser.page.feed import Feed, Order
-from labkit.browser.page.server import Page
+from labkit.browser.page.patterns import PAGE_PATTERNS, pattern
+from labkit.browser.page.server import Page, server_of
+from labkit.browser.passes import INTERACTION_PARTS
 from labkit.browser.rendering import Rendering
 from labkit.browser.trace import reader
 from labkit.runs.stages import NEVER
@@ -24,13 +27,18 @@ from tests.support.helpers import nothing_left_behind
 # --- the exact pass: 20 updates in each of 10 frames ---
 
 COUNTS = {
-    # pattern: DOM operations, layouts, forced layouts
-    "naive": (600, 10, 0),
-    "forced": (600, 200, 200),
-    "thrash": (1000, 1000, 1000),
-    "dom-batch": (30, 10, 0),
-    "conflate": (120, 10, 0),
-    "server-batch-50": (30, 10, 0),
+    # pattern: DOM operations, layouts, forced layouts, paints (two layers: the page and its list)
+    "naive": (600, 10, 0, 20),
+    "forced": (600, 200, 200, 20),
+    "thrash": (1000, 1000, 1000, 20),
+    "dom-batch": (30, 10, 0, 20),
+    "conflate": (120, 10, 0, 20),
+    "server-batch-50": (30, 10, 0, 20),
+    "budget": (600, 10, 0, 20),  # twenty updates take far less than the 4 ms of its first half
+    # Fourteen rows can be seen (300 px of 22.6 px each): a frame writes them, the padding, the counter and the bar.
+    "virtual": (170, 10, 0, 20),
+    "canvas": (0, 0, 0, 0),
+    "worker": (30, 10, 0, 20),
 }
 
 
@@ -46,7 +54,7 @@ def counted():
 def test_layouts_and_dom_operations_are_exact(counted, name):
     for result in counted:
         exact = result[name].exact
-        assert (exact.dom_ops, exact.layouts, exact.forced_layouts) == COUNTS[name]
+        assert (exact.dom_ops, exact.layouts, exact.forced_layouts, exact.paints) == COUNTS[name]
         assert (exact.frames, exact.events_per_frame) == (10, 20)
 
 
@@ -56,18 +64,26 @@ def test_every_count_is_the_same_again(counted):
     assert first == second
 
 
+@pytest.mark.measured
+def test_a_batch_is_rastered_as_the_updates_are_that_it_holds(counted):
+    """From the same document the same tiles are drawn; conflated, fewer rows have changed."""
+    first = counted[0]
+    assert first["dom-batch"].exact.raster_tasks == first["naive"].exact.raster_tasks > 0
+    assert first["conflate"].exact.raster_tasks < first["naive"].exact.raster_tasks
+
+
 # --- the timed and the explained pass ---
 
 
 @pytest.fixture(scope="module")
 def timed(tmp_path_factory):
-    """Three patterns in real time and traced; their traces stay in the folder."""
+    """Four patterns in real time and traced; their traces stay in the folder."""
     needed()
     folder = tmp_path_factory.mktemp("traces")
     told = []
     with nothing_left_behind(5):
         result = render(
-            ["naive", "forced", "server-batch-100"],
+            ["naive", "forced", "server-batch-100", "worker"],
             events=100,
             rate_hz=200,
             clicks=3,
@@ -155,8 +171,8 @@ def test_traces_are_kept_and_can_be_read(timed):
 
 @pytest.mark.measured
 def test_progress_is_a_line_a_step(timed):
-    assert len(timed[2]) == 6
-    assert sum("traced" in line for line in timed[2]) == 3
+    assert len(timed[2]) == 8
+    assert sum("traced" in line for line in timed[2]) == 4
 
 
 @pytest.mark.measured
@@ -171,6 +187,60 @@ def test_a_step_is_told_only_after_it_was_given():
     ):
         assert len(told) == given - 1
     assert len(told) == given == 3
+
+
+@pytest.fixture(scope="module")
+def flooded():
+    """Every pattern of the page but those that force layouts, under more updates than a frame can show."""
+    needed()
+    names = [name for name in PAGE_PATTERNS if name not in ("forced", "thrash")]
+    flood = {"rate_hz": 0, "events": 3000, "throttle": 4, "clicks": 0, "repeats": 1, "passes": ["timed"]}
+    with nothing_left_behind(5):
+        return render(names, **flood)
+
+
+@pytest.mark.measured
+def test_every_update_is_either_shown_or_said_to_be_superseded(flooded):
+    for each in flooded.measured:
+        (run,) = each.runs
+        assert (run.problem, run.lost, run.repeated, run.disordered) == ("", 0, 0, 0)
+        assert run.painted + run.superseded == 3000
+        assert bool(run.superseded) == (each.name in ("conflate", "virtual", "canvas"))
+        shown = run.updates["painted"] != NEVER
+        assert ((run.updates["written"] != NEVER) == shown).all()
+        assert shown[-1]  # the newest is always seen
+        received, written, painted = (run.updates[stage][shown] for stage in ("received", "written", "painted"))
+        # A worker's clock and the page's have one origin, and each shows 0.1 ms.
+        assert (written - received >= -200_000).all()
+        assert (painted > written).all()
+
+
+@pytest.mark.measured
+def test_what_is_out_of_sight_is_not_written(flooded):
+    """Of what came within a frame, the newest fourteen rows, or twelve of the canvas, are seen."""
+    for name, rows in (("virtual", 14), ("canvas", 12)):
+        (run,) = flooded[name].runs
+        together = np.unique(run.updates["painted"][run.updates["painted"] != NEVER], return_counts=True)[1]
+        assert together.max() == rows
+
+
+@pytest.mark.measured
+def test_a_budget_spreads_over_frames_what_comes_as_one_message():
+    needed()
+    flood = {"rate_hz": 0, "events": 3000, "throttle": 4, "clicks": 0, "repeats": 1, "passes": ["timed"]}
+    result = render([pattern(name, window_ms=1, called=name) for name in ("budget", "dom-batch")], **flood)
+    budget, at_once = (result[name].runs[0].updates for name in ("budget", "dom-batch"))
+    assert len(np.unique(at_once["written"])) == 1
+    # On a processor that is four times slower, three thousand take far more than three halves of 4 ms.
+    assert len(np.unique(budget["written"])) > 3
+    assert len(np.unique(budget["painted"])) > 1
+
+
+@pytest.mark.measured
+def test_what_cannot_be_counted_is_said(flooded):
+    assert "canvas draws: it has no DOM operation" in repr(flooded)
+    assert "worker reads the socket on another thread" in repr(flooded)
+    assert "never shown: updates that newer ones replaced" in repr(flooded)
 
 
 # --- heavy handlers ---
@@ -190,6 +260,13 @@ def test_a_heavy_page_handler_ruins_inp_and_a_heavy_server_handler_does_not():
     # Rounded to 8 ms, each on its own.
     assert abs(on_page.inp_ms - on_page.web_vitals_inp_ms) <= 8
     assert len(on_page.long_tasks) >= 2
+    for each in on_page.interactions:
+        parts = [each[key] for key in INTERACTION_PARTS.values()]
+        assert min(parts) >= 0
+        assert abs(sum(parts) - each["duration_ms"]) <= 8
+        assert each["processing_ms"] >= 300
+        assert each["type"] == "click"
+    assert on_page.tells_long_frames
     scripts = [script for frame in on_page.long_frames for script in frame["scripts"]]
     assert any(script["source"] == "page.js" and script["duration_ms"] >= 290 for script in scripts)
 
@@ -211,6 +288,25 @@ def test_inp_of_a_traced_run_is_the_traces_to_a_millisecond(block_ms):
     assert not any("rounding apart" in note for note in result.notes)
 
 
+@pytest.mark.measured
+def test_an_interactions_three_parts_are_the_traces(tmp_path):
+    """Of one traced run: what the page tells, and what the trace's own events say."""
+    needed()
+    server = server_of("inline")
+    with server, Driver() as driver:
+        setting = Setting(events=0, clicks=4, click_block_ms=60)
+        bench = Bench(driver, server, server.extension, setting, 0.15, io_wait(ms=1))
+        run = bench.timed(pattern("naive"), chromium.full(), tmp_path / "trace.json.gz")
+    traced = {each.id: each for each in reader.read(tmp_path / "trace.json.gz").interactions}
+    assert len(run.interactions) == 4
+    for each in run.interactions:
+        exact = traced[each["id"]]
+        # The page's clock shows 0.1 ms; presentation ends with the duration, which is rounded to 8 ms.
+        assert abs(each["input_delay_ms"] - exact.input_delay_ms) <= 1
+        assert abs(each["processing_ms"] - exact.processing_ms) <= 1
+        assert abs(each["presentation_delay_ms"] - exact.presentation_delay_ms) <= 4 + 1
+
+
 # --- what goes wrong ---
 
 
@@ -219,9 +315,9 @@ def test_a_page_that_throws_is_one_sentence_and_the_rest_is_measured(monkeypatch
     needed()
     sent = iter([False, True])
 
-    def send(self, socketio, feed, sid):
+    def send(self, socketio, feed, sid, reader):
         if next(sent):
-            whole(self, socketio, feed, sid)
+            whole(self, socketio, feed, sid, reader)
         else:
             socketio.emit("update", None, to=sid)
 
@@ -238,7 +334,7 @@ def test_a_page_that_throws_is_one_sentence_and_the_rest_is_measured(monkeypatch
 def test_a_connection_that_is_lost_in_the_middle_is_one_sentence(monkeypatch):
     needed()
 
-    def send(self, socketio, feed, sid):
+    def send(self, socketio, feed, sid, reader):
         feed.run(lambda data: socketio.emit("update", data, to=sid), socketio.sleep)
         socketio.server.disconnect(sid)
 
@@ -323,7 +419,7 @@ def told(**changes):
         ),
         **dict.fromkeys(("dom_ops", "superseded", "repeated", "disordered"), 0),
         **dict.fromkeys(("long_tasks", "long_frames", "interactions", "error_messages"), ()),
-        **{"inp_ms": None, "web_vitals_inp_ms": None, "error": ""},
+        **{"inp_ms": None, "web_vitals_inp_ms": None, "error": "", "entry_types": ["event"]},
         **changes,
     }
 

@@ -156,6 +156,16 @@ def test_a_file_of_schema_version_2_called_the_strategy_an_exhibit(tmp_path):
     assert Rendering.load(path)["naive"].settings == {**SETTINGS, "strategy": "thread"}
 
 
+def test_a_file_of_schema_version_3_does_not_say_what_the_browser_tells(tmp_path):
+    about = rendering().to_dict()
+    for measured in about["measured"]:
+        for run in measured["runs"]:
+            del run["entry_types"]
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps({**about, "schema_version": 3}))
+    assert not Rendering.load(path)["naive"].runs[0].tells_long_frames
+
+
 def test_a_newer_file_is_refused(tmp_path):
     path = tmp_path / "x.json"
     path.write_text(json.dumps({**rendering().to_dict(), "schema_version": 99}))

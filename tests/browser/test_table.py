@@ -3,7 +3,7 @@
 from labkit.browser import table
 from labkit.browser.rendering import Measured, Rendering
 from labkit.runs.summary import BOUNDS_MS
-from tests.support.rendered import SETTINGS, exact, rendering, timed
+from tests.support.rendered import SETTINGS, exact, interaction, long_frame, rendering, timed
 
 
 def cell(each, header):
@@ -70,3 +70,43 @@ def test_names_are_text_in_html():
 
 def test_nothing_measured_is_an_empty_table():
     assert "staleness" in repr(Rendering(()))
+
+
+def test_the_longest_interaction_is_told_in_its_three_parts_and_with_the_script_that_held_it():
+    runs = (
+        timed(interactions=(interaction(1, 20, 3),), long_frames=()),
+        timed(interactions=(interaction(4, 300, 8),), long_frames=(long_frame(duration_ms=302.4, forced_ms=12.3),)),
+    )
+    text = repr(Rendering((Measured("heavy", SETTINGS, runs=runs),)))
+    assert (
+        "heavy, the longest: click 312 ms = 4 input delay + 300 processing + 8 presentation delay; "
+        "long animation frame: BUTTON#ask.onclick (page.js) 302 ms, of which 12 ms forced style and layout." in text
+    )
+    short = timed(interactions=(interaction(1, 20, 3),), long_frames=())
+    assert "the longest: click" not in repr(Rendering((Measured("short", SETTINGS, runs=(short,)),)))
+
+
+def test_an_interaction_without_its_parts_or_too_short_for_them_is_not_split():
+    assert table.in_parts(None) == ""
+    assert table.in_parts({"duration_ms": 64.0}) == ""
+    assert table.in_parts(interaction(1, 2, 3)) == ""
+
+
+def test_long_frames_are_counted_where_the_browser_tells_them():
+    known = timed(entry_types=("long-animation-frame",), long_frames=(long_frame(), long_frame(100.0)))
+    assert cell(Measured("x", SETTINGS, runs=(known,)), "long frames") == "2"
+    assert cell(Measured("x", SETTINGS, runs=(timed(),)), "long frames") == "-"
+
+
+def test_updates_that_were_never_shown_are_counted_where_a_way_has_them():
+    hidden = Rendering((Measured("virtual", SETTINGS, runs=(timed(superseded=7),)),))
+    assert cell(hidden.measured[0], "never shown") == "7"
+    assert "never shown: updates that newer ones replaced" in repr(hidden)
+    assert "never shown" not in repr(rendering())
+
+
+def test_what_a_count_leaves_out_is_said():
+    ways = [Measured(name, {**SETTINGS, "page": page}) for name, page in (("a", "canvas"), ("b", "worker"), ("c", "x"))]
+    text = repr(Rendering(tuple(ways)))
+    assert "no DOM operation, layout or paint to count" in text
+    assert "is not in task ms" in text

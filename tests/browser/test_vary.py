@@ -7,7 +7,7 @@ from labkit.browser import frontier, measure
 from labkit.browser.driver import chromium
 from labkit.browser.driver import process as driver
 from labkit.browser.rendering import Measured, Rendering
-from labkit.browser.variants import vary
+from labkit.browser.variants import few_updates, vary
 from tests.support.browsing import needed
 from tests.support.helpers import nothing_left_behind
 from tests.support.rendered import timed
@@ -114,3 +114,31 @@ def test_one_browser_measures_all_loads():
     # Half of the window on average, to the frame.
     waits_ms = {each.name: each.pooled("staleness_ms").max_ms for each in result.measured}
     assert waits_ms["server-batch-100, 200/s, 20 rows"] > 60
+
+
+# --- one update in a frame ---
+
+
+@pytest.mark.measured
+def test_few_updates_are_one_in_a_frame_at_a_rate_that_meets_every_place_between_two(asked):
+    needed()
+    few_updates(span_s=2)
+    ((ways, setting, about),) = asked
+    assert [way.page for way in ways] == ["naive", "dom-batch"]
+    assert (setting.rate_hz, setting.events, setting.events_per_frame, setting.clicks) == (29, 58, 1, 0)
+    assert about["passes"] == ("exact", "timed")
+
+
+@pytest.mark.parametrize("wrong", [{"rate_hz": 60}, {"rate_hz": 0}, {"rate_hz": float("nan")}, {"span_s": 0}])
+def test_more_updates_than_frames_are_not_few(asked, wrong):
+    with pytest.raises(UsageError, match="a rate above 0 and below 60 updates per second"):
+        few_updates(**wrong)
+    assert asked == []
+
+
+@pytest.mark.measured
+def test_one_update_in_a_frame_costs_the_same_either_way():
+    needed(exact=True)
+    naive, batched = (each.exact for each in few_updates(span_s=0.5, repeats=1).measured)
+    assert naive == batched
+    assert (naive.dom_ops, naive.layouts, naive.paints, naive.events_per_frame) == (30, 10, 20, 1)

@@ -8,7 +8,7 @@ from labkit.browser.passes import Exact
 from labkit.browser.rendering import Measured, Rendering
 from labkit.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, page
 from labkit.claims.judging import claim
-from tests.support.rendered import SETTINGS, exact, explained, rendering, timed
+from tests.support.rendered import SETTINGS, exact, explained, interaction, long_frame, rendering, timed
 
 
 def counted(**ways):
@@ -38,6 +38,32 @@ def ran(ways, **strategies):
 def traced(long_tasks, name=page.PAGE_HEAVY):
     about = dataclasses.replace(explained(), long_tasks=long_tasks)
     return Rendering((Measured(name, SETTINGS, runs=(timed(clicks=3),), explained=about),))
+
+
+def witnessed(*, task_ms=300.0, frame_ms=300.0, source="page.js", tells=True, processing_ms=300.0, clicks=1):
+    """A click whose handler ran for 300 ms from 5 ms on; what the two witnesses say of it."""
+    run = timed(
+        clicks=clicks,
+        interactions=(interaction(5, processing_ms, 3),),
+        long_tasks=((5.0, task_ms),),
+        long_frames=(long_frame(5.0, frame_ms, source=source),),
+        entry_types=("event", "long-animation-frame") if tells else ("event",),
+    )
+    return Rendering((Measured(page.PAGE_HEAVY, SETTINGS, runs=(run,)),))
+
+
+def painted(**ways):
+    """Ways that were counted frame by frame: name -> what differs from naive's counts."""
+    return Rendering(
+        tuple(Measured(name.replace("_", "-"), SETTINGS, exact=exact(**about)) for name, about in ways.items())
+    )
+
+
+def one_by_one(naive_ms, batched_ms, rate_hz=29.0):
+    """Fewer updates than frames, of which each is shown two steps after the page received it."""
+    ways = {"naive": naive_ms / 2, "dom-batch": batched_ms / 2}
+    about = {**SETTINGS, "rate_hz": rate_hz}
+    return Rendering(tuple(Measured(name, about, runs=(timed(step_ms=step),)) for name, step in ways.items()))
 
 
 SLOW = "naive, slow script"
@@ -83,6 +109,24 @@ CASES = {
     ),
     "trace-shows-long-tasks": (traced(3), traced(2)),
     "trace-shows-no-server-handler": (traced(1, page.SERVER_HEAVY), traced(2, page.SERVER_HEAVY)),
+    "batching-paints-as-often": (
+        painted(naive={}, dom_batch={"dom_ops": 30}),
+        painted(naive={}, dom_batch={"dom_ops": 30, "paints": 19}),
+    ),
+    "batching-saves-no-paint": (
+        painted(naive={"paint_ms": 1.2}, dom_batch={"paint_ms": 0.6}),
+        painted(naive={"paint_ms": 1.2}, dom_batch={"paint_ms": 0.59}),
+    ),
+    "writing-less-paints-less": (
+        painted(naive={"paint_ms": 1.2}, conflate={"paint_ms": 0.79}),
+        painted(naive={"paint_ms": 1.2}, conflate={"paint_ms": 0.81}),
+    ),
+    "raf-saves-nothing-for-one": (
+        painted(naive={"per_frame": 1, "dom_ops": 30}, dom_batch={"per_frame": 1, "dom_ops": 30}),
+        painted(naive={"per_frame": 1, "dom_ops": 30}, dom_batch={"per_frame": 1, "dom_ops": 29}),
+    ),
+    "raf-costs-nothing-for-one": (one_by_one(16, 24), one_by_one(16, 25)),
+    "frames-and-tasks-agree": (witnessed(task_ms=150, frame_ms=150), witnessed(frame_ms=149)),
 }
 
 
@@ -108,6 +152,51 @@ def test_of_two_that_could_be_a_neither_is():
     verdict = claim("thread-shows-nobody-sooner", ran(ways, B="thread"))
     assert verdict.status == NOT_TESTABLE
     assert "one way of them" in verdict.why
+
+
+@pytest.mark.parametrize("wrong", [{"task_ms": 149}, {"source": "other.js"}, {"clicks": 2}])
+def test_both_witnesses_must_report_every_click(wrong):
+    assert claim("frames-and-tasks-agree", witnessed(**wrong)).status == DOES_NOT_HOLD
+
+
+@pytest.mark.parametrize(
+    ("lacking", "why"),
+    [
+        ({"tells": False}, "needs a browser that tells long animation frames"),
+        ({"processing_ms": 50.0}, "needs clicks whose handler in the page computes for more than 50 ms"),
+    ],
+)
+def test_without_a_second_witness_or_a_long_handler_nobody_can_agree(lacking, why):
+    verdict = claim("frames-and-tasks-agree", witnessed(**lacking))
+    assert (verdict.status, verdict.why) == (NOT_TESTABLE, why)
+
+
+def test_fewer_tiles_are_less_painting_too():
+    result = painted(naive={}, dom_batch={"raster_tasks": 79})
+    assert claim("batching-paints-as-often", result).status == DOES_NOT_HOLD
+    nothing = painted(naive={"paints": 0}, dom_batch={"paints": 0})
+    assert claim("batching-paints-as-often", nothing).status == DOES_NOT_HOLD
+
+
+@pytest.mark.parametrize("slug", ["batching-paints-as-often", "batching-saves-no-paint"])
+@pytest.mark.parametrize(
+    ("lacking", "why"), [({"paints": None, "paint_ms": None}, "an older labkit"), ({"per_frame": 1}, "several updates")]
+)
+def test_paint_is_judged_where_it_was_counted_with_several_updates_in_a_frame(slug, lacking, why):
+    verdict = claim(slug, painted(naive=lacking, dom_batch=lacking))
+    assert verdict.status == NOT_TESTABLE
+    assert why in verdict.why
+
+
+def test_one_update_in_a_frame_is_not_judged_where_there_were_more():
+    assert claim("raf-saves-nothing-for-one", painted(naive={}, dom_batch={})).status == NOT_TESTABLE
+
+
+@pytest.mark.parametrize("rate_hz", [30.0, 20.0, 60.0, 200.0, 0.0])
+def test_a_rate_that_divides_the_frame_rate_tells_of_one_place_between_two_frames(rate_hz):
+    verdict = claim("raf-costs-nothing-for-one", one_by_one(16, 16, rate_hz))
+    assert verdict.status == NOT_TESTABLE
+    assert "does not divide the frame rate" in verdict.why
 
 
 def test_every_claim_has_a_case():

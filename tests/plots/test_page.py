@@ -1,5 +1,6 @@
 """Figures of a rendering: they hold on odd data, and their titles say what the data say."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -15,7 +16,7 @@ from labkit.browser.rendering import Measured, Rendering
 from labkit.plots import page
 from labkit.plots.style import BLACK
 from labkit.runs.stages import NEVER
-from tests.support.rendered import SETTINGS, exact, rendering, timed
+from tests.support.rendered import SETTINGS, exact, interaction, rendering, timed
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +32,15 @@ def title(figure):
 
 def test_the_overview_says_what_was_counted():
     found = title(page.overview(rendering()))
-    assert found == "20 updates in a frame are one layout, batched or not; geometry reads: 20"
+    assert found == "20 updates in a frame cost one layout, and 20 where the page reads geometry in between"
+
+
+def test_of_two_ways_it_says_that_batching_made_no_difference():
+    ways = {"naive": {}, "dom-batch": {"dom_ops": 30}, "forced": {"layouts": 200, "forced": 200}}
+    result = Rendering(tuple(Measured(name, SETTINGS, exact=exact(**about)) for name, about in ways.items()))
+    assert title(page.overview(result)).startswith(
+        "20 updates in a frame cost one layout, batched or not, and 20 where"
+    )
 
 
 def test_without_counts_it_says_who_keeps_the_page_busy():
@@ -93,9 +102,146 @@ def test_where_nothing_was_measured_every_figure_says_why():
         page.pipeline_of(absent, "naive", Path()),
         page.by_rate([1], [absent]),
         page.seen(absent),
+        page.inp_parts(absent),
+        page.few_updates(absent),
         page.frontier(absent),
     ):
         assert [text.get_text() for text in figure.axes[0].texts] == ["Nothing was measured: there is no browser."]
+
+
+def test_what_a_canvas_has_none_of_is_written_as_none():
+    ways = (Measured("naive", SETTINGS, exact=exact()), Measured("canvas", SETTINGS, exact=exact(dom_ops=0, layouts=0)))
+    figure = page.overview(Rendering((*ways, Measured("forced", SETTINGS, exact=exact(layouts=200, forced=200)))))
+    assert title(figure) == "20 updates in a frame cost one layout, and 20 where the page reads geometry in between"
+    for panel in figure.axes[:2]:
+        assert [text.get_text() for text in panel.texts].count("none") == 1
+    title(page.overview(Rendering(ways[1:])))
+
+
+def test_a_waterfall_explains_no_stage_that_cannot_be_seen():
+    run = timed(clicks=2)
+    clicks = {name: column.copy() for name, column in run.clicks.items()}
+    clicks["painted"] = clicks["delivered"] + 1000
+    figure = page.waterfall(replace(run, clicks=clicks), of="clicks")
+    told = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "server to page" in told
+    assert "answered, not yet seen" not in told
+
+
+def test_a_waterfall_that_leaves_updates_out_says_so():
+    assert page.waterfall(timed()).axes[0].get_ylabel() == "update"
+    assert page.waterfall(timed(), first=3).axes[0].get_ylabel() == "update: 0 to 2 of 4"
+
+
+@pytest.mark.parametrize(
+    ("asked_ms", "cpu_ms", "said"),
+    [
+        (10, 10.0, ""),
+        (13, 10.0, "The work was to take 13 ms of the processor and took 10: it is a number of calculations, and the "
+         "core is quicker now than when that number was found."),
+        (8, 10.0, "The work was to take 8 ms of the processor and took 10: it is a number of calculations, and the "
+         "core is slower now than when that number was found."),
+        (4, 4.0, "The work used 4 ms of the processor and took 10: meanwhile others had the GIL or the "
+         "processor."),
+        (10, 0.1, ""),
+        (10, None, ""),
+        (None, 10.0, ""),
+    ],
+)  # fmt: skip
+def test_a_waterfall_of_clicks_says_why_work_took_another_time_than_was_asked(asked_ms, cpu_ms, said):
+    each = Measured("a", {**SETTINGS, "work_ms": asked_ms}, runs=(timed(work_cpu_ms=cpu_ms),))  # a stage takes 10 ms
+    label = page.waterfall_of(Rendering((each,)), "a", of="clicks").axes[0].get_xlabel()
+    assert " ".join(label.split()) == f"ms since the click {said}".strip()
+    assert any("number of calculations" in note for note in Rendering((each,)).notes) == ("number of" in said)
+
+
+def test_a_way_whose_trace_was_not_kept_has_no_pipeline_and_says_why():
+    figure = page.pipeline_of(rendering(), "forced", Path())
+    (said,) = (" ".join(text.get_text().split()) for text in figure.axes[0].texts)
+    assert said == "No trace of forced was kept: record one (trace=True), and name a folder for it (folder=)."
+
+
+# --- one update in a frame ---
+
+
+def few(batched_ms=40.0, **changes):
+    """naive's updates are shown after 40 ms."""
+    return Rendering(
+        tuple(
+            Measured(name, SETTINGS, exact=exact(per_frame=1, **about), runs=(timed(step_ms=shown_ms / 4),))
+            for name, shown_ms, about in (("naive", 40.0, {}), ("dom-batch", batched_ms, changes))
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        (few(), "dom-batch saves nothing and costs nothing: the medians of staleness are 0.0 ms apart"),
+        (few(60.0), "dom-batch saves nothing; its updates are 20 ms staler"),
+        (few(20.0, dom_ops=10), "dom-batch changes the counts; its updates are 20 ms fresher"),
+    ],
+)
+def test_whether_one_update_in_a_frame_gains_by_waiting(result, said):
+    figure = page.few_updates(result)
+    assert title(figure) == f"With one update in a frame {said}"
+    counts, ages = figure.axes
+    assert list(counts.lines[0].get_xdata()) == [60, 1, 1, 2]
+    assert next(line.get_xdata()[0] for line in ages.lines if len(line.get_xdata())) == 40
+
+
+def test_several_updates_in_a_frame_are_no_answer_to_that():
+    figure = page.few_updates(rendering())
+    assert "ask browser.few_updates" in " ".join(figure.axes[0].texts[0].get_text().split())
+
+
+# --- an interaction in its three parts ---
+
+
+def in_parts(**ways):
+    return Rendering(tuple(Measured(name, {}, runs=(timed(interactions=tuple(each)),)) for name, each in ways.items()))
+
+
+def test_an_interaction_is_a_bar_of_three_parts_and_the_title_names_the_longest():
+    result = in_parts(server=[interaction(1, 2, 3)], page=[interaction(4, 90, 6), interaction(10, 200, 30)])
+    figure = page.inp_parts(result)
+    assert title(figure) == "The longest interaction, 240 ms under page, is 83% processing"
+    axes = figure.axes[0]
+    bars = [(bar.get_x(), bar.get_width()) for bar in axes.patches if bar.get_width()]
+    assert bars == [(0, 10), (10, 200), (210, 30), (0, 4), (4, 90), (94, 6)]  # the longest of a way first
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "input delay",
+        "processing",
+        "presentation delay",
+    ]
+    assert "2 clicks, each below 16 ms: the browser tells no more of them" in axes.texts[0].get_text()
+    assert axes.get_xlabel().endswith("(dotted: 200)")
+
+
+def test_of_many_interactions_the_longest_are_drawn_and_their_number_is_told():
+    figure = page.inp_parts(in_parts(page=[interaction(1, 20 + i, 3) for i in range(9)]), first=2)
+    title(figure)
+    assert len([bar for bar in figure.axes[0].patches if bar.get_width()]) == 6
+    assert figure.axes[0].get_yticklabels()[0].get_text() == "page\n(2 longest of 9)"
+
+
+@pytest.mark.parametrize(
+    ("measured", "said"),
+    [
+        (Measured("no clicks", {}, runs=(timed(clicks=0, inp_ms=None),)), "nobody clicked"),
+        (Measured("too short", {}, runs=(timed(inp_ms=None),)), "2 clicks, each below 16 ms"),
+        (
+            Measured("old file", {}, runs=(timed(interactions=({"start_ms": 1.0, "duration_ms": 64.0},)),)),
+            "older labkit",
+        ),
+        (Measured("broken", {}, runs=(timed(problem="x"),)), "nobody clicked"),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_what_has_no_parts_is_said(measured, said):
+    figure = page.inp_parts(Rendering((measured,)))
+    assert title(figure) == "No interaction took 16 ms or more"
+    assert said in figure.axes[0].texts[0].get_text()
 
 
 def test_a_way_is_found_for_its_waterfall():
@@ -111,6 +257,17 @@ def test_by_rate_shows_the_cost_of_one_update():
     assert list(naive.get_xdata()) == [30, 200]
     assert list(naive.get_ydata()) == pytest.approx([110 / 4, 110 / 4])  # the median of three runs, over four updates
     assert "ms per update" in axes.get_ylabel()
+
+
+def test_by_rate_says_that_updates_become_cheaper_only_where_all_do():
+    def at(**task_ms):
+        return Rendering(tuple(Measured(name, SETTINGS, runs=(timed(task_ms=ms),)) for name, ms in task_ms.items()))
+
+    cheaper = page.by_rate([30, 200], [at(a=100.0, b=100.0), at(a=50.0, b=60.0)])
+    assert title(cheaper) == "An update costs less the more of them share a frame, batched or not"
+    assert title(page.by_rate([30, 200], [at(a=100.0), at(a=50.0)])).endswith("share a frame")
+    dearer = page.by_rate([30, 200], [at(a=100.0, b=100.0), at(a=50.0, b=120.0)])
+    assert title(dearer) == "What one update costs, by how many come"
 
 
 # --- what a person feels: every point is drawn where it is, the frontier filled ---
@@ -149,6 +306,17 @@ def test_the_frontier_has_a_panel_a_number_of_rows_and_fills_who_is_best():
     assert drawn(many) == {(40, 80): True, (200, 16): True}
 
 
+def test_a_few_marks_are_named_where_they_are_and_many_in_a_legend():
+    few = page.frontier(varied(("a", 100, 10, 10, 16), ("b", 100, 10, 50, 16)))
+    title(few)
+    assert {text.get_text() for text in few.axes[0].texts} == {"a", "b"}
+    assert not few.legends
+    many = page.frontier(varied(*((name, 100, 10, 10, 16) for name in "abcdefg")))
+    title(many)
+    assert not many.axes[0].texts
+    assert many.legends
+
+
 def test_marks_differ_by_way_and_sizes_by_rate():
     result = varied(("a", 100, 10, 10, 16), ("a", 500, 10, 20, 16), ("b", 100, 10, 50, 16))
     figure = page.frontier(result)
@@ -168,7 +336,7 @@ def test_marks_differ_by_way_and_sizes_by_rate():
     [
         ([("a", 100, 10, 10, 16), ("b", 100, 10, 50, 16)], "Every way has a good INP here; staleness tells them apart"),
         ([("a", 100, 10, 10, 16), ("b", 100, 10, 50, 300)], "INP and staleness, way by way"),
-        ([("a", 100, 10, 10, 16), ("b", 100, 10, 5000, 16)], "INP calls b good; what it shows is 20.0 s old"),
+        ([("a", 100, 10, 10, 16), ("b", 100, 10, 5000, 16)], "b has a good INP, and what it shows is 20.0 s old"),
     ],
 )
 def test_the_frontiers_title_says_what_the_points_say(ways, said):

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import gc
+import json
 import signal
 import socket
 import struct
@@ -173,7 +174,9 @@ class RawClient:
         self.sock.sendall(self.ws.send(Request(host=f"127.0.0.1:{port}", target=target)))
         assert self.receive().startswith("0")
         self.send("40")
-        assert self.receive().startswith("40")
+        answer = self.receive()
+        assert answer.startswith("40")
+        self.sid = json.loads(answer[2:])["sid"]
 
     def send(self, text):
         self.sock.sendall(self.ws.send(TextMessage(data=text)))

@@ -42,8 +42,22 @@ def timed(*, events=4, clicks=2, step_ms=10.0, inp_ms=24.0, task_ms=100.0, never
     return Timed(**{**about, **changes})
 
 
-def exact(*, dom_ops=600, layouts=10, forced=0):
-    return Exact(10, 20, dom_ops, layouts, forced, layouts)
+def interaction(delay_ms, processing_ms, presentation_ms, **changes):
+    """One in its three parts; the browser rounds the duration to 8 ms."""
+    parts = {"input_delay_ms": delay_ms, "processing_ms": processing_ms, "presentation_delay_ms": presentation_ms}
+    duration_ms = round(sum(parts.values()) / 8) * 8
+    return {"id": 1, "start_ms": 0.0, "duration_ms": duration_ms, "type": "click", **parts, **changes}
+
+
+def long_frame(start_ms=0.0, duration_ms=60.0, **script):
+    """A long animation frame with one script that fills it."""
+    about = {"invoker": "BUTTON#ask.onclick", "source": "page.js", "function": "", "forced_ms": 0.0}
+    filled = {**about, "start_ms": start_ms, "duration_ms": duration_ms, **script}
+    return {"start_ms": start_ms, "duration_ms": duration_ms, "blocking_ms": duration_ms - 50, "scripts": [filled]}
+
+
+def exact(*, dom_ops=600, layouts=10, forced=0, per_frame=20, paints=20, raster_tasks=80, paint_ms=1.2):
+    return Exact(10, per_frame, dom_ops, layouts, forced, layouts, paints, raster_tasks, paint_ms)
 
 
 def explained():

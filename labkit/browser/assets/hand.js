@@ -1,5 +1,5 @@
 // The page by hand: the controls start a burst, and twice a second the page says how it feels.
-export function startHand({ socket, view, measure, prepare, feed, state, synchronise, find, patterns }) {
+export function startHand({ socket, heard, view, measure, prepare, feed, state, synchronise, find, patterns }) {
   let originNs = null;
   let sent = new Map(); // by id, ms on the page's clock
   for (const name of patterns) find('pattern').append(new Option(name));
@@ -7,9 +7,9 @@ export function startHand({ socket, view, measure, prepare, feed, state, synchro
   find('rate').addEventListener('input', showRate);
   showRate();
 
-  socket.on('update', (data) => {
+  heard.push((updates) => {
     if (originNs === null) return;
-    for (const update of Array.isArray(data) ? data : [data]) sent.set(update.id, (update.sent_ns - originNs) / 1e6);
+    for (const update of updates) sent.set(update.id, (update.sent_ns - originNs) / 1e6);
   });
 
   find('controls').addEventListener('submit', async (event) => {
@@ -20,7 +20,7 @@ export function startHand({ socket, view, measure, prepare, feed, state, synchro
     try {
       ({ origin_ns: originNs } = await synchronise(10));
       sent = new Map();
-      prepare({ pattern: find('pattern').value, rows: Number(find('rows').value), events, first: 0 });
+      await prepare({ pattern: find('pattern').value, rows: Number(find('rows').value), events, first: 0 });
       await feed({ events, rate_hz: rate, window_ms: Number(find('window').value) });
     } catch (error) {
       find('live-connection').textContent = `no answer (${error.message})`;

@@ -8,7 +8,7 @@ export class Measure {
 
   start() {
     this.domOps = 0;
-    this.interactions = new Map(); // by interactionId: its longest event
+    this.events = new Map(); // by interactionId: all of its events that were told
     this.longTasks = [];
     this.longFrames = [];
     this.interactionsBefore = performance.interactionCount ?? 0;
@@ -27,6 +27,7 @@ export class Measure {
       blocking_ms: entry.blockingDuration,
       scripts: entry.scripts.map((script) => ({
         invoker: script.invoker,
+        start_ms: script.startTime,
         source: script.sourceURL.replace(/^.*\//, '').replace(/\?.*$/, ''),
         function: script.sourceFunctionName,
         duration_ms: script.duration,
@@ -61,24 +62,40 @@ export class Measure {
 
   interaction(entry) {
     if (!entry.interactionId) return;
-    const known = this.interactions.get(entry.interactionId);
-    if (known && known.duration_ms >= entry.duration) return;
-    this.interactions.set(entry.interactionId, {
-      id: entry.interactionId,
-      start_ms: entry.startTime,
-      duration_ms: entry.duration,
-      input_delay_ms: entry.processingStart - entry.startTime,
-      processing_ms: entry.processingEnd - entry.processingStart,
-      type: entry.name,
-    });
+    const known = this.events.get(entry.interactionId);
+    if (known) known.push(entry);
+    else this.events.set(entry.interactionId, [entry]);
+  }
+
+  told() {
+    return [...this.events].map(([id, entries]) => ({ id, ...inParts(entries) }));
   }
 
   // https://web.dev/articles/inp: the longest interaction, one of them left out for every 50. Null where none was
   // long enough (16 ms) to be told.
   inp() {
-    const durations = [...this.interactions.values()].map((each) => each.duration_ms).sort((a, b) => b - a);
+    const durations = this.told().map((each) => each.duration_ms).sort((a, b) => b - a);
     const count = Math.max(durations.length, (performance.interactionCount ?? 0) - this.interactionsBefore);
     if (durations.length === 0) return null;
     return durations[Math.min(durations.length - 1, Math.floor(count / 50))];
   }
+}
+
+// An interaction is its longest event. The handlers of all events that the same paint ended are its own, as in
+// web-vitals: a press lasts until the paint that shows what the click did. Durations are rounded to 8 ms.
+function inParts(entries) {
+  const longest = entries.reduce((one, other) => (other.duration > one.duration ? other : one));
+  const painted = longest.startTime + longest.duration;
+  const together = entries.filter((entry) => Math.abs(entry.startTime + entry.duration - painted) <= 8);
+  const begun = Math.min(...together.map((entry) => entry.processingStart));
+  const ended = Math.max(...together.map((entry) => entry.processingEnd));
+  const spent = (entry) => entry.processingEnd - entry.processingStart;
+  return {
+    start_ms: longest.startTime,
+    duration_ms: longest.duration,
+    input_delay_ms: Math.max(0, begun - longest.startTime),
+    processing_ms: ended - begun,
+    presentation_delay_ms: Math.max(0, painted - ended),
+    type: together.reduce((one, other) => (spent(other) > spent(one) ? other : one)).name,
+  };
 }

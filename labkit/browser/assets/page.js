@@ -8,8 +8,12 @@ import { forced } from './patterns/forced.js';
 import { thrash } from './patterns/thrash.js';
 import { domBatch } from './patterns/dom-batch.js';
 import { conflate } from './patterns/conflate.js';
+import { budget } from './patterns/budget.js';
+import { virtual } from './patterns/virtual.js';
+import { canvas } from './patterns/canvas.js';
+import { worker } from './patterns/worker.js';
 
-const PATTERNS = { naive, forced, thrash, 'dom-batch': domBatch, conflate };
+const PATTERNS = { naive, forced, thrash, 'dom-batch': domBatch, conflate, budget, virtual, canvas, worker };
 const find = (id) => document.getElementById(id);
 const driven = new URLSearchParams(location.search).has('driven');
 document.body.classList.toggle('measuring', driven);
@@ -26,6 +30,9 @@ const socket = io(location.origin, {
 
 let settings = { pattern: 'naive', events: 0, rows: 200, first: 0, click_block_ms: 0, click_block_step_ms: 0, update_block_ms: 0 };
 let apply = naive(view);
+let thread = null; // of a pattern that reads the socket in a worker
+let readBy; // the connection that updates are for: the worker's; the page's own where undefined
+const heard = []; // who else wants to know of updates
 let done = { sent: 0 };
 let disconnects = 0;
 let webVitalsInp = null;
@@ -42,13 +49,16 @@ function block(ms) {
   while (performance.now() < end);
 }
 
-function receive(data) {
-  const updates = Array.isArray(data) ? data : [data];
+view.received = (updates) => {
   view.stamps.receive(updates, performance.now());
+  for (const each of heard) each(updates);
   if (settings.update_block_ms) block(settings.update_block_ms * updates.length);
+};
+socket.on('update', (data) => {
+  const updates = Array.isArray(data) ? data : [data];
+  view.received(updates);
   apply(updates);
-}
-socket.on('update', receive);
+});
 socket.on('fed', (report) => { done = report; });
 
 // The button asks the server as the advice's page does: event `message`, answered by event `response`.
@@ -101,13 +111,21 @@ async function connected() {
   for (const name of hello.patterns) [PATTERNS[name]] = Object.values(await import(`./own/${name}.js`));
 }
 
-function prepare(next) {
+async function prepare(next) {
+  thread?.terminate();
+  [thread, readBy] = [null, undefined];
   settings = { ...settings, ...next };
   clicks = [];
   done = { sent: 0 };
   view.stamps = new Stamps(settings.first, settings.events);
   view.reset(settings.rows);
   apply = PATTERNS[settings.pattern](view);
+  if (apply instanceof Worker) {
+    thread = apply;
+    readBy = await new Promise((resolve) => {
+      thread.addEventListener('message', ({ data }) => resolve(data), { once: true });
+    });
+  }
   measure.flush();
   measure.start();
 }
@@ -115,7 +133,7 @@ function prepare(next) {
 // Ask for updates; the server answers at once and sends them from then on.
 async function feed(order) {
   done = { sent: 0 };
-  return socket.timeout(5000).emitWithAck('feed', order);
+  return socket.timeout(5000).emitWithAck('feed', order, readBy);
 }
 
 function state() {
@@ -142,13 +160,13 @@ function report() {
     superseded,
     repeated,
     disordered,
-    shown: Number(view.counter.textContent),
     dom_ops: measure.domOps,
-    interactions: [...measure.interactions.values()],
+    interactions: measure.told(),
     inp_ms: measure.inp(),
     web_vitals_inp_ms: webVitalsInp,
     long_tasks: measure.longTasks,
     long_frames: measure.longFrames,
+    entry_types: PerformanceObserver.supportedEntryTypes,
     error_messages: errors,
   };
 }
@@ -159,6 +177,6 @@ window.lab = { connected, synchronise, prepare, feed, state, report, patterns: O
 async function byHand() {
   const { startHand } = await import('./hand.js');
   await connected();
-  startHand({ socket, view, measure, prepare, feed, state, synchronise, find, patterns: Object.keys(PATTERNS) });
+  startHand({ socket, heard, view, measure, prepare, feed, state, synchronise, find, patterns: Object.keys(PATTERNS) });
 }
 if (!driven) byHand();

@@ -9,7 +9,7 @@ export class Stamps {
     this.written = new Float64Array(events).fill(NaN);
     this.painted = new Float64Array(events).fill(NaN);
     this.count = 0;
-    this.unpainted = 0;
+    this.shown = 0;
     this.superseded = 0;
     this.repeated = 0;
     this.disordered = 0;
@@ -17,12 +17,18 @@ export class Stamps {
     this.nextFrame = null;
   }
 
+  // What was received, and is neither painted nor superseded: it waits in the pattern, or for its frame.
+  get unpainted() {
+    return this.count - this.superseded - this.shown;
+  }
+
+  // A worker tells when it received an update (`at`), in ms since 1970; it has a time origin of its own.
   receive(updates, now) {
-    for (const { id } of updates) {
+    for (const { id, at } of updates) {
       if (!Number.isNaN(this.received[id - this.first])) this.repeated += 1;
       if (id < this.newest) this.disordered += 1;
       this.newest = Math.max(this.newest, id);
-      this.received[id - this.first] = now;
+      this.received[id - this.first] = at === undefined ? now : at - performance.timeOrigin;
       this.count += 1;
     }
   }
@@ -30,7 +36,6 @@ export class Stamps {
   wrote(ids, inFrame) {
     const now = performance.now();
     for (const id of ids) this.written[id - this.first] = now;
-    this.unpainted += ids.length;
     if (inFrame) {
       requestAnimationFrame(() => this.paint(ids));
     } else if (this.nextFrame) {
@@ -48,6 +53,6 @@ export class Stamps {
   paint(ids) {
     const now = performance.now();
     for (const id of ids) this.painted[id - this.first] = now;
-    this.unpainted -= ids.length;
+    this.shown += ids.length;
   }
 }

@@ -7,12 +7,15 @@ export class View {
     this.bar = stage.querySelector('#bar');
     this.stamps = stamps;
     this.rows = [];
+    this.received = null; // for a pattern that reads the socket itself: it says so of each update before it writes it
   }
 
   // The list as it is before a burst: so many rows, the first of which belong to the keys.
   reset(rows) {
     this.rows = Array.from({ length: rows }, (_, i) => this.item({ id: -1, key: i, text: 'waiting' }));
     this.list.replaceChildren(...this.rows);
+    this.list.onscroll = null;
+    this.list.scrollTop = 0;
     this.counter.textContent = '0';
     this.bar.style.width = '0%';
   }
@@ -45,7 +48,7 @@ export class View {
     this.stamps.wrote(updates.map((update) => update.id), inFrame);
   }
 
-  // A newer value of the same key came before this one was written.
+  // It is never shown: a newer one of its key came before it was written, or newer ones have the rows that are seen.
   superseded(update) {
     this.stamps.superseded += 1;
   }

@@ -24,8 +24,13 @@ _DURATIONS = ("TaskDuration", "ScriptDuration", "LayoutDuration", "RecalcStyleDu
 
 
 async def exact(job: Job, tab: Tab) -> Result:
-    """Frame by frame: so many updates, then one frame. A layout that is counted before the frame was forced."""
+    """Frame by frame: so many updates, then one frame. A layout that is counted before the frame was forced.
+
+    It is traced: what is painted has no counter of its own. That costs time, and changes no count.
+    """
     await _prepared(tab, job["page"])
+    tracing = Tracing(tab.cdp)
+    await tracing.start()
     begin = before = await tab.metrics()
     forced = 0.0
     error = ""
@@ -37,6 +42,7 @@ async def exact(job: Job, tab: Tab) -> Result:
         await tab.frame()
         forced += written["LayoutCount"] - before["LayoutCount"]
         before = await tab.metrics()
+    await tracing.stop(Path(job["trace"]))
     told = await tab.page.evaluate("lab.report()")
     return {
         "error": error,

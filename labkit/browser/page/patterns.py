@@ -14,10 +14,19 @@ from labkit.base.errors import UsageError
 from labkit.base.text import Plain
 
 #: What the page knows: a file each in assets/patterns.
-PAGE_PATTERNS = ("naive", "forced", "thrash", "dom-batch", "conflate")
+PAGE_PATTERNS = ("naive", "forced", "thrash", "dom-batch", "conflate", "budget", "virtual", "canvas", "worker")
 
-#: All ways that ``labkit render`` measures, in the order in which the lab shows them.
+#: The ways that ``labkit render`` measures unless others are named, in the order in which the lab shows them.
 NAMES = ("naive", "forced", "thrash", "dom-batch", "conflate", "server-batch-50", "server-batch-200")
+
+#: Those that have to be named: with them it would take half as long again.
+MORE = ("budget", "virtual", "canvas", "worker")
+
+#: What is not in a way's counts, for people who compare it with the others.
+NOT_COUNTED = {
+    "canvas": "canvas draws: it has no DOM operation, layout or paint to count; what drawing costs is in task ms.",
+    "worker": "worker reads the socket on another thread: what that costs is not in task ms.",
+}
 
 _SERVER_BATCH = re.compile(r"server-batch-(\d{1,5})")
 
@@ -39,6 +48,11 @@ class Pattern:
     page: str
     window_ms: float = 0.0
     source: str = field(default="", repr=False)
+
+    @property
+    def collects(self) -> bool:
+        """Whether what came within a frame reaches the page's main thread as one message."""
+        return self.window_ms > 0 or self.page == "worker"
 
 
 def pattern(name: str | Path, *, window_ms: float | None = None, called: str | None = None) -> Pattern:
@@ -101,7 +115,10 @@ def _own(path: Path) -> tuple[str, str]:
 
 
 def show(name: str | Path) -> Plain:
-    """The page's code of a pattern, as it can be pasted into a page."""
+    """The page's code of a pattern, as it can be pasted into a page; of ``worker``, the worker's file after it."""
     chosen = pattern(name)
-    source = files("labkit.browser") / "assets" / "patterns" / f"{chosen.page}.js"
-    return Plain((chosen.source or source.read_text(encoding="utf-8")).rstrip())
+    assets = files("labkit.browser") / "assets"
+    paths = [assets / "patterns" / f"{chosen.page}.js"]
+    if chosen.page == "worker":
+        paths.append(assets / "socket-worker.js")
+    return Plain((chosen.source or "\n".join(path.read_text(encoding="utf-8") for path in paths)).rstrip())

@@ -66,17 +66,18 @@ class Page:
         def hello() -> dict[str, Any]:
             return {"payloads": self.payloads, "patterns": list(self.own)}
 
-        def feed(wish: object) -> dict[str, Any]:
+        def feed(wish: object, to: object = None) -> dict[str, Any]:
             sid = request.sid  # type: ignore[attr-defined]
             try:
                 order = Order.of(wish)
+                reader = self._reader(socketio, sid, to)
             except UsageError as error:
                 self.refused.append(str(error))
                 return {"refused": str(error)}
             self._leave(sid)
             feed = self._of[sid] = Feed(order)
             self.feeds.append(feed)
-            socketio.start_background_task(self._send, socketio, feed, sid)
+            socketio.start_background_task(self._send, socketio, feed, sid, reader)
             return {"events": order.events}
 
         def disconnect(*_: object) -> None:
@@ -88,8 +89,17 @@ class Page:
         socketio.on_event("disconnect", disconnect)
         return self._leave_all
 
-    def _send(self, socketio: SocketIO, feed: Feed, sid: str) -> None:
-        feed.run(lambda data: socketio.emit("update", data, to=sid), socketio.sleep)
+    @staticmethod
+    def _reader(socketio: SocketIO, sid: str, to: object) -> str:
+        """Whose socket gets the updates: the page's own, or that of its worker."""
+        if to is None:
+            return sid
+        if not isinstance(to, str) or not socketio.server.manager.is_connected(to, "/"):
+            raise UsageError("updates can go to a connection that is open: give its id, or none for one's own")
+        return to
+
+    def _send(self, socketio: SocketIO, feed: Feed, sid: str, reader: str) -> None:
+        feed.run(lambda data: socketio.emit("update", data, to=reader), socketio.sleep)
         socketio.emit("fed", {"fed": True, "sent": len(feed.sent_ns)}, to=sid)
 
     def _leave(self, sid: str) -> None:

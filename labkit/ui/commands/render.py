@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--rows", type=int, default=200, show_default=True, help="Rows in the page's list before the run.")
 @click.option("--throttle", type=float, default=1, show_default=True, help="So many times slower a processor.")
 @click.option("--clicks", type=int, default=9, show_default=True, help="Trusted clicks in a run; they change INP.")
-@click.option("--patterns", metavar="A,B,...", help="Which, by name, or files.  [default: all of the lab's]")
+@click.option("--patterns", metavar="A,B,...", help="Which, by name, or files.  [default: naive to server-batch-200]")
 @click.option("--repeats", type=int, default=3, show_default=True, help="Timed runs of each, in random order.")
 @click.option("--browser", metavar="PROGRAM", help="Which browser.  [default: the first of labkit browser]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the results.  [default: labkit-results/TIME]")
@@ -33,12 +33,20 @@ def render(out: Path | None, json_: bool, **asked: Any) -> None:
     """Measure ways of updating a page in a real browser: DOM operations, reflows, paint, INP, staleness.
 
     \b
-    naive            each update is written as it comes
-    forced, thrash   as naive, with one or five geometry reads between the writes
-    dom-batch        written together, once per frame
-    conflate         once per frame, and of each key only the newest value
-    server-batch-50  the server collects for 50 ms (any number) and sends one message
-    mine.js          a file of yours that exports one function
+    naive             each update is written as it comes
+    forced, thrash    as naive, with one or five geometry reads between the writes
+    dom-batch         written together, once per frame
+    conflate          once per frame, and of each key only the newest value
+    server-batch-50   the server collects for 50 ms (any number) and sends one message
+    server-batch-200
+
+    \b
+    Measured when you name them with --patterns:
+    budget            at most 8 ms of updates per frame, and a click goes between
+    virtual           only the rows that can be seen are in the page
+    canvas            drawn instead of written
+    worker            a worker reads the socket; the page gets one message per frame
+    mine.js           a file of yours that exports one function
 
     Each is counted frame by frame (integers, the same every time), timed without a trace, and explained with one. The
     traces are kept, for labkit trace and for DevTools.

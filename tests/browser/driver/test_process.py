@@ -284,16 +284,18 @@ def _runs(process):
         return False
 
 
-def test_the_page_works_behind_a_prefix(server):
-    """As jupyter-server-proxy does: the prefix is taken off on the way."""
+@pytest.mark.parametrize("pattern", ["naive", "worker"])
+def test_the_page_works_behind_a_prefix(server, pattern):
+    """As jupyter-server-proxy does: the prefix is taken off on the way. A worker has its own way to the server."""
     with prefixed(server.port, "/proxy/8888") as address, Driver() as one:
-        order = job(server, needed().path, url=address, page={"pattern": "naive", "events": 5, "rows": 1})
+        order = job(server, needed().path, url=address, page={"pattern": pattern, "events": 5, "rows": 1})
         told = one.run({**order, "feed": {"events": 5}}, limit_s=60)
     assert told["received"] == 5
     assert told["error"] == ""
 
 
-def test_the_page_by_hand_shows_what_it_feels(server):
+@pytest.mark.parametrize("pattern", ["dom-batch", "worker"])
+def test_the_page_by_hand_shows_what_it_feels(server, pattern):
     from playwright.sync_api import expect, sync_playwright
 
     seen = {}
@@ -309,7 +311,7 @@ def test_the_page_by_hand_shows_what_it_feels(server):
             page.on("pageerror", lambda error: failed.append(str(error)))
             page.goto(server.url)
             expect(page.locator("#live-connection")).to_have_text("open", timeout=10_000)
-            page.select_option("#pattern", "dom-batch")
+            page.select_option("#pattern", pattern)
             page.fill("#seconds", "1")
             page.click("#start")
             page.click("#ask")

@@ -6,12 +6,28 @@ import pytest
 
 from labkit.base.errors import UsageError
 from labkit.browser.page import patterns
-from labkit.browser.page.patterns import NAMES, PAGE_PATTERNS, Pattern, pattern
+from labkit.browser.page.patterns import MORE, NAMES, NOT_COUNTED, PAGE_PATTERNS, Pattern, pattern
 
 
 def test_every_name_is_a_pattern():
-    assert [pattern(name).name for name in NAMES] == list(NAMES)
-    assert {pattern(name).page for name in NAMES} == set(PAGE_PATTERNS)
+    names = (*NAMES, *MORE)
+    assert [pattern(name).name for name in names] == list(names)
+    assert {pattern(name).page for name in names} == set(PAGE_PATTERNS)
+    assert set(NOT_COUNTED) <= set(PAGE_PATTERNS)
+
+
+def test_what_collects_before_the_page_has_it_comes_as_one_message():
+    assert [name for name in (*NAMES, *MORE) if pattern(name).collects] == [
+        "server-batch-50",
+        "server-batch-200",
+        "worker",
+    ]
+
+
+def test_of_the_worker_both_files_are_shown():
+    source = patterns.show("worker")
+    assert "new Worker('socket-worker.js')" in source
+    assert "importScripts('parts/socket.io.min.js')" in source
 
 
 def test_a_batching_server_has_a_window_of_any_length():
@@ -80,6 +96,6 @@ def test_each_is_a_few_lines_that_export_one_function():
     for name in PAGE_PATTERNS:
         source = patterns.show(name)
         assert source.count("export ") == 1
-        assert len(source.splitlines()) <= 30
+        assert len(source.splitlines()) <= (45 if name == "worker" else 30)
         # Text only, whatever an event brings.
         assert "innerHTML" not in source

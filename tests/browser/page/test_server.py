@@ -99,7 +99,7 @@ def test_a_pattern_of_the_readers_is_served_with_the_page(server):
 
 
 def test_every_address_of_the_page_is_relative(server):
-    for path in ("/", "/page.js", "/hand.js", "/view.js", "/page.css"):
+    for path in ("/", "/page.js", "/hand.js", "/view.js", "/page.css", "/socket-worker.js", "/patterns/worker.js"):
         body = get(server, path)[1]
         for wrong in ('src="/', 'href="/', "from '/", "http://", "https://"):
             assert wrong not in body.replace("https://web.dev/articles/inp", "")
@@ -136,6 +136,22 @@ def test_a_window_comes_as_one_message(server):
     with RawClient(server.port) as client:
         (message,), _, _ = fed(client, events=6, window_ms=1)
         assert [each["id"] for each in message] == list(range(6))
+
+
+def test_a_feed_can_go_to_the_pages_worker(server, page):
+    with RawClient(server.port) as client, RawClient(server.port) as worker:
+        client.send("421" + json.dumps(["feed", {"events": 3}, worker.sid]))
+        told = [json.loads(worker.receive()[2:]) for _ in range(3)]
+        assert [(name, data["id"]) for name, data in told] == [("update", 0), ("update", 1), ("update", 2)]
+        assert {client.receive()[:3] for _ in range(2)} == {"431", "42["}  # acknowledged, and that all was sent
+
+
+@pytest.mark.parametrize("to", ["nobody", 7, ["a"]])
+def test_a_feed_to_nobody_is_refused(server, page, to):
+    with RawClient(server.port) as client:
+        (told,) = json.loads(client.ask("421" + json.dumps(["feed", {"events": 3}, to]))[3:])
+    assert "a connection that is open" in told["refused"]
+    assert page.feeds == []
 
 
 def test_an_order_that_makes_no_sense_is_refused(server, page):

@@ -567,12 +567,26 @@ def test_the_figure_is_drawn_without_a_warning_and_fits_a_readme(told, read, wit
     try:
         assert figure.get_size_inches()[0] * figure.dpi <= 880
         title = figure.get_suptitle().replace("\n", " ")
-        assert title == ("Of the pipeline's parts JavaScript took longest; script forced 1 of 1 layouts."
+        assert title == ("JavaScript took longest: 85% of the main thread's time; script forced 1 of 1 layouts."
                          if with_task else "Nothing of the pipeline ran while this was recorded.")  # fmt: skip
-        parts_, task = figure.axes
-        assert [bar.get_width() for bar in parts_.patches][:3] == ([85, 1, 4] if with_task else [0, 0, 0])
-        assert len(task.patches) == (5 if with_task else 0)
+        assert [bar.get_width() for bar in figure.axes[0].patches][:3] == ([85, 1, 4] if with_task else [0, 0, 0])
+        # What there is not is said, and no empty panel is drawn.
+        assert [len(axes.patches) for axes in figure.axes[1:]] == ([5] if with_task else [])
+        said = [text.get_text() for text in figure.texts if "there is no long task to draw" in text.get_text()]
+        assert len(said) == (0 if with_task else 1)
         assert all(re.search(r"\bms\b", axes.get_xlabel()) for axes in figure.axes)
+    finally:
+        plt.close(figure)
+
+
+def test_where_most_of_the_time_was_none_of_the_parts_the_title_says_so(read):
+    figure = trace.pipeline(read(event("RunTask", 1, 40), event("FunctionCall", 2, 10), event("Layout", 13, 1)))
+    try:
+        title = figure.get_suptitle().replace("\n", " ")
+        assert title == (
+            "Most of the main thread's time, 72%, was none of the pipeline's parts; "
+            "of those, JavaScript took longest, 25%."
+        )
     finally:
         plt.close(figure)
 
