@@ -189,13 +189,14 @@ LINES: tuple[Line, ...] = (
         "Pattern table, A: several DOM updates an event; several reflows where the DOM is updated repeatedly; high "
         "paint cost from frequent layout changes; verdict bad.",
         "Updates that are written as they come cost more DOM operations than batched ones, and more layouts than there "
-        "are frames. Paint cost is told by a trace, which inflates it, so it is shown (labkit render) and not judged.",
+        "are frames. Paint is counted frame by frame, and its time compared there.",
         "twenty events in each of ten frames, frame by frame; counts are exact",
         (LAYOUT,),
         (
             Bearing("batching-cuts-dom-operations", FOR, "DOM operations"),
             Bearing("one-layout-a-frame", AGAINST, "reflows, where the page only writes"),
             Bearing("reading-geometry-forces-layout", FOR, "reflows, where the page reads geometry between writes"),
+            Bearing("batching-paints-as-often", AGAINST, "paints, which are once a frame either way"),
         ),
     ),
     Line(
@@ -208,6 +209,9 @@ LINES: tuple[Line, ...] = (
         (
             Bearing("batching-cuts-dom-operations", FOR, "DOM operations"),
             Bearing("one-layout-a-frame", AGAINST, "layouts, batched in the page"),
+            Bearing("batching-paints-as-often", AGAINST, "paints, batched in the page"),
+            Bearing("batching-saves-no-paint", AGAINST, "paint time, batched in the page"),
+            Bearing("writing-less-paints-less", BESIDE, "painting less: conflated"),
             Bearing("server-batching-saves-layouts", FOR, "layouts, batched on the server"),
             Bearing("server-batching-costs-staleness", BESIDE, "what batching on the server costs"),
         ),
@@ -313,6 +317,7 @@ LINES: tuple[Line, ...] = (
         (SILENT,),
         (
             Bearing("trace-shows-long-tasks", FOR, "a heavy handler in the page"),
+            Bearing("frames-and-tasks-agree", FOR, "a heavy handler in the page, by long animation frames"),
             Bearing("trace-shows-no-server-handler", AGAINST, "a heavy handler on the server"),
         ),
     ),

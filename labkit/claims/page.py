@@ -14,7 +14,7 @@ from labkit.browser.frontier import FRAME_MS, FRAMES_HZ
 from labkit.browser.passes import SHORTEST_MS, Exact, Timed
 from labkit.browser.rendering import Measured, Rendering
 from labkit.browser.trace.main_thread import LONG_MS
-from labkit.claims.claim import Claim
+from labkit.claims.claim import ONE, Claim
 from labkit.claims.evidence import Untestable
 from labkit.runs.summary import Distribution
 
@@ -242,6 +242,7 @@ CLAIMS = (
         margin="exactly as many layouts as frames; theory: the browser lays out once a frame",
         judge=_one_layout_a_frame,
         takes=Rendering,
+        who=ONE,
         exact=True,
     ),
     Claim(
@@ -254,6 +255,7 @@ CLAIMS = (
         margin="exactly as many forced layouts as events (forced synchronous layout)",
         judge=_reads_force,
         takes=Rendering,
+        who=ONE,
         exact=True,
     ),
     Claim(
@@ -266,6 +268,7 @@ CLAIMS = (
         margin="at most half of the mutation records; theory: a frame writes counter, bar and list once",
         judge=_fewer_operations,
         takes=Rendering,
+        who=ONE,
     ),
     Claim(
         slug="server-batching-saves-layouts",
@@ -277,6 +280,7 @@ CLAIMS = (
         margin="layouts of naive at least 1.5 times; theory: twenty messages a second against up to sixty frames",
         judge=_server_batches_less,
         takes=Rendering,
+        who=ONE,
     ),
     Claim(
         slug="server-batching-costs-staleness",
@@ -288,6 +292,7 @@ CLAIMS = (
         margin="median staleness longer by a sixth of the window; theory: by half of it",
         judge=_server_batches_later,
         takes=Rendering,
+        who=ONE,
     ),
     Claim(
         slug="page-decides-inp",
@@ -299,6 +304,7 @@ CLAIMS = (
         margin="INP at least 4 times longer under the page's; theory: the page never waits for the server",
         judge=_page_decides,
         takes=Rendering,
+        who=ONE,
     ),
     Claim(
         slug="script-in-page-ruins-inp",
@@ -310,6 +316,7 @@ CLAIMS = (
         margin="INP at least 4 times longer with it; theory: the next paint waits for the script",
         judge=_script_ruins,
         takes=Rendering,
+        who=ONE,
     ),
     Claim(
         slug="result-waits-for-server",
@@ -321,6 +328,7 @@ CLAIMS = (
         margin="click to result at least 4 times longer than with a light handler",
         judge=_result_waits,
         takes=Rendering,
+        who=ONE,
     ),
     Claim(
         slug="thread-shows-nobody-sooner",
@@ -334,6 +342,7 @@ CLAIMS = (
         "second core would bring half",
         judge=_nobody_sooner,
         takes=Rendering,
+        who=ONE,
     ),
     Claim(
         slug="script-holds-the-pipeline",
@@ -345,6 +354,7 @@ CLAIMS = (
         margin="staleness p95 at least 3 times longer; theory: more script is offered than a second holds",
         judge=_script_holds,
         takes=Rendering,
+        who=ONE,
     ),
     Claim(
         slug="trace-shows-long-tasks",
@@ -356,6 +366,7 @@ CLAIMS = (
         margin="at least as many long tasks as clicks",
         judge=_trace_tells,
         takes=Rendering,
+        who=ONE,
         exact=True,
     ),
     Claim(
@@ -368,11 +379,12 @@ CLAIMS = (
         margin="long tasks for less than half of the clicks; theory: none, since no script waits for the server",
         judge=_trace_shows_no_server,
         takes=Rendering,
+        who=ONE,
         exact=True,
     ),
     Claim(
         slug="frames-and-tasks-agree",
-        lines=(),
+        lines=(14,),
         quote="Record a session in the Performance panel, then look for long tasks that delay input.",
         sentence="Two witnesses report every click whose handler computes in the page: a long task, and a long "
         "animation frame that names the script.",
@@ -381,11 +393,12 @@ CLAIMS = (
         margin="both for every click; theory: a handler of more than 50 ms is a long task, and keeps its frame as long",
         judge=_frames_and_tasks_agree,
         takes=Rendering,
+        who=ONE,
         exact=True,
     ),
     Claim(
         slug="batching-paints-as-often",
-        lines=(),
+        lines=(7, 8),
         quote="Batched: lower paint cost from fewer layout changes.",
         sentence="Batching in the page paints exactly as often as writing each update: once for every layer and frame.",
         reading="page",
@@ -393,11 +406,12 @@ CLAIMS = (
         margin="exactly as many paints and tiles; theory: the browser paints once a frame, from the same document",
         judge=_paints_as_often,
         takes=Rendering,
+        who=ONE,
         exact=True,
     ),
     Claim(
         slug="batching-saves-no-paint",
-        lines=(),
+        lines=(8,),
         quote="Batched: lower paint cost from fewer layout changes.",
         sentence="Painting a frame takes no less time where its updates were batched in the page.",
         reading="page",
@@ -406,10 +420,11 @@ CLAIMS = (
         "every write painted, a batch would save nineteen of twenty",
         judge=_saves_no_paint,
         takes=Rendering,
+        who=ONE,
     ),
     Claim(
         slug="writing-less-paints-less",
-        lines=(),
+        lines=(8,),
         quote="Batched: lower paint cost from fewer layout changes.",
         sentence="What makes painting cheaper is to change less: the newest value of each key, in its own row.",
         reading="page",
@@ -418,6 +433,7 @@ CLAIMS = (
         "and more, since all rows below them move",
         judge=_less_paints_less,
         takes=Rendering,
+        who=ONE,
     ),
     Claim(
         slug="raf-saves-nothing-for-one",
@@ -429,6 +445,7 @@ CLAIMS = (
         margin="exactly the same counts; theory: a batch of one is that one",
         judge=_few_saves_nothing,
         takes=Rendering,
+        who=ONE,
         exact=True,
     ),
     Claim(
@@ -443,5 +460,6 @@ CLAIMS = (
         "since a write waits for the frame just as the callback does",
         judge=_few_costs_nothing,
         takes=Rendering,
+        who=ONE,
     ),
 )

@@ -35,7 +35,7 @@ CLICKS = 3
 
 #: What is equal by theory scatters most: one run's ratio of B to A is anything from 0.8 to 1.2. So many are pooled of
 #: each, on the socket and in the page.
-POOLED, POOLED_CLICKS = 6, 8
+POOLED, POOLED_CLICKS = 5, 8
 
 #: One client that sends everything, and a room in which each sends one event.
 BOTH = (1, EVENTS)
@@ -136,7 +136,7 @@ def _gevent_beat(seed: int) -> Run:
 def _counted(seed: int) -> Any:
     from labkit.browser.measure import render
 
-    return render(["naive", "forced", "dom-batch"], clicks=0, passes=("exact",), seed=seed)
+    return render(["naive", "forced", "dom-batch", "conflate"], clicks=0, passes=("exact",), seed=seed)
 
 
 def _batched(seed: int) -> Any:
@@ -250,7 +250,14 @@ STEPS: tuple[Step, ...] = (
     Step(
         "page, counted",
         "a page, frame by frame",
-        ("one-layout-a-frame", "reading-geometry-forces-layout", "batching-cuts-dom-operations"),
+        (
+            "one-layout-a-frame",
+            "reading-geometry-forces-layout",
+            "batching-cuts-dom-operations",
+            "batching-paints-as-often",
+            "batching-saves-no-paint",
+            "writing-less-paints-less",
+        ),
         _counted,
         browser=True,
     ),
@@ -269,6 +276,7 @@ STEPS: tuple[Step, ...] = (
             "script-in-page-ruins-inp",
             "result-waits-for-server",
             "trace-shows-long-tasks",
+            "frames-and-tasks-agree",
             "trace-shows-no-server-handler",
         ),
         _heavy,
