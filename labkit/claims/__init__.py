@@ -58,10 +58,11 @@ def check(mine: Sequence[str] | float | None, measured: Sequence[str] | float) -
 
     Returns:
         A sentence without a measured number, so that a notebook's stored output can be compared: of an order where it
-        is another, of a number whether it is right by a factor of :data:`NEAR`, too low or too high.
+        is another, of a number whether it is right (a count exactly, else by a factor of :data:`NEAR`), too low or too
+        high.
     """
     if isinstance(measured, int | float):
-        return Plain(_of_a_number(mine, float(measured)))
+        return Plain(_of_a_number(mine, measured))
     if not mine:
         return Plain(f"Your turn: write the order of {', '.join(sorted(measured))}, best first.")
     if isinstance(mine, int | float) or sorted(mine) != sorted(measured):
@@ -75,6 +76,8 @@ def check(mine: Sequence[str] | float | None, measured: Sequence[str] | float) -
 def _of_a_number(mine: object, measured: float) -> str:
     if mine is None:
         return "Your turn: write a number."
+    if isinstance(measured, int):
+        return "Right: so many were counted." if mine == measured else "Not on this machine: look, and count again."
     if not isinstance(mine, int | float) or not mine > 0:
         return "Write a number above zero."
     factor = measured / mine

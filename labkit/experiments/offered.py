@@ -14,8 +14,9 @@ from labkit.base.errors import UsageError
 from labkit.experiments.capacity_search import MOST_HZ, PAYLOADS
 from labkit.experiments.settings import Settings
 from labkit.plan import queueing
-from labkit.plan.calibration import Expected, expect, expected_answers, tiled
-from labkit.plan.schedules import Schedule, burst
+from labkit.plan.calibration import Expected, Sampled, expect, expected_answers, tiled
+from labkit.plan.mix import Mix
+from labkit.plan.schedules import CLIENTS, Schedule, burst, senders
 from labkit.plan.work import Work
 
 #: Ten times what can be done is the most: beyond it, a queue only grows the faster.
@@ -67,8 +68,10 @@ class Offered:
         return {"window_s": self.seconds, "timeout_s": PATIENCE_S + 2 * work_s, "expected": self.expected}
 
 
-def calibrated(work: Work, seed: int = 0) -> Expected:
+def calibrated(work: Work, seed: int = 0) -> Expected | Sampled:
     """What a few events of the work cost alone; those of a plan carry the same payloads, in turn."""
+    if isinstance(work, Mix):
+        return Sampled(work, PAYLOADS, seed, SAMPLES)
     if work.echoes:
         return expect(work, PAYLOADS, seed, samples=SAMPLES)
     return expected_answers(work, burst(PAYLOADS, connections=1, seed=seed))
@@ -80,9 +83,9 @@ def offered(
     *,
     seconds: float = 5.0,
     servers: int = 1,
-    connections: int = 10,
+    connections: int = CLIENTS,
     seed: int = 0,
-    alone: Expected | None = None,
+    alone: Expected | Sampled | None = None,
 ) -> Offered:
     """Poisson arrivals that ask for a share of what so many servers can do.
 
@@ -118,7 +121,9 @@ def offered(
             f"{math.ceil(FEWEST / rate_hz)} or more"
         )
     plan = arrivals(rate_hz, seconds, connections, seed)
-    return Offered(load, rate_hz, seconds, servers, plan, tiled(alone, len(plan)))
+    # The kinds of a mix follow from the plan.
+    expected = alone.expected(plan) if isinstance(alone, Sampled) else tiled(alone, len(plan))
+    return Offered(load, rate_hz, seconds, servers, plan, expected)
 
 
 def arrivals(rate_hz: float, seconds: float, connections: int, seed: int) -> Schedule:
@@ -139,8 +144,7 @@ def arrivals(rate_hz: float, seconds: float, connections: int, seed: int) -> Sch
         )
     after = np.cumsum(np.random.default_rng(seed).standard_exponential(count + 1))
     intended_ns = np.floor(after[:-1] / after[-1] * seconds * clock.NS_PER_S).astype(np.int64)
-    who = "one client" if connections == 1 else f"{connections} clients"
-    name = f"{rate_hz:g}/s Poisson for {seconds:g} s, seed {seed}, from {who}"
+    name = f"{rate_hz:g}/s Poisson for {seconds:g} s, seed {seed}, from {senders(connections)}"
     return Schedule(name, intended_ns, np.arange(count) % max(1, connections), connections, seed)
 
 

@@ -29,6 +29,7 @@ from labkit.experiments.offered import arrivals, calibrated, offered, require_lo
 from labkit.experiments.settings import Settings
 from labkit.plan import queueing
 from labkit.plan.interleaving import interleaved
+from labkit.plan.schedules import CLIENTS
 from labkit.plan.work import Work
 from labkit.runs import quality
 from labkit.runs.comparison import Comparison, file_name, unused
@@ -199,8 +200,7 @@ class Sustained:
         return f"{per_second(rate_hz)}, what {at_a_time} at a time can do at {self.service_ms:.3g} ms an event"
 
     def _legend(self) -> Iterator[str]:
-        senders = self.results[0].runs[0].plan.connections
-        who = "one client" if senders == 1 else f"{senders} clients"
+        who = self.results[0].runs[0].plan.senders
         yield (
             "Latencies in ms from the intended start; the bystander pings while events arrive. goodput: answered "
             f"within {self.bounds_ms[1]:g} ms.\nA load of 100% is {self.full}. Poisson arrivals for {self.seconds:g} s "
@@ -312,7 +312,7 @@ def sustain(
     loads: Sequence[float] = (0.5, 0.9, 1.5),
     seconds: float = 5.0,
     servers: int = 1,
-    connections: int = 10,
+    connections: int = CLIENTS,
     repeats: int = 1,
     seed: int = 0,
     bounds_ms: tuple[float, float] = BOUNDS_MS,

@@ -150,15 +150,16 @@ class Sampled:
         work: which; of a mix each kind is calibrated by itself.
         payloads: how many different ones, of each kind.
         seed: of the payloads.
+        samples: of work that costs the same each time, how many calls; the fastest counts.
 
     Raises:
         WorkloadError: see :func:`expect`.
     """
 
-    def __init__(self, work: Work, payloads: int, seed: int) -> None:
+    def __init__(self, work: Work, payloads: int, seed: int, samples: int = 3) -> None:
         self.work = work
         works = [part.work for part in work.parts] if isinstance(work, Mix) else [work]
-        self.samples = tuple(expect(each, payloads, seed) for each in works)
+        self.samples = tuple(expect(each, payloads, seed, samples) for each in works)
 
     def expected(self, plan: Schedule) -> Expected:
         """What each event of a plan must be answered, and what it costs; of a mix see :func:`expected_answers`."""

@@ -468,6 +468,12 @@ def test_a_number_is_checked_without_telling_the_measured_one(mine, said):
     assert repr(check(mine, 100.0)) == said
 
 
+def test_a_count_is_right_or_not():
+    assert repr(check(1, 1)) == "Right: so many were counted."
+    assert repr(check(2, 1)) == repr(check("x", 1)) == "Not on this machine: look, and count again."
+    assert repr(check(None, 1)) == "Your turn: write a number."
+
+
 def test_a_number_for_an_order_is_asked_for_names():
     assert repr(check(7, MEASURED)).startswith("Name each of inline")
 

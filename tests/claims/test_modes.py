@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from labkit import claim
-from labkit.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, modes
+from labkit.claims import CLAIMS, DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, modes
+from labkit.claims.claim import BOTH, MANY, ONE
 from labkit.runs.comparison import Comparison
 from labkit.runs.heartbeats import Heartbeats
 from tests.support import simulated
@@ -39,27 +40,40 @@ CASES = {
 }
 
 
-def run(mode, strategy, own_ms, bystander_ms, computes=True):
-    clients = 1 if len(own_ms) == 1 or mode == "gevent" else None
+def run(mode, strategy, own_ms, bystander_ms, computes=True, clients=None):
+    """Of ten clients with one event each, or of as many as are named."""
     made = simulated.run(strategy, mode=mode, own_ms=list(own_ms), bystander_ms=bystander_ms, clients=clients)
     if not computes:
         made.events["work_cpu"] = np.where(made.events["work_cpu"] > 0, 10_000, made.events["work_cpu"])
     return made
 
 
-@pytest.mark.parametrize("slug", CASES)
-def test_it_holds_and_it_can_fail(slug):
+def senders(slug):
+    """How many clients a claim is tried with: one, ten, or each by itself."""
+    return {ONE: (1,), MANY: (10,), BOTH: (1, 10)}[CLAIMS[slug].who]
+
+
+@pytest.mark.parametrize(("slug", "clients"), [(slug, clients) for slug in CASES for clients in senders(slug)])
+def test_it_holds_and_it_can_fail(slug, clients):
     right, wrong, computes = CASES[slug]
-    assert claim(slug, Comparison((run(*right, computes=computes),))).status == HOLDS
-    assert claim(slug, Comparison((run(*wrong, computes=computes),))).status == DOES_NOT_HOLD
+    assert claim(slug, Comparison((run(*right, computes, clients),))).status == HOLDS
+    assert claim(slug, Comparison((run(*wrong, computes, clients),))).status == DOES_NOT_HOLD
+
+
+@pytest.mark.parametrize("slug", [slug for slug in CASES if senders(slug) == (1, 10)])
+def test_a_room_in_which_it_is_false_is_not_outvoted_by_one_client_of_whom_it_is_true(slug):
+    right, wrong, computes = CASES[slug]
+    both = run(*right, computes, 1), run(*wrong, computes, 10)
+    assert claim(slug, Comparison(both)).status == DOES_NOT_HOLD
 
 
 @pytest.mark.parametrize("slug", CASES)
 def test_the_other_kind_of_work_and_another_mode_do_not_test_it(slug):
     right, _, computes = CASES[slug]
-    assert claim(slug, Comparison((run(*right, computes=not computes),))).status == NOT_TESTABLE
-    assert claim(slug, Comparison((run("threading", *right[1:], computes=computes),))).status == NOT_TESTABLE
-    other = run(right[0], "process-pool", *right[2:], computes=computes)
+    clients = senders(slug)[0]
+    assert claim(slug, Comparison((run(*right, not computes, clients),))).status == NOT_TESTABLE
+    assert claim(slug, Comparison((run("threading", *right[1:], computes, clients),))).status == NOT_TESTABLE
+    other = run(right[0], "process-pool", *right[2:], computes, clients)
     assert claim(slug, Comparison((other,))).status == NOT_TESTABLE
 
 

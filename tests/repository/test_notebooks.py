@@ -16,6 +16,7 @@ import nbformat
 import pytest
 
 from labkit.claims import CLAIMS
+from labkit.claims.claim import BOTH, MANY, ONE
 from tests.maintenance import refresh_notebooks
 from tests.maintenance.refresh_notebooks import compared
 
@@ -103,10 +104,12 @@ def test_every_claim_holds_as_shipped(path):
 
 @every_notebook
 def test_every_stored_sentence_is_the_claims_own(path):
+    """And says for whom it was judged, where it is about one client and about many."""
     for cell in code(path):
-        assert [f"HOLDS: {CLAIMS[slug].sentence}" for slug in claims_in(cell)] == (
-            said(cell) if claims_in(cell) else []
-        )
+        for slug, sentence in zip(claims_in(cell), said(cell) if claims_in(cell) else [], strict=True):
+            assert sentence.startswith(f"HOLDS: {CLAIMS[slug].sentence}")
+            rest = sentence.removeprefix(f"HOLDS: {CLAIMS[slug].sentence}")
+            assert rest in ("", *(f" ({who})" for who in (ONE, MANY, BOTH) if CLAIMS[slug].who == BOTH))
 
 
 @every_notebook

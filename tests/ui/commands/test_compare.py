@@ -35,10 +35,12 @@ def measured(monkeypatch):
     monkeypatch.setattr(plots, "overview", lambda result: plt.figure(figsize=(1, 1)))
 
     def prepare(*runs, greedy=()):
-        asked = iter((runs, greedy))
+        done = False
 
         def measured_by_hand(order):
-            for run in next(asked):
+            nonlocal done
+            chosen, done = greedy if done and order.plan.connections == 1 else runs, True
+            for run in chosen:
                 if isinstance(run, BaseException):
                     raise run
                 yield replace(run, work=order.work.name)
@@ -89,7 +91,7 @@ def test_one_greedy_client_is_measured_beside_a_room_and_told_apart_from_it(meas
 def test_a_greedy_client_is_not_measured_where_it_was_decided_or_changes_nothing(arguments):
     asked = {"strategies": "inline,inline-serial", "connections": None, "events": None}
     asked[arguments[0].strip("-")] = arguments[1]
-    rest = dict.fromkeys(("target", "burst", "every", "rate", "repeats", "app", "data"))
+    rest = dict.fromkeys(("target", "burst", "every", "rate", "load", "seconds", "repeats", "app", "data"))
     assert Request(**rest, **asked, poisson=False, mix=(), apart=False, mode="threading", seed=0).greedy == []
 
 
