@@ -1,8 +1,9 @@
 """A client that does not read: what piles up for it in the server, and what it gets when it reads again.
 
-Emitting never blocks, and nothing bounds what it leaves behind. ``queue.qsize()`` does not show it either: engine.io's
-writer empties the queue into a list of its own and then hangs in the socket's send (``poll`` in engineio/socket.py). So
-messages are counted where they are put and where the socket has taken them.
+Emitting never blocks, and nothing bounds what it leaves behind. ``queue.qsize()`` shows only a part of it: engine.io's
+writer empties the queue into a list of its own and then hangs in the socket's send (``poll`` in engineio/socket.py).
+What is put meanwhile waits in the queue; what is in that list does not. So messages are counted where they are put and
+where the socket has taken them.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """Figures about too much of something: threads and memory, who is refused, a client that does not read, batches."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from labkit.base.clock import NS_PER_MS
 from labkit.base.errors import UsageError
 from labkit.base.text import about
-from labkit.plots.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, WIDTH_IN, message, styled
+from labkit.plots.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, WIDTH_IN, message, shortest, styled
 from labkit.runs.comparison import Comparison
 from labkit.runs.run import Run
 from labkit.runs.stages import OUTCOMES, Outcome
@@ -68,7 +68,7 @@ def _more_mb(resident: "np.typing.NDArray[np.int64]") -> "np.typing.NDArray[np.f
 def told(result: Comparison, *, title: str | None = None) -> Figure:
     """Event by event: when each was answered, or was told that it will not be; the first run of each strategy."""
     names = result.strategies
-    shape = (WIDTH_IN, 1.4 + 1.5 * len(names))
+    shape = (WIDTH_IN, 1.7 + 1.1 * len(names))
     figure, panels = plt.subplots(len(names), 1, sharex=True, sharey=True, squeeze=False, figsize=shape)
     for axes, name in zip(panels[:, 0], names, strict=True):
         run = result.of(name)[0]
@@ -81,34 +81,34 @@ def told(result: Comparison, *, title: str | None = None) -> Figure:
             there = np.flatnonzero((outcome == one) & np.isfinite(after_ms))
             if len(there):
                 axes.plot(there + 1, after_ms[there], mark, color=colour, markersize=4, label=OUTCOMES[one])
-        axes.set_title(_answers(run))
-        axes.set_ylabel("time since due (ms)")
+        axes.set_title(_answers(run, shortest(name, names)))
         if len(axes.lines) > 1:
             axes.legend(loc="upper left")
     # Last: from then on nothing is fitted any more, in none of the panels. A mark at 0 is drawn whole.
     axes.set_ylim(bottom=-0.05 * axes.get_ylim()[1])
     panels[-1, 0].set_xlabel("event, in the order of the plan")
-    message(figure, title or _refusals([result.of(name)[0] for name in names]))
+    figure.supylabel("time since due (ms)", fontsize=9.5)
+    message(figure, title or _refusals({shortest(name, names): result.of(name)[0] for name in names}))
     return figure
 
 
-def _answers(run: Run) -> str:
+def _answers(run: Run, name: str) -> str:
     answered = run.own_ms[np.isfinite(run.own_ms)]
     within = f", within {answered.max():.0f} ms" if len(answered) else ""
-    return f"{run.name}: {len(answered)} of {len(run)} answered{within}"
+    return f"{name}: {len(answered)} of {len(run)} answered{within}"
 
 
-def _refusals(runs: Sequence[Run]) -> str:
+def _refusals(runs: Mapping[str, Run]) -> str:
     """Who tells how many that they will not be answered, and how soon; how late the others are answered instead."""
     sentences = []
-    for run in runs:
+    for name, run in runs.items():
         refused = np.isin(run.events["outcome"], (Outcome.SHED, Outcome.SUPERSEDED))
         after_ms = run.between_ms("intended", "delivered")[refused]
         after_ms = after_ms[np.isfinite(after_ms)]
         if len(after_ms):
             told = f"{refused.sum()} of {len(run)} within {about(float(after_ms.max()))} that they get no answer"
-            sentences.append(f"{run.name} tells {told}")
-    last_ms = {run.name: float(run.own_ms.max()) for run in runs if np.isfinite(run.own_ms).all()}
+            sentences.append(f"{name} tells {told}")
+    last_ms = {name: float(run.own_ms.max()) for name, run in runs.items() if np.isfinite(run.own_ms).all()}
     if last_ms:
         slowest = max(last_ms, key=lambda name: last_ms[name])
         who = "Every event is answered" if len(last_ms) == len(runs) else f"{slowest} answers all"

@@ -215,6 +215,12 @@ def log_ms(axes: Axes, which: str, minimum_decades: int, ticks: int = 12) -> Non
     axis.set_minor_formatter(NullFormatter())
 
 
+def shortest(name: str, names: Sequence[str]) -> str:
+    """A strategy's name without its parameters, where no other has the same."""
+    plain = name.partition(",")[0]
+    return plain if sum(other.partition(",")[0] == plain for other in names) == 1 else name
+
+
 def short(name: str) -> str:
     """A strategy's name in two lines at most."""
     lines = textwrap.wrap(name, 26)

@@ -16,7 +16,7 @@ from labkit.experiments.capacity import Capacity
 from labkit.experiments.sustained import Sustained, goodput
 from labkit.plan.queueing import utilisation
 from labkit.plots.load import LINES
-from labkit.plots.style import BLACK, SKY, WIDTH_IN, message, styled, wrapped
+from labkit.plots.style import BLACK, SKY, WIDTH_IN, message, shortest, styled, wrapped
 from labkit.plots.titles import SAME
 from labkit.runs.summary import Summary
 
@@ -60,7 +60,7 @@ def sustained(found: Sustained, capacity: Capacity | None = None, *, title: str 
     labels: list[list[_Label]] = [[], [], []]
     for number, name in enumerate(found.strategies):
         look = (*LINES[number % len(LINES)], MARKS[number % len(MARKS)])
-        text = _shortest(name, found.strategies) + ("*" if name in found.elsewhere else "")
+        text = shortest(name, found.strategies) + ("*" if name in found.elsewhere else "")
         tails = [(load, summary.own.tail[1]) for load, summary in _of(found, name)]
         own.plot(*_finite(tails), color=look[0], linewidth=0.8, alpha=0.8)
         for axes, kept, value in zip(panels, labels, _VALUES, strict=True):
@@ -185,14 +185,10 @@ def apart(heights: Sequence[float], least: float) -> list[float]:
     return [height + place * least for place, height in enumerate(level)]
 
 
-def _shortest(name: str, names: Sequence[str]) -> str:
-    """A strategy's name without its parameters, where no other has the same."""
-    plain = name.partition(",")[0]
-    return plain if sum(other.partition(",")[0] == plain for other in names) == 1 else name
-
-
 def _shade(panels: Sequence[Axes], found: Sustained, capacity: Capacity) -> str:
-    """The bracket of a capacity, in utilisation; what the band is, as a sentence."""
+    """The bracket of a capacity, in utilisation; what the band is, as a sentence. Nothing where none was found."""
+    if capacity.low_hz == 0 and math.isinf(capacity.high_hz):
+        return f" The capacity of {capacity.strategy} was not found."
     right = panels[-1].get_xlim()[1]
     low, high = (
         100 * utilisation(hz, capacity.service_ms / 1000, found.servers) if math.isfinite(hz) else right
@@ -215,7 +211,7 @@ def _caption(found: Sustained) -> str:
 def _finding(found: Sustained) -> str:
     """What the highest load does, and what the lightest: computed from what is drawn."""
     load, result = found.loads[-1], found.results[-1]
-    shares = {_shortest(name, found.strategies): result[name].goodput for name in result.strategies}
+    shares = {shortest(name, found.strategies): result[name].goodput for name in result.strategies}
     best, worst = max(shares, key=lambda n: shares[n]), min(shares, key=lambda n: shares[n])
     if shares[best] > 0 and shares[best] >= SAME * shares[worst]:
         told = f"At {load:.0%}, {best} answers {shares[best]:.0%} in time, {worst} {shares[worst]:.0%}."
@@ -225,7 +221,7 @@ def _finding(found: Sustained) -> str:
         return told
     least = min(found.results[0].summaries, key=lambda summary: summary.goodput)
     if least.goodput < MOST or len(shares) == 1:
-        who, many = _shortest(least.strategy, found.strategies), f"{least.goodput:.0%}"
+        who, many = shortest(least.strategy, found.strategies), f"{least.goodput:.0%}"
     else:
         who = "every strategy"
         many = "everybody" if least.goodput == 1 else f"{math.floor(100 * least.goodput)}% or more"
@@ -235,7 +231,7 @@ def _finding(found: Sustained) -> str:
 def _medians(found: Sustained) -> str:
     """Whose callers wait longest and whose least, at the highest load."""
     result = found.results[-1]
-    waits = {_shortest(name, found.strategies): result[name].own.p50_ms for name in result.strategies}
+    waits = {shortest(name, found.strategies): result[name].own.p50_ms for name in result.strategies}
     longest, least = max(waits, key=lambda n: waits[n]), min(waits, key=lambda n: waits[n])
     at = f"At {found.loads[-1]:.0%}, the median caller waits {about(waits[longest])}"
     if len(waits) == 1:

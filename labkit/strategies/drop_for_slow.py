@@ -10,15 +10,16 @@ OPTIONS = {}
 
 
 def register(socketio, complex_calculation, unread=50):
-    sent, newest, lock = Counter(), {}, threading.Lock()  # sent: unread; the server's own queue would not tell
+    sent, newest, lock = Counter(), {}, threading.Lock()  # sent: how many each client has not acknowledged yet
 
     def emit(sid, result):
         socketio.emit("response", result, to=sid, callback=lambda *_: was_read(sid))  # its page calls done()
 
     def was_read(sid):
         with lock:
-            sent[sid] -= sid not in newest  # else the newest takes its place
             result = newest.pop(sid, None)
+            if not result:
+                sent[sid] -= 1  # else the newest is sent now, and takes its place
         if result:
             emit(sid, result)
 

@@ -76,6 +76,16 @@ def test_every_event_is_seen_whether_answered_or_refused():
     ]
 
 
+def test_parameters_are_told_only_where_they_tell_strategies_apart():
+    def titles(*names):
+        shown = {name: {"own_ms": [100, 200]} for name in names}
+        return [axes.get_title(loc="left").partition(":")[0] for axes in drawn(plots.told(comparison(shown))).axes]
+
+    comparison = simulated.comparison
+    assert titles("ack-first, workers=2", "conflate, workers=2") == ["ack-first", "conflate"]
+    assert titles("conflate, workers=2", "conflate, workers=4") == ["conflate, workers=2", "conflate, workers=4"]
+
+
 def test_a_mark_at_0_is_drawn_whole():
     shed = {"own_ms": [0.1, 0.1, 40, 1000], "outcomes": ["shed", "shed", "answered", "answered"]}
     axes = drawn(plots.told(simulated.comparison({"load-shedding": shed}))).axes[0]

@@ -141,6 +141,13 @@ def caption(figure):
     return figure.get_supxlabel().replace("\n", " ")
 
 
+def test_a_capacity_that_was_not_found_is_not_shaded():
+    nothing = dataclasses.replace(CAPACITY, low_hz=0, high_hz=math.inf)
+    figure = drawn(queued.sustained(), nothing)
+    assert not any(axes.patches for axes in figure.axes)
+    assert caption(figure).endswith("The capacity of thread-pool was not found.")
+
+
 def test_the_caption_says_what_a_load_is_and_who_sends():
     told = caption(drawn(queued.sustained()))
     assert "Poisson arrivals for 2.5 s from 10 clients. 100% is 100/s, what 2 at a time can do" in told
