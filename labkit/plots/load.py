@@ -1,6 +1,6 @@
 """Figures about too much of something: threads and memory, who is refused, a client that does not read, batches."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -81,34 +81,35 @@ def told(result: Comparison, *, title: str | None = None) -> Figure:
             there = np.flatnonzero((outcome == one) & np.isfinite(after_ms))
             if len(there):
                 axes.plot(there + 1, after_ms[there], mark, color=colour, markersize=4, label=OUTCOMES[one])
-        axes.set_title(_answers(run))
+        axes.set_title(_answers(name, run))
         axes.set_ylabel("time since due (ms)")
         if len(axes.lines) > 1:
             axes.legend(loc="upper left")
-    # Last: from then on nothing is fitted any more, in none of the panels. A mark at 0 is drawn whole.
-    axes.set_ylim(bottom=-0.05 * axes.get_ylim()[1])
+    # Last: from then on nothing is fitted any more, in none of the panels. Marks at 0 and at the top are drawn whole.
+    top_ms = axes.get_ylim()[1]
+    axes.set_ylim(-0.05 * top_ms, 1.05 * top_ms)
     panels[-1, 0].set_xlabel("event, in the order of the plan")
-    message(figure, title or _refusals([result.of(name)[0] for name in names]))
+    message(figure, title or _refusals({name: result.of(name)[0] for name in names}))
     return figure
 
 
-def _answers(run: Run) -> str:
+def _answers(name: str, run: Run) -> str:
     answered = run.own_ms[np.isfinite(run.own_ms)]
     within = f", within {answered.max():.0f} ms" if len(answered) else ""
-    return f"{run.name}: {len(answered)} of {len(run)} answered{within}"
+    return f"{name}: {len(answered)} of {len(run)} answered{within}"
 
 
-def _refusals(runs: Sequence[Run]) -> str:
+def _refusals(runs: Mapping[str, Run]) -> str:
     """Who tells how many that they will not be answered, and how soon; how late the others are answered instead."""
     sentences = []
-    for run in runs:
+    for name, run in runs.items():
         refused = np.isin(run.events["outcome"], (Outcome.SHED, Outcome.SUPERSEDED))
         after_ms = run.between_ms("intended", "delivered")[refused]
         after_ms = after_ms[np.isfinite(after_ms)]
         if len(after_ms):
             told = f"{refused.sum()} of {len(run)} within {about(float(after_ms.max()))} that they get no answer"
-            sentences.append(f"{run.name} tells {told}")
-    last_ms = {run.name: float(run.own_ms.max()) for run in runs if np.isfinite(run.own_ms).all()}
+            sentences.append(f"{name} tells {told}")
+    last_ms = {name: float(run.own_ms.max()) for name, run in runs.items() if np.isfinite(run.own_ms).all()}
     if last_ms:
         slowest = max(last_ms, key=lambda name: last_ms[name])
         who = "Every event is answered" if len(last_ms) == len(runs) else f"{slowest} answers all"
@@ -218,6 +219,7 @@ def batching_windows(found: "Batching", *, title: str | None = None) -> Figure:
         axes.set_title(f"{heading}\n{unit}", linespacing=1.4)
         axes.set_xticks(places, [f"{w.window_ms:g}" if w.window_ms else "none" for w in windows])
         axes.set_ylim(0, 1.1 * max([v for v in values if np.isfinite(v)], default=1.0) or 1.0)
+    panels[0].set_ylim(0, 105)  # a share of all: or one percent that is saved would look like a steep rise
     # An answer waits half a window on average, beyond what it takes without one.
     theory = [own[0] + w.window_ms / 2 for w in windows] if windows[0].window_ms == 0 else None
     if theory is not None:
