@@ -84,8 +84,9 @@ def told(result: Comparison, *, title: str | None = None) -> Figure:
         axes.set_title(_answers(run, shortest(name, names)))
         if len(axes.lines) > 1:
             axes.legend(loc="upper left")
-    # Last: from then on nothing is fitted any more, in none of the panels. A mark at 0 is drawn whole.
-    axes.set_ylim(bottom=-0.05 * axes.get_ylim()[1])
+    # Last: from then on nothing is fitted any more, in none of the panels. Marks at 0 and at the top are drawn whole.
+    top_ms = axes.get_ylim()[1]
+    axes.set_ylim(-0.05 * top_ms, 1.05 * top_ms)
     panels[-1, 0].set_xlabel("event, in the order of the plan")
     figure.supylabel("time since due (ms)", fontsize=9.5)
     message(figure, title or _refusals({shortest(name, names): result.of(name)[0] for name in names}))
@@ -218,6 +219,7 @@ def batching_windows(found: "Batching", *, title: str | None = None) -> Figure:
         axes.set_title(f"{heading}\n{unit}", linespacing=1.4)
         axes.set_xticks(places, [f"{w.window_ms:g}" if w.window_ms else "none" for w in windows])
         axes.set_ylim(0, 1.1 * max([v for v in values if np.isfinite(v)], default=1.0) or 1.0)
+    panels[0].set_ylim(0, 105)  # a share of all: or one percent that is saved would look like a steep rise
     # An answer waits half a window on average, beyond what it takes without one.
     theory = [own[0] + w.window_ms / 2 for w in windows] if windows[0].window_ms == 0 else None
     if theory is not None:

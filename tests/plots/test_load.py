@@ -94,6 +94,14 @@ def test_a_mark_at_0_is_drawn_whole():
     assert pixels > crosses.get_markersize() * axes.figure.dpi / 72 / 2
 
 
+def test_a_mark_at_the_top_is_drawn_whole():
+    together = {"own_ms": [409, 410, 411, 411]}  # so near that a margin of their span is none
+    axes = drawn(plots.told(simulated.comparison({"inline": together}))).axes[0]
+    (dots,) = axes.lines
+    pixels = axes.get_window_extent().y1 - axes.transData.transform((1, 411))[1]
+    assert pixels > dots.get_markersize() * axes.figure.dpi / 72 / 2
+
+
 def test_where_all_are_answered_the_slowest_is_told_and_nobody_is_said_to_be_refused():
     figure = drawn(plots.told(simulated.comparison({"a": {"own_ms": [5, 9]}, "b": {"own_ms": [5, 700]}})))
     assert figure.get_suptitle() == "Every event is answered, the last after 700 ms"
@@ -103,6 +111,17 @@ def test_where_nobody_answered_no_time_is_told():
     figure = drawn(plots.told(simulated.comparison({"inline": {"own_ms": [math.inf] * 3}})))
     assert figure.axes[0].get_title(loc="left") == "inline: 0 of 3 answered"
     assert figure.get_suptitle() == "Nobody is told whether an answer will come"
+
+
+def test_the_same_strategy_is_told_apart_by_who_sent():
+    one = simulated.comparison({"inline": {"own_ms": [9, 9], "clients": 1}})
+    two = simulated.comparison({"inline": {"own_ms": [3, 700], "clients": 2}})
+    figure = drawn(plots.told(one + two))
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [
+        "inline (one client): 2 of 2 answered, within 9 ms",
+        "inline (2 clients): 2 of 2 answered, within 700 ms",
+    ]
+    assert figure.get_suptitle() == "Every event is answered, the last after 700 ms"
 
 
 def backlog(name="inline", waiting=(1, 2, 3), queued=(1, 2, 0), **about):
@@ -179,6 +198,14 @@ def test_context_switches_are_drawn_and_told_where_they_were_counted():
     assert "60% of the context switches are left" in figure.get_suptitle().replace("\n", " ")
     assert figure.axes[1].lines[0].get_ydata().tolist() == [1000.0, 600.0]
     assert figure.axes[3].lines[1].get_ydata().tolist() == [2.0, 27.0]
+
+
+def test_hardly_anything_saved_looks_like_hardly_anything():
+    figure = drawn(
+        plots.batching_windows(windows((0, 800, 800.0, 400.0, 2.0, 9.0), (50, 800, 792.0, 300.0, 27.0, 60.0)))
+    )
+    saved = figure.axes[0]
+    assert saved.lines[0].get_ydata()[1] < saved.get_ylim()[1] / 50
 
 
 def test_a_trade_off_without_inline_has_no_theory():
