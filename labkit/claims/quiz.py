@@ -1,4 +1,4 @@
-"""The quiz: the advice's question in other words, two of its kind, and five that only who measured can answer.
+"""The quiz: the advice's question in other words, two of its kind, and six that only who measured can answer.
 
 What is right is decided by the reader's own measurements; explanations give their figures. A question whose claim was
 not testable here is answered by what was recorded, and says so. Each has four answers, in an order that is drawn anew
@@ -181,6 +181,35 @@ QUESTIONS = (
             ),
         ),
         _waits("bystander", "inline", "inline-serial", greedy=True),
+    ),
+    Question(
+        "Ten clients send one event each, all at once, and each handler computes. "
+        "What does async_handlers=False do for a bystander?",
+        "serial-spares-no-room",
+        "computing",
+        (
+            (
+                "Nothing: it still waits",
+                IF_HOLDS,
+                "One at a time is for each client: ten of them still want the GIL.",
+            ),
+            (
+                "It hardly waits: only one handler at a time computes",
+                IF_NOT,
+                "One at a time of each client. Ten clients are ten handlers at a time.",
+            ),
+            (
+                "It waits until all ten are done: the server has one thread for everybody now",
+                NEVER_RIGHT,
+                "It has one for each client, and one for the bystander.",
+            ),
+            (
+                "Its ping comes first, since it costs so little",
+                NEVER_RIGHT,
+                "Nobody sorts events by what they cost: whoever gets the GIL runs.",
+            ),
+        ),
+        _waits("bystander", "inline", "inline-serial"),
     ),
     Question(
         "The work waits, for a database say. async_handlers=False is set, and one client sends ten events at once. "
