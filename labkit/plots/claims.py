@@ -1,4 +1,4 @@
-"""The advice in one picture: of each line, which of its claims say that it is so and which that it is not."""
+"""The advice in one picture: of each line, which of its claims say that it is true and which that it is not."""
 
 import textwrap
 from collections import Counter
@@ -15,8 +15,8 @@ from labkit.plots.style import BLUE, ORANGE, WIDTH_IN, legend, message, styled
 
 #: What a claim says of its line: colour, mark, how the mark is filled, and in words.
 _SAYS = {
-    True: (BLUE, "o", BLUE, "a claim that says so"),
-    False: (ORANGE, "X", ORANGE, "a claim that says not so"),
+    True: (BLUE, "o", BLUE, "a claim that says: true"),
+    False: (ORANGE, "X", ORANGE, "a claim that says: not true"),
     None: ("#888888", "o", "white", "a claim that could not be tested here"),
 }
 

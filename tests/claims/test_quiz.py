@@ -164,6 +164,23 @@ def test_figures_are_of_the_runs_that_the_question_asks_about():
     )
 
 
+def test_figures_are_told_where_one_client_and_many_were_measured_together():
+    """As the set measures them: strategies have the number of clients in their names then."""
+    plans = [simulated.burst(10, connections=clients) for clients in (1, 10)]
+    measured = Comparison(
+        tuple(
+            simulated.run(name, plan=plan, mode=mode, own_ms=100 * plan.connections, strays=plan.connections)
+            for plan in plans
+            for name, mode in (("thread-broadcast", "threading"), ("inline", "gevent"))
+        )
+    )
+    figures = {each.slug: each.figures for each in quiz.QUESTIONS}
+    assert figures["broadcast-reaches-strangers"](measured.within("threading")) == (
+        "10 answers of 10 events lay in inboxes of strangers"
+    )
+    assert figures["gevent-sends-at-the-end"](measured) == ("the first answer came after 100 ms, the last after 100 ms")
+
+
 def test_what_was_judged_already_is_not_judged_again():
     measured = computing(100)
     assert quiz.questions(measured, claims_table(measured), seed=1) == quiz.questions(measured, seed=1)

@@ -22,7 +22,11 @@ def drawn():
 
 
 #: What a mark says of its line, by what the legend says of the mark.
-SAYS = {"a claim that says so": True, "a claim that says not so": False, "a claim that could not be tested here": None}
+SAYS = {
+    "a claim that says: true": True,
+    "a claim that says: not true": False,
+    "a claim that could not be tested here": None,
+}
 
 
 def marks(figure):
@@ -48,7 +52,7 @@ def test_a_mark_is_explained_where_there_is_one_and_nothing_else_is(drawn):
         figure = drawn(ClaimsTable(tuple(judge(line, verdicts(*args, **said)) for line in LINES)))
         return {text.get_text() for legend in figure.legends for text in legend.get_texts()}
 
-    assert explained() == {"a claim that says so", "a claim that says not so"}
+    assert explained() == {"a claim that says: true", "a claim that says: not true"}
     assert explained(NOT_TESTABLE) == {"a claim that could not be tested here"}
 
 
