@@ -11,6 +11,9 @@ SANITIZE = Path(__file__).with_name("nbval_sanitize.cfg")
 
 CLAIM_TAG = "nbval-check-output"
 
+#: How a verdict begins, on a claim or on a line of the advice.
+VERDICTS = ("HOLDS", "DEPENDS", "DOES NOT HOLD", "NOT TESTABLE")
+
 _claims: list[tuple[str, str]] = []
 
 
@@ -37,8 +40,10 @@ def pytest_runtest_call(item: pytest.Item):
         if cell is not None and CLAIM_TAG in cell.metadata.get("tags", ()):
             for output in getattr(item, "test_outputs", None) or ():
                 sentence = output.get("data", {}).get("text/plain", "")
-                if sentence and "\n" not in sentence:  # a claim's; a table of them says too much for a summary
-                    item.user_properties.append(("claim", sentence))
+                first, _, rest = sentence.partition("\n")
+                # A claim's sentence, or a line's verdict before its cases; a table of them says too much for a summary.
+                if first and (not rest or first.startswith(VERDICTS)):
+                    item.user_properties.append(("claim", first))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -48,36 +48,39 @@ _STRANGERS = (
     Bearing("broadcast-reaches-strangers", BESIDE, "B as written"),
     Bearing("to-sid-repairs-it", BESIDE, "B with to=sid"),
 )
-_NEIGHBOUR = "a neighbour, while handlers compute"
+_BYSTANDERS = "bystanders, while handlers compute (of one client or of many)"
+_BEHIND_THREADS = "bystanders, while threads compute (of one client or of many)"
+_GREEDY_WAITS = "one client that sends everything to handlers that wait, with async_handlers=False"
 
 #: A serial server is ``async_handlers=False``: one event at a time of each client, all clients at once.
 _SERIAL = (
     Bearing(
         "serial-spares-neighbours",
         AGAINST,
-        "a neighbour, while one client's handlers compute with async_handlers=False",
+        "bystanders, while one client's handlers compute with async_handlers=False",
     ),
     Bearing(
         "serial-spares-no-room",
         FOR,
-        "a neighbour, while many clients' handlers compute with async_handlers=False",
+        "bystanders, while many clients' handlers compute with async_handlers=False",
     ),
-    Bearing("serial-answers-a-room", AGAINST, "many clients' callers, while handlers wait with async_handlers=False"),
+    Bearing("serial-answers-a-room", AGAINST, "many clients whose handlers wait, with async_handlers=False"),
 )
 _B_ON_SERIAL = (
     Bearing(
         "thread-harms-a-serial-server",
         AGAINST,
-        "a neighbour, while threads of one client compute with async_handlers=False",
+        "bystanders, while one client's threads compute with async_handlers=False",
     ),
     Bearing(
         "thread-is-right-for-waiting",
         FOR,
-        "callers, while threads wait with async_handlers=False, if one client sends everything",
+        "one client that sends everything, if the work waits and async_handlers=False is set",
     ),
     Bearing("thread-helps-in-one-case", BESIDE, "the eight cases together"),
 )
-_INP_A = "INP, with a heavy handler on the server"
+_INP_A = "the page's INP, while a handler on the server computes"
+_SCRIPT = "updates, while the page's script computes for each"
 
 LINES: tuple[Line, ...] = (
     Line(
@@ -89,10 +92,14 @@ LINES: tuple[Line, ...] = (
         "pairs that differ in one thing: where the work is done, one at a time or not, batched or not",
         (SEPARATE, PACKETS),
         (
-            Bearing("processes-spare-neighbours", FOR, "a neighbour, by where the work is done"),
-            Bearing("waiting-flips-it", FOR, "callers, by how many handlers run at a time"),
-            Bearing("server-batching-saves-layouts", FOR, "the page's layouts, by how updates are sent"),
-            Bearing("script-holds-the-pipeline", FOR, "staleness, by what the page's script does for an update"),
+            Bearing("processes-spare-neighbours", FOR, "bystanders, when the work moves to another process"),
+            Bearing("waiting-flips-it", FOR, "one greedy client, when its handlers wait one at a time"),
+            Bearing("server-batching-saves-layouts", FOR, "the page's layouts, when the server batches updates"),
+            Bearing(
+                "script-holds-the-pipeline",
+                FOR,
+                "the age of what is shown, when the page's script computes for each update",
+            ),
             _LEDGER,
         ),
     ),
@@ -105,17 +112,36 @@ LINES: tuple[Line, ...] = (
         (DEFAULT, OWN_CLIENT, LONG_HANDLERS, SEPARATE, DROPPED),
         (
             _ALONE,
-            Bearing("connection-reads-on", AGAINST, "the connection, with default settings"),
-            Bearing("neighbours-wait", FOR, _NEIGHBOUR),
+            Bearing("connection-reads-on", AGAINST, "the sender's own connection, with default settings"),
+            Bearing("neighbours-wait", FOR, _BYSTANDERS),
             *_SERIAL,
-            Bearing("waiting-flips-it", FOR, "its own connection, if one client sends everything to a serial server"),
+            Bearing("waiting-flips-it", FOR, _GREEDY_WAITS),
             Bearing("page-decides-inp", AGAINST, "the page's main thread"),
-            Bearing("neighbours-wait-everywhere", FOR, "a neighbour in every mode, while handlers compute", "all"),
-            Bearing("gevent-waits-well", AGAINST, "gevent, patched, while handlers wait", "gevent"),
-            Bearing("unpatched-gevent-waits-in-line", FOR, "gevent without patching", "gevent-unpatched"),
-            Bearing("loop-waits-for-its-handler", FOR, "an event loop whose handler does not await", "asgi"),
-            Bearing("serial-drops-its-own-client", FOR, "its own client's heartbeat, with async_handlers=False"),
-            Bearing("gevent-drops-innocents", FOR, "everybody's heartbeat under gevent", "gevent"),
+            Bearing("neighbours-wait-everywhere", FOR, "bystanders in every async mode, while handlers compute", "all"),
+            Bearing("gevent-waits-well", AGAINST, "everybody under gevent, patched, while handlers wait", "gevent"),
+            Bearing(
+                "unpatched-gevent-waits-in-line",
+                FOR,
+                "everybody under gevent without monkey-patching, while handlers wait",
+                "gevent-unpatched",
+            ),
+            Bearing(
+                "loop-waits-for-its-handler",
+                FOR,
+                "everybody on an event loop whose handler waits without await",
+                "asgi",
+            ),
+            Bearing(
+                "serial-drops-its-own-client",
+                FOR,
+                "the sender's heartbeat, when its handler takes too long with async_handlers=False",
+            ),
+            Bearing(
+                "gevent-drops-innocents",
+                FOR,
+                "everybody's heartbeat under gevent, when handlers compute for too long",
+                "gevent",
+            ),
             _LEDGER,
         ),
     ),
@@ -126,19 +152,28 @@ LINES: tuple[Line, ...] = (
         "ten events at once, and trusted clicks in a browser from click to the answer's paint",
         (SEPARATE, CPU_APART, TOGETHER),
         (
-            Bearing("neighbours-wait", FOR, _NEIGHBOUR),
+            Bearing("neighbours-wait", FOR, _BYSTANDERS),
             *_SERIAL,
-            Bearing("waiting-flips-it", FOR, "its own later events, if one client sends everything to a serial server"),
-            Bearing("neighbours-wait-everywhere", FOR, "a neighbour in every mode, while handlers compute", "all"),
+            Bearing("waiting-flips-it", FOR, _GREEDY_WAITS),
+            Bearing("neighbours-wait-everywhere", FOR, "bystanders in every async mode, while handlers compute", "all"),
             Bearing(
                 "gevent-sends-at-the-end",
                 FOR,
-                "every caller under gevent, while one client's handlers compute",
+                "one client that sends everything to gevent, while its handlers compute",
                 "gevent",
             ),
-            Bearing("serial-drops-its-own-client", FOR, "its own client's heartbeat, with async_handlers=False"),
-            Bearing("gevent-drops-innocents", FOR, "everybody's heartbeat under gevent", "gevent"),
-            Bearing("result-waits-for-server", FOR, "the result of a click"),
+            Bearing(
+                "serial-drops-its-own-client",
+                FOR,
+                "the sender's heartbeat, when its handler takes too long with async_handlers=False",
+            ),
+            Bearing(
+                "gevent-drops-innocents",
+                FOR,
+                "everybody's heartbeat under gevent, when handlers compute for too long",
+                "gevent",
+            ),
+            Bearing("result-waits-for-server", FOR, "the result of a click, while a handler on the server computes"),
             Bearing("page-decides-inp", AGAINST, "the page's own reaction to a click"),
             _LEDGER,
         ),
@@ -158,12 +193,24 @@ LINES: tuple[Line, ...] = (
         "ten events at once with A and with B, default settings and async_handlers=False, computing and waiting",
         (BROADCAST, SEPARATE, CPU_APART, GEVENT_APART),
         (
-            Bearing("thread-returns-sooner", FOR, "the handler, which returns sooner"),
-            Bearing("thread-spares-no-neighbour", AGAINST, _NEIGHBOUR.replace("handlers", "threads")),
+            Bearing("thread-returns-sooner", FOR, "the handler's own time"),
+            Bearing("thread-spares-no-neighbour", AGAINST, _BEHIND_THREADS),
             *_B_ON_SERIAL,
-            Bearing("gevent-task-spares-nobody", AGAINST, "a neighbour under gevent", "gevent"),
-            Bearing("to-thread-frees-the-loop", FOR, "an event loop, while threads wait", "asgi"),
-            Bearing("to-thread-shares-the-gil", AGAINST, "an event loop, while threads compute", "asgi"),
+            Bearing(
+                "gevent-task-spares-nobody",
+                AGAINST,
+                "bystanders under gevent, while a background task computes",
+                "gevent",
+            ),
+            Bearing(
+                "to-thread-frees-the-loop", FOR, "everybody on an event loop, if the work waits in a thread", "asgi"
+            ),
+            Bearing(
+                "to-thread-shares-the-gil",
+                AGAINST,
+                "everybody on an event loop, if the work computes in a thread",
+                "asgi",
+            ),
             *_STRANGERS,
             _LEDGER,
         ),
@@ -175,11 +222,13 @@ LINES: tuple[Line, ...] = (
         "as for 5, and trusted clicks in a browser with A and with B",
         (DEFAULT, BROADCAST, SEPARATE, CPU_APART),
         (
-            Bearing("thread-answers-nobody-sooner", AGAINST, "callers, while threads compute"),
-            Bearing("thread-spares-no-neighbour", AGAINST, _NEIGHBOUR.replace("handlers", "threads")),
+            Bearing("thread-answers-nobody-sooner", AGAINST, "callers, while threads compute with default settings"),
+            Bearing("thread-spares-no-neighbour", AGAINST, _BEHIND_THREADS),
             *_B_ON_SERIAL,
-            Bearing("thread-shows-nobody-sooner", AGAINST, "the result of a click"),
-            Bearing("page-decides-inp", AGAINST, "INP, which no handler of the server touches"),
+            Bearing(
+                "thread-shows-nobody-sooner", AGAINST, "the result of a click, while a thread on the server computes"
+            ),
+            Bearing("page-decides-inp", AGAINST, "the page's INP"),
             *_STRANGERS,
             _LEDGER,
         ),
@@ -193,9 +242,13 @@ LINES: tuple[Line, ...] = (
         "twenty events in each of ten frames, frame by frame; counts are exact",
         (LAYOUT,),
         (
-            Bearing("batching-cuts-dom-operations", FOR, "DOM operations"),
-            Bearing("one-layout-a-frame", AGAINST, "reflows, where the page only writes"),
-            Bearing("reading-geometry-forces-layout", FOR, "reflows, where the page reads geometry between writes"),
+            Bearing("batching-cuts-dom-operations", FOR, "the number of DOM operations"),
+            Bearing("one-layout-a-frame", AGAINST, "layouts (reflows), where the page only writes"),
+            Bearing(
+                "reading-geometry-forces-layout",
+                FOR,
+                "layouts (reflows), where the page reads geometry after each write",
+            ),
             Bearing("batching-paints-as-often", AGAINST, "paints, which are once a frame either way"),
         ),
     ),
@@ -207,12 +260,12 @@ LINES: tuple[Line, ...] = (
         "as for 7; and steady events in real time, batched in the page and on the server",
         (PACKETS,),
         (
-            Bearing("batching-cuts-dom-operations", FOR, "DOM operations"),
-            Bearing("one-layout-a-frame", AGAINST, "layouts, batched in the page"),
-            Bearing("batching-paints-as-often", AGAINST, "paints, batched in the page"),
-            Bearing("batching-saves-no-paint", AGAINST, "paint time, batched in the page"),
+            Bearing("batching-cuts-dom-operations", FOR, "the number of DOM operations"),
+            Bearing("one-layout-a-frame", AGAINST, "layouts (reflows), if the page batches"),
+            Bearing("batching-paints-as-often", AGAINST, "paints, if the page batches"),
+            Bearing("batching-saves-no-paint", AGAINST, "the time of painting, if the page batches"),
             Bearing("writing-less-paints-less", BESIDE, "painting less: conflated"),
-            Bearing("server-batching-saves-layouts", FOR, "layouts, batched on the server"),
+            Bearing("server-batching-saves-layouts", FOR, "layouts (reflows), if the server batches"),
             Bearing("server-batching-costs-staleness", BESIDE, "what batching on the server costs"),
         ),
     ),
@@ -223,7 +276,7 @@ LINES: tuple[Line, ...] = (
         "Script that takes long for each update delays what is painted.",
         "steady events, from the server's send to the paint, with and without such script",
         (SILENT,),
-        (Bearing("script-holds-the-pipeline", FOR, "updates, while the page's script computes for each"),),
+        (Bearing("script-holds-the-pipeline", FOR, _SCRIPT),),
     ),
     Line(
         10,
@@ -232,7 +285,7 @@ LINES: tuple[Line, ...] = (
         "the same weight in the page's script and in the server's handler",
         (SILENT,),
         (
-            Bearing("script-holds-the-pipeline", FOR, "updates, while the page's script computes for each"),
+            Bearing("script-holds-the-pipeline", FOR, _SCRIPT),
             Bearing("script-in-page-ruins-inp", FOR, "a click whose handler computes in the page"),
             Bearing("result-waits-for-server", AGAINST, "a click that a heavy handler on the server answers"),
         ),
@@ -246,7 +299,7 @@ LINES: tuple[Line, ...] = (
         (SILENT,),
         (
             Bearing("page-decides-inp", AGAINST, _INP_A),
-            Bearing("script-in-page-ruins-inp", FOR, "INP, with a heavy handler in the page"),
+            Bearing("script-in-page-ruins-inp", FOR, "the page's INP, while a handler in the page computes"),
         ),
     ),
     Line(
@@ -257,34 +310,48 @@ LINES: tuple[Line, ...] = (
         "each tip against the handler without it, in each mode",
         (SEPARATE, CPU_APART, GEVENT_APART, LAYOUT),
         (
-            Bearing("processes-spare-neighbours", FOR, "work that computes in another process"),
-            Bearing("processes-spare-everywhere", FOR, "work that computes in another process, in every mode", "all"),
-            Bearing("thread-spares-no-neighbour", AGAINST, "work that computes in a background thread"),
+            Bearing("processes-spare-neighbours", FOR, "work that computes, if another process does it"),
+            Bearing(
+                "processes-spare-everywhere",
+                FOR,
+                "work that computes, if another process does it, in every async mode",
+                "all",
+            ),
+            Bearing("thread-spares-no-neighbour", AGAINST, "work that computes, if a background thread does it"),
             Bearing(
                 "thread-is-right-for-waiting",
                 FOR,
-                "work that waits in a thread, with async_handlers=False and one client",
+                "work that waits, if a thread does it, one client sends everything and async_handlers=False is set",
             ),
             Bearing("thread-helps-in-one-case", BESIDE, "the eight cases together"),
-            Bearing("gevent-task-spares-nobody", AGAINST, "work that computes in a task of gevent", "gevent"),
+            Bearing(
+                "gevent-task-spares-nobody",
+                AGAINST,
+                "work that computes, if a background task of gevent does it",
+                "gevent",
+            ),
             Bearing(
                 "gevent-waits-well",
                 AGAINST,
-                "avoiding work that waits in gevent's handlers",
+                "avoiding work that waits, under gevent (patched)",
                 "gevent",
             ),
             Bearing(
                 "unpatched-gevent-waits-in-line",
                 FOR,
-                "avoiding work that waits, unpatched",
+                "avoiding work that waits, under gevent without monkey-patching",
                 "gevent-unpatched",
             ),
-            Bearing("loop-waits-for-its-handler", FOR, "avoiding synchronous work on an event loop", "asgi"),
-            Bearing("to-thread-frees-the-loop", FOR, "work that waits in a thread beside an event loop", "asgi"),
-            Bearing("to-thread-shares-the-gil", AGAINST, "work that computes in a thread beside an event loop", "asgi"),
-            Bearing("batching-cuts-dom-operations", FOR, "DOM operations, batched in the page"),
-            Bearing("one-layout-a-frame", AGAINST, "reflows, batched in the page"),
-            Bearing("server-batching-saves-layouts", FOR, "reflows, batched on the server"),
+            Bearing(
+                "loop-waits-for-its-handler", FOR, "avoiding work that waits without await, on an event loop", "asgi"
+            ),
+            Bearing("to-thread-frees-the-loop", FOR, "work that waits, if an event loop hands it to a thread", "asgi"),
+            Bearing(
+                "to-thread-shares-the-gil", AGAINST, "work that computes, if an event loop hands it to a thread", "asgi"
+            ),
+            Bearing("batching-cuts-dom-operations", FOR, "the number of DOM operations, if the page batches"),
+            Bearing("one-layout-a-frame", AGAINST, "layouts (reflows), if the page batches"),
+            Bearing("server-batching-saves-layouts", FOR, "layouts (reflows), if the server batches"),
             Bearing("server-batching-costs-staleness", BESIDE, "what batching on the server costs"),
             _LEDGER,
         ),
@@ -298,13 +365,22 @@ LINES: tuple[Line, ...] = (
         "as for 2 and 4; and which connections are closed when a handler outlasts the heartbeat",
         (DEFAULT, SEPARATE, DROPPED),
         (
-            Bearing("neighbours-wait", FOR, "blocking, read as a neighbour's wait while handlers compute"),
-            Bearing("connection-reads-on", AGAINST, "blocking, read as the connection with default settings"),
-            Bearing("page-decides-inp", AGAINST, "input delay"),
             Bearing(
-                "serial-drops-its-own-client", AGAINST, "handlers that outlast a heartbeat, which lose connections"
+                "neighbours-wait", FOR, "blocking of bystanders, while handlers compute (of one client or of many)"
             ),
-            Bearing("gevent-drops-innocents", AGAINST, "gevent's handlers that outlast it", "gevent"),
+            Bearing("connection-reads-on", AGAINST, "blocking of the sender's own connection, with default settings"),
+            Bearing("page-decides-inp", AGAINST, "input delay in the page"),
+            Bearing(
+                "serial-drops-its-own-client",
+                AGAINST,
+                "'fewer connections' as a wrong answer, when a handler takes too long with async_handlers=False",
+            ),
+            Bearing(
+                "gevent-drops-innocents",
+                AGAINST,
+                "'fewer connections' as a wrong answer, when gevent's handlers compute for too long",
+                "gevent",
+            ),
             _LEDGER,
         ),
     ),

@@ -6,7 +6,7 @@ import numpy as np
 
 from labkit.base.clock import NS_PER_MS
 from labkit.base.text import ratio
-from labkit.claims.claim import Claim
+from labkit.claims.claim import ONE, Claim
 from labkit.claims.evidence import Untestable, pings_meanwhile
 from labkit.experiments.selftest import Reading
 from labkit.experiments.stall import Stall
@@ -73,7 +73,7 @@ def _nagle(result: Comparison) -> float:
 
 
 def _stamps(result: Comparison) -> float:
-    """How little the stamps change: a third, in either direction, is the bound."""
+    """How little longer callers wait with the stamps: less than a third is the bound."""
     with_, without = _sides(result, "with stamps", lambda c: c.instrumented)
     return 4 / 3 * ratio(result[without].own.p50_ms, result[with_].own.p50_ms)
 
@@ -93,7 +93,7 @@ CLAIMS = (
     Claim(
         slug="closed-loop-hides-a-stall",
         lines=(),
-        quote="(what load tools report)",
+        quote="(what many load tools report)",
         sentence="A client that waits for its answer before it sends again hides most of a stall from its p99.",
         reading="client",
         condition="a stall of a sixth of the plan, four connections, closed loop, from the actual send",
@@ -136,17 +136,18 @@ CLAIMS = (
         slug="nagle-holds-small-answers",
         lines=(),
         quote="(a default)",
-        sentence="With Werkzeug's defaults small answers in quick succession wait for the client's acknowledgement.",
+        sentence="With Werkzeug's defaults small answers to one client in quick succession wait to be acknowledged.",
         reading="connection",
-        condition="bursts of 5 events without work, every 20 ms; stock server and tuned",
+        condition="bursts of 5 events without work from one client, every 20 ms; stock server and tuned",
         margin="own median at least 3 times longer; theory: Nagle's algorithm and delayed acknowledgements (RFC 1122)",
         judge=_nagle,
+        who=ONE,
     ),
     Claim(
         slug="stamps-cost-little",
         lines=(),
         quote="(the measure itself)",
-        sentence="Stamping the server's stages does not change what its callers wait for.",
+        sentence="Stamping the server's stages makes its callers wait longer by less than a third, if at all.",
         reading="server thread",
         condition="events without work at a steady rate, with and without the hooks, interleaved",
         margin="own median longer by less than a third; theory: some microseconds an event",

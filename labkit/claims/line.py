@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from labkit.base.text import Plain
@@ -10,6 +11,8 @@ from labkit.claims.claim import DEPENDS, DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, Ver
 #: How a claim bears on a line, where it holds: it speaks for the line, or against it; it tells a side effect that
 #: decides nothing; or it says whether the measure itself is right, without which nothing is decided.
 FOR, AGAINST, BESIDE, CONTROL = "for", "against", "beside", "control"
+
+_INCOMPLETE = "The rest could not be tested here."
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Bearing:
         slug: the claim's.
         side: FOR, AGAINST, BESIDE or CONTROL. A claim has one bound on one side of what theory says, so where it does
             not hold, it counts for the other side.
-        when: for whom and under which condition; continues "so for: ...".
+        when: for whom, or of what, and under which condition: a noun phrase that continues "True for ...".
         mode: in which the claim is judged, as of ``--mode``; for the page, of the server behind it.
     """
 
@@ -111,7 +114,32 @@ class LineVerdict:
     not_so: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        return f"{self.status}: {self.why}"
+        parts = [f"{self.status}: {self.line.quote}"]
+        for said, cases in self._cases:
+            parts += [f"  {said}:", *(f"  - {case}" for case in cases)]
+        return "\n".join([*parts, *(f"  {note}" for note in self._notes)])
+
+    def _repr_html_(self) -> str:
+        return f"<p><b>{escape(self.status)}:</b> {escape(self.line.quote)}</p>{self.cases_html()}"
+
+    def cases_html(self) -> str:
+        """For whom it is true and for whom not, as two lists."""
+        lists = [
+            f"<p>{said}:</p><ul>{''.join(f'<li>{escape(case)}</li>' for case in cases)}</ul>"
+            for said, cases in self._cases
+        ]
+        return "".join([*lists, *(f"<p>{escape(note)}</p>" for note in self._notes)])
+
+    @property
+    def _cases(self) -> list[tuple[str, tuple[str, ...]]]:
+        return _told(self.so, self.not_so)
+
+    @property
+    def _notes(self) -> tuple[str, ...]:
+        """What is to be said beside the cases: why there are none, or that they are not all."""
+        if not self._cases:
+            return (self.why,)
+        return () if self.complete else (_INCOMPLETE,)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
@@ -154,6 +182,10 @@ def _of(line: Line, verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
     return {slug: verdicts[slug] for slug in line.slugs}
 
 
+def _told(so: Sequence[str], not_so: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
+    return [(said, tuple(cases)) for said, cases in (("True for", so), ("Not true for", not_so)) if cases]
+
+
 def _why(so: Sequence[str], not_so: Sequence[str], complete: bool) -> Plain:
-    parts = [f"{said}: {'; '.join(cases)}." for said, cases in (("So for", so), ("Not so for", not_so)) if cases]
-    return Plain(" ".join(parts if complete else [*parts, "The rest could not be tested here."]))
+    parts = [f"{said}: {'; '.join(cases)}." for said, cases in _told(so, not_so)]
+    return Plain(" ".join(parts if complete else [*parts, _INCOMPLETE]))

@@ -1,4 +1,4 @@
-"""The quiz: the advice's question in other words, two of its kind, and five that only who measured can answer.
+"""The quiz: the advice's question in other words, two of its kind, and six that only who measured can answer.
 
 What is right is decided by the reader's own measurements; explanations give their figures. A question whose claim was
 not testable here is answered by what was recorded, and says so. Each has four answers, in an order that is drawn anew
@@ -75,13 +75,14 @@ def _waits(of: str, *strategies: str, serial: bool = False, greedy: bool = False
     return told
 
 
-def _strays(result: Any) -> str:
-    b = result["thread-broadcast"]
+def _strays(result: Comparison) -> str:
+    b = result.sent_by(result.clients[-1])["thread-broadcast"]
     return f"{b.strays} answers of {b.events} events lay in inboxes of strangers"
 
 
-def _first_and_last(result: Any) -> str:
-    own_ms = result.within("gevent").of("inline")[0].own_ms
+def _first_and_last(result: Comparison) -> str:
+    greedy = result.sent_by(result.clients[0]).within("gevent")
+    own_ms = greedy.of("inline")[0].own_ms
     return f"the first answer came after {about(float(own_ms.min()))}, the last after {about(float(own_ms.max()))}"
 
 
@@ -183,6 +184,35 @@ QUESTIONS = (
         _waits("bystander", "inline", "inline-serial", greedy=True),
     ),
     Question(
+        "Ten clients send one event each, all at once, and each handler computes. "
+        "What does async_handlers=False do for a bystander?",
+        "serial-spares-no-room",
+        "computing",
+        (
+            (
+                "Nothing: it still waits",
+                IF_HOLDS,
+                "One at a time is for each client: ten of them still want the GIL.",
+            ),
+            (
+                "It hardly waits: only one handler at a time computes",
+                IF_NOT,
+                "One at a time of each client. Ten clients are ten handlers at a time.",
+            ),
+            (
+                "It waits until all ten are done: the server has one thread for everybody now",
+                NEVER_RIGHT,
+                "It has one for each client, and one for the bystander.",
+            ),
+            (
+                "Its ping comes first, since it costs so little",
+                NEVER_RIGHT,
+                "Nobody sorts events by what they cost: whoever gets the GIL runs.",
+            ),
+        ),
+        _waits("bystander", "inline", "inline-serial"),
+    ),
+    Question(
         "The work waits, for a database say. async_handlers=False is set, and one client sends ten events at once. "
         "What if each handler starts a thread for the work?",
         "thread-is-right-for-waiting",
@@ -220,7 +250,7 @@ QUESTIONS = (
         _strays,
     ),
     Question(
-        "Ten handlers compute under gevent, and each emits its answer when it is done. "
+        "One client sends ten events at once to gevent. Each handler computes, and then emits its answer. "
         "When does the first answer leave?",
         "gevent-sends-at-the-end",
         "modes, computing",

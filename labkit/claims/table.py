@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 from labkit.base.errors import UsageError
@@ -18,12 +19,17 @@ from labkit.runs.table import Table
 #: The layout of ``claims.json``.
 SCHEMA_VERSION = 1
 
-_HEADERS = ("line", "the advice says", "reading", "verdict", "recorded", "why")
+_HEADERS = ("line", "the advice says", "reading", "verdict", "recorded")
+
+#: Below the table: why is asked of one line at a time, since all at once are a wall of text.
+_ASK = "For whom a line is true, and for whom not: table[number] of its number."
 
 
 @dataclass(frozen=True)
 class ClaimsTable:
     """Every line that was asked for, judged; shows itself as a table without a measured number.
+
+    In a notebook each line unfolds, and says for whom it is true and for whom not; so does ``table[number]``.
 
     Attributes:
         lines: in the order of the advice.
@@ -67,21 +73,24 @@ class ClaimsTable:
         return self._table().text()
 
     def _repr_html_(self) -> str:
-        return self._table().html()
+        head = "".join(f"<th>{name}</th>" for name in _HEADERS)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(map(self._row_html, self.lines))}</tbody></table>"
+
+    def _row_html(self, each: LineVerdict) -> str:
+        number, quote, *rest = map(escape, self._cells(each))
+        folded = f"<details><summary>for whom</summary>{each.cases_html()}</details>"
+        cells = (number, f"{quote}{folded}", *rest)
+        return "<tr>" + "".join(f'<td style="text-align: left">{cell}</td>' for cell in cells) + "</tr>"
+
+    def _cells(self, each: LineVerdict) -> tuple[str, ...]:
+        """In the order of the headers."""
+        reading = ", ".join(readings(each))
+        return (str(each.line.number), each.line.quote, reading, each.status, self.recorded_for(each))
 
     def _table(self) -> Table:
-        rows = tuple(
-            (
-                str(each.line.number),
-                each.line.quote,
-                ", ".join(readings(each)),
-                each.status,
-                self.recorded_for(each),
-                each.why,
-            )
-            for each in self.lines
-        )
-        return Table(_HEADERS, rows, left=tuple(range(1, len(_HEADERS))), widths=(None, 40, 13, 14, 14, 50))
+        rows = tuple(map(self._cells, self.lines))
+        left = tuple(range(1, len(_HEADERS)))
+        return Table(_HEADERS, rows, left=left, notes=(_ASK,), widths=(None, 56, 13, 14, 14))
 
     def to_dict(self) -> dict[str, Any]:
         """The documented object of ``claims.json``."""

@@ -1,4 +1,4 @@
-"""The same stall seen by a client that waits: what most load tools do, here only to be compared with.
+"""The same stall seen by a client that waits: what many load tools do, here only to be compared with.
 
 A closed loop sends its next event when the one before was answered (and not before it is due). While the server stands
 still, it sends nothing, so that the worst moments are hardly sampled: coordinated omission (G. Tene, "How NOT to

@@ -79,7 +79,7 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
         if invalid := sum(not run.is_valid for run in runs):
             # Across the data, which must not be used.
             worst = max((note for run in runs for note in run.quality if note.invalid), key=lambda note: note.badness)
-            text = textwrap.fill(f"INVALID: {invalid} of {len(runs)} runs. {worst.why}", 72)
+            text = textwrap.fill(f"INVALID: {invalid} of {len(runs)} runs: {worst.why}", 72)
             box = {"facecolor": "white", "edgecolor": RED, "alpha": 0.9}
             figure.text(0.5, 0.5, text, color=RED, fontsize=11, fontweight="bold", ha="center", va="center", bbox=box)
         return figure

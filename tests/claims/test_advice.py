@@ -23,15 +23,15 @@ def towards(line, side):
 def test_a_line_holds_where_all_speaks_for_it(line):
     found = judge(line, verdicts(**towards(line, FOR)))
     assert (found.status, found.complete) == (HOLDS, True)
-    assert found.why.startswith("So for: ")
-    assert "Not so" not in found.why
+    assert found.why.startswith("True for: ")
+    assert "Not true" not in found.why
 
 
 @every_line
 def test_a_line_does_not_hold_where_all_speaks_against_it(line):
     found = judge(line, verdicts(**towards(line, AGAINST)))
     assert (found.status, found.complete) == (DOES_NOT_HOLD, True)
-    assert found.why.startswith("Not so for: ")
+    assert found.why.startswith("Not true for: ")
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if len(deciding(line)) > 1], ids=lambda line: str(line.number))
@@ -41,7 +41,7 @@ def test_a_line_depends_where_one_claim_speaks_otherwise(line):
         said[other.slug.replace("-", "_")] = DOES_NOT_HOLD if other.side == FOR else HOLDS
         found = judge(line, verdicts(**said))
         assert found.status == DEPENDS
-        assert f"Not so for: {other.when}." in found.why
+        assert f"Not true for: {other.when}." in found.why
 
 
 @every_line

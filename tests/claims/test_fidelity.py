@@ -25,11 +25,12 @@ def stall(from_send, from_intended):
     return Stall(reading([100.0] * 100), *told)
 
 
-def two(without, with_, condition, **values):
+def two(without, with_, condition, *, clients=10, **values):
     """A comparison of two kinds of runs, each with one value of what `values` names; called as a reader likes."""
     ((key, (a, b)),) = values.items()
     name, off, on = condition
-    first, second = {key: a, "conditions": {name: off}}, {key: b, "conditions": {name: on}}
+    first = {key: a, "conditions": {name: off}, "clients": clients}
+    second = {key: b, "conditions": {name: on}, "clients": clients}
     return simulated.comparison({without: first, with_: second}, repeats=2)
 
 
@@ -50,8 +51,8 @@ CASES = {
         two("held", "free", FROZEN, handler_ms=(10, 29)),
     ),
     "nagle-holds-small-answers": (
-        two("ours", "theirs", STOCK, own_ms=(2, 6.1)),
-        two("ours", "theirs", STOCK, own_ms=(2, 5.9)),
+        two("ours", "theirs", STOCK, own_ms=(2, 6.1), clients=1),
+        two("ours", "theirs", STOCK, own_ms=(2, 5.9), clients=1),
     ),
     "stamps-cost-little": (
         two("watched", "alone", STAMPED, own_ms=(4, 3.1)),

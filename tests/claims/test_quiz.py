@@ -45,9 +45,9 @@ def computing(thread_ms):
 SERIAL = {"options": {"async_handlers": False}}
 
 
-def test_there_are_eight_and_each_has_one_right_answer_by_what_was_recorded():
+def test_there_are_nine_and_each_has_one_right_answer_by_what_was_recorded():
     answered = asked({})
-    assert len(answered) == 8
+    assert len(answered) == 9
     for answers in answered.values():
         assert sum(each["correct"] for each in answers) == 1
         assert all("Not measured here" in each["feedback"] for each in answers)
@@ -60,6 +60,21 @@ def test_right_is_what_was_measured_and_its_figures_are_told():
     right, said = of("thread-answers-nobody-sooner", computing(100))
     assert right == ["Clearly sooner: the threads use the other cores"]
     assert all("100 ms under thread" in each for each in said)
+
+
+def a_room(bystander_ms):
+    """Ten clients of one event each, on a serial server."""
+    plan = simulated.burst(10, connections=10)
+    own = {"plan": plan, "conditions": SERIAL, "bystander_ms": bystander_ms}
+    return {"computing": Comparison((simulated.run("inline-serial", **own),))}
+
+
+def test_what_a_serial_server_does_for_a_bystander_of_a_room_is_what_was_measured():
+    right, said = of("serial-spares-no-room", a_room(300))
+    assert right == ["Nothing: it still waits"]
+    assert all("300 ms under inline-serial" in each for each in said)
+    right, _ = of("serial-spares-no-room", a_room(1))
+    assert right == ["It hardly waits: only one handler at a time computes"]
 
 
 def test_where_it_is_another_here_reasons_for_the_usual_answer_are_not_given():
@@ -100,13 +115,13 @@ def places_of_the_right_one(seed):
 
 
 def test_each_place_is_right_in_about_a_quarter_of_the_shuffles():
-    """Of 1600 places each has 400 by chance, give or take 17; 80 is more than four times that."""
+    """Of 1800 places each has 450 by chance, give or take 18; 80 is more than four times that."""
     table = claims_table({})
     places = Counter()
     for seed in range(200):
         for each in quiz.questions({}, table, seed=seed):
             places[[a["correct"] for a in each["answers"]].index(True)] += 1
-    assert all(abs(places[place] - 400) < 80 for place in range(4))
+    assert all(abs(places[place] - 450) < 80 for place in range(4))
 
 
 def test_answers_come_in_the_same_order_for_the_same_seed_and_in_another_otherwise():
@@ -115,16 +130,17 @@ def test_answers_come_in_the_same_order_for_the_same_seed_and_in_another_otherwi
 
 
 def test_without_a_seed_the_order_is_drawn_anew():
-    """By chance alone, five of them would be the same once in 24 ** 32 times."""
+    """By chance alone, five of them would be the same once in 24 ** 36 times."""
     assert len({str(quiz.questions({}, claims_table({}))) for _ in range(5)}) > 1
 
 
 def test_figures_are_of_the_runs_that_the_question_asks_about():
     """One greedy client where that is asked; the many where both were measured; serial runs where it says so."""
+    greedy = simulated.burst(10, connections=1)
     runs = [
-        simulated.run("inline", plan=simulated.burst(10, connections=1), bystander_ms=500),
+        simulated.run("inline", plan=greedy, bystander_ms=500),
         simulated.run("inline", plan=simulated.burst(10, connections=10), bystander_ms=400),
-        simulated.run("inline-serial", plan=simulated.burst(10, connections=1), bystander_ms=10, conditions=SERIAL),
+        simulated.run("inline-serial", plan=greedy, bystander_ms=10, conditions=SERIAL),
         simulated.run("inline-serial", plan=simulated.burst(10, connections=10), bystander_ms=300, conditions=SERIAL),
     ]
     result = Comparison(tuple(runs))
@@ -133,6 +149,8 @@ def test_figures_are_of_the_runs_that_the_question_asks_about():
     )
     assert serial.figures(result) == "a bystander waited 500 ms under inline, 10 ms under inline-serial (median)"
     assert everybody.figures(result) == "a bystander waited 400 ms under inline (median)"
+    room = next(q for q in quiz.QUESTIONS if q.slug == "serial-spares-no-room")
+    assert room.figures(result) == "a bystander waited 400 ms under inline, 300 ms under inline-serial (median)"
     waits = next(q for q in quiz.QUESTIONS if q.slug == "thread-is-right-for-waiting")
     found = [
         ("inline", {}, 100),
@@ -140,10 +158,27 @@ def test_figures_are_of_the_runs_that_the_question_asks_about():
         ("thread", {}, 90),
         ("thread, async_handlers=False", SERIAL, 101),
     ]
-    runs = [simulated.run(name, own_ms=own, conditions=conditions) for name, conditions, own in found]
+    runs = [simulated.run(name, plan=greedy, own_ms=own, conditions=conditions) for name, conditions, own in found]
     assert waits.figures(Comparison(tuple(runs))) == (
         "callers waited 550 ms under inline-serial, 101 ms under thread (median)"
     )
+
+
+def test_figures_are_told_where_one_client_and_many_were_measured_together():
+    """As the set measures them: strategies have the number of clients in their names then."""
+    plans = [simulated.burst(10, connections=clients) for clients in (1, 10)]
+    measured = Comparison(
+        tuple(
+            simulated.run(name, plan=plan, mode=mode, own_ms=100 * plan.connections, strays=plan.connections)
+            for plan in plans
+            for name, mode in (("thread-broadcast", "threading"), ("inline", "gevent"))
+        )
+    )
+    figures = {each.slug: each.figures for each in quiz.QUESTIONS}
+    assert figures["broadcast-reaches-strangers"](measured.within("threading")) == (
+        "10 answers of 10 events lay in inboxes of strangers"
+    )
+    assert figures["gevent-sends-at-the-end"](measured) == ("the first answer came after 100 ms, the last after 100 ms")
 
 
 def test_what_was_judged_already_is_not_judged_again():

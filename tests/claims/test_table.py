@@ -62,12 +62,36 @@ def test_the_table_has_a_row_a_line_and_no_measured_number():
     assert well_formed(found._repr_html_())
 
 
-def test_a_line_by_itself_is_a_sentence():
+def test_a_line_by_itself_says_in_two_lists_for_whom_it_is_true():
     found = claims_table(MEASURED, lines=[13])
-    assert repr(found[13]).startswith("DEPENDS: So for: blocking, read as a neighbour's wait")
+    said = repr(found[13]).splitlines()
+    assert said[0] == f"DEPENDS: {LINES[12].quote}"
+    assert [each for each in said if each.endswith(":")] == ["  True for:", "  Not true for:"]
+    assert [each.removeprefix("  - ") for each in said if each.startswith("  - ")] == [
+        *found[13].so,
+        *found[13].not_so,
+    ]
+    assert said[-1] == "  The rest could not be tested here."
     assert not any(c.isdigit() for c in repr(found[13]))
+    page = found[13]._repr_html_()
+    assert well_formed(page)
+    assert page.count("<li>") == len(found[13].so) + len(found[13].not_so)
     with pytest.raises(UsageError, match="line 2 is not in this table: 13 are"):
         _ = found[2]
+
+
+def test_a_line_that_could_not_be_tested_says_why():
+    found = claims_table({"page, pipeline": Missing("There is no <browser>.")}, lines=[9])
+    assert repr(found[9]).splitlines()[1:] == ["  There is no <browser>."]
+    assert "<p>There is no &lt;browser&gt;.</p>" in found[9]._repr_html_()
+
+
+def test_in_a_notebook_each_line_of_the_table_unfolds():
+    found = claims_table(MEASURED)
+    page = found._repr_html_()
+    assert page.count("<details>") == len(LINES)
+    assert all(each.cases_html() in page for each in found.lines)
+    assert "True for" not in repr(found)
 
 
 def test_headrooms_are_the_numbers_of_this_machine():

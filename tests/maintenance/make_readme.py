@@ -43,7 +43,7 @@ IN_SHORT = {
 
 def claims_table(found: Recorded) -> str:
     """The 14 lines with their recorded verdicts, as Markdown: of each line one case in which it is so, and one not."""
-    rows = ["| the advice says, in short | verdict | so for | not for |", "|---|---|---|---|"]
+    rows = ["| the advice says, in short | verdict | true for | not true for |", "|---|---|---|---|"]
     verdicts = {slug: Verdict(CLAIMS[slug], each.status or "", 1.0) for slug, each in found.claims.items()}
     for line in LINES:
         status = (found.lines[line.number].status or "not the same in every run").lower().removesuffix(" here")

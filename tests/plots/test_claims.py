@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import pytest
 
+from labkit.base.errors import UsageError
 from labkit.claims import DEPENDS, DOES_NOT_HOLD, HOLDS, LINES, NOT_TESTABLE, ClaimsTable
 from labkit.claims.line import judge
 from labkit.plots import advice_lines
@@ -21,7 +22,11 @@ def drawn():
 
 
 #: What a mark says of its line, by what the legend says of the mark.
-SAYS = {"a claim that says so": True, "a claim that says not so": False, "a claim that could not be tested here": None}
+SAYS = {
+    "a claim that says: true": True,
+    "a claim that says: not true": False,
+    "a claim that could not be tested here": None,
+}
 
 
 def marks(figure):
@@ -47,7 +52,7 @@ def test_a_mark_is_explained_where_there_is_one_and_nothing_else_is(drawn):
         figure = drawn(ClaimsTable(tuple(judge(line, verdicts(*args, **said)) for line in LINES)))
         return {text.get_text() for legend in figure.legends for text in legend.get_texts()}
 
-    assert explained() == {"a claim that says so", "a claim that says not so"}
+    assert explained() == {"a claim that says: true", "a claim that says: not true"}
     assert explained(NOT_TESTABLE) == {"a claim that could not be tested here"}
 
 
@@ -62,6 +67,20 @@ def test_every_line_says_its_number_and_its_verdict(drawn):
     assert [label.get_text().split()[0] for label in axes.get_yticklabels()] == [str(line.number) for line in LINES]
     words = {HOLDS: "holds", DEPENDS: "depends", DOES_NOT_HOLD: "does not hold", NOT_TESTABLE: "not testable"}
     assert [label.get_text() for label in right.get_yticklabels()] == [words[each.status] for each in shown.lines]
+
+
+def test_a_guess_is_written_beneath_the_verdict(drawn):
+    (right,) = drawn(table(*LINES[:3]), guess={1: "holds", 2: "does not hold", 3: None}).axes[0].child_axes
+    assert [label.get_text() for label in right.get_yticklabels()] == [
+        "holds\n(your guess: holds)",
+        "depends\n(your guess: does not hold)",
+        "depends",
+    ]
+
+
+def test_a_guess_that_is_no_verdict_is_refused(drawn):
+    with pytest.raises(UsageError, match="a line holds, depends or does not hold: 'perhaps' is none of these"):
+        drawn(table(), guess={2: "perhaps"})
 
 
 def test_the_title_counts_the_lines_by_verdict(drawn):

@@ -194,7 +194,7 @@ def test_the_version_is_the_projects():
 
 def texts():
     """README, the pages beside it and the sources of every notebook, by name. The changelog also names what is gone."""
-    for path in [ROOT / "README.md", *sorted((ROOT / ".github").glob("*.md"))]:
+    for path in [ROOT / "README.md", ROOT / "notebooks" / "glossary.md", *sorted((ROOT / ".github").glob("*.md"))]:
         if path.name != "CHANGELOG.md":
             yield path.name, path.read_text(encoding="utf-8")
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):

@@ -91,6 +91,7 @@ MAKERS = {
     "labkit.experiments.capacity.Capacity": capacity,
     "labkit.experiments.eight_cases.EightCases": modelled.eight_cases,
     "labkit.claims.claim.Verdict": lambda: Verdict(CLAIMS["neighbours-wait"], HOLDS_HERE, 2.1),
+    "labkit.claims.line.LineVerdict": lambda: claims_table({"computing": comparison()}, lines=[2])[2],
     "labkit.claims.table.ClaimsTable": lambda: claims_table({"computing": comparison()}, lines=[2, 4]),
     "labkit.runs.comparison.Comparison": comparison,
     "labkit.experiments.diagnose.Diagnosis": diagnosis,
