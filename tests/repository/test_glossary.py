@@ -12,8 +12,8 @@ WORDS = [
     "gil", "thread", "greenlet", "event-loop", "receive-loop", "bystander", "listener", "handler-blocking-time",
     "connection-blocked", "head-of-line-blocking", "inbox-wait", "service-time", "utilisation", "open-loop",
     "closed-loop", "coordinated-omission", "intended-start", "percentile", "goodput", "load-shedding",
-    "conflation", "backpressure", "one-greedy-client", "a-room-of-clients", "inp", "long-task", "long-animation-
-    frame", "layout", "reflow", "forced-synchronous-layout", "staleness", "nbval", "headroom",
+    "conflation", "backpressure", "one-greedy-client", "a-room-of-clients", "inp", "long-task",
+    "long-animation-frame", "layout", "reflow", "forced-synchronous-layout", "staleness", "nbval", "headroom",
 ]  # fmt: skip
 
 
