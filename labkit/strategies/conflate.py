@@ -15,8 +15,7 @@ def register(socketio, complex_calculation, workers=4, key=None):
 
     def work(name):
         with lock:
-            sid, data = newest[name]
-            newest[name] = None
+            (sid, data), newest[name] = newest[name], None
         try:
             socketio.emit("response", complex_calculation(data), to=sid)
         finally:
@@ -32,8 +31,7 @@ def register(socketio, complex_calculation, workers=4, key=None):
         with lock:
             if name not in newest:
                 pool.submit(work, name)
-            older = newest.get(name)
-            newest[name] = request.sid, data
+            older, newest[name] = newest.get(name), (request.sid, data)
         if older:
             socketio.emit("response", {"id": older[1]["id"], "superseded": True}, to=request.sid)
 

@@ -124,7 +124,7 @@ BROKEN = {
         DOES_NOT_HOLD,
         # The first that waits stays, and the newer ones are turned away.
         {
-            "older = newest.get(name)\n            newest[name] = request.sid, data": "event = (request.sid, data)\n"
+            "older, newest[name] = newest.get(name), (request.sid, data)": "event = (request.sid, data)\n"
             "            older = event if newest.get(name) else None\n"
             "            newest[name] = newest.get(name) or event"
         },
