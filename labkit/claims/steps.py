@@ -5,7 +5,7 @@ What may differ between one client that sends everything and a room of clients i
 One step serves many claims, and where it fails, the claims that need it are not testable, and the others go on.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,9 @@ BOTH = (1, EVENTS)
 
 #: Enough to judge, not to record: runs of each, and how long work lasts that only waits.
 QUICK, QUICK_WAIT_MS = 2, 60.0
+
+#: And in the other modes with one client only, about which one of their claims is.
+QUICK_ROOM = (1,)
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def _waiting(seed: int, work_ms: float = WORK_MS) -> Comparison:
     return one + many
 
 
-def _modes_computing(seed: int) -> Comparison:
+def _modes_computing(seed: int, room: Sequence[int] = BOTH) -> Comparison:
     strategies = {
         "threading": ["inline", "process-pool"],
         "gunicorn": ["inline", "process-pool"],
@@ -103,7 +106,7 @@ def _modes_computing(seed: int) -> Comparison:
         "asgi": ["asgi-inline", "asgi-to-thread", "asgi-process-pool"],
     }
     found = Comparison(())
-    for clients in BOTH:
+    for clients in room:
         work, plan = cpu(WORK_IN_MODES_MS), burst(EVENTS, connections=clients)
         found += compare_modes(strategies, work, plan, repeats=1, seed=seed)
         # Now and then the first events are read, and worked on, before the client was given a core to send the others:
@@ -112,11 +115,13 @@ def _modes_computing(seed: int) -> Comparison:
     return found
 
 
-def _modes_waiting(seed: int) -> Comparison:
+def _modes_waiting(seed: int, room: Sequence[int] = BOTH) -> Comparison:
     strategies = {"gevent": ["inline"], "gevent-unpatched": ["inline"], "asgi": ["asgi-inline", "asgi-to-thread"]}
-    plans = [burst(EVENTS, connections=clients) for clients in BOTH]
-    one, many = (compare_modes(strategies, io_wait(WORK_IN_MODES_MS), plan, repeats=1, seed=seed) for plan in plans)
-    return one + many
+    found = Comparison(())
+    for clients in room:
+        plan = burst(EVENTS, connections=clients)
+        found += compare_modes(strategies, io_wait(WORK_IN_MODES_MS), plan, repeats=1, seed=seed)
+    return found
 
 
 #: A heartbeat that is over soon: clients are told whole seconds, so that one is the shortest.
@@ -223,6 +228,7 @@ STEPS: tuple[Step, ...] = (
             "processes-spare-everywhere",
         ),
         _modes_computing,
+        quick=lambda seed: _modes_computing(seed, QUICK_ROOM),
     ),
     Step(
         "modes, waiting",
@@ -234,6 +240,7 @@ STEPS: tuple[Step, ...] = (
             "to-thread-frees-the-loop",
         ),
         _modes_waiting,
+        quick=lambda seed: _modes_waiting(seed, QUICK_ROOM),
     ),
     Step(
         "heartbeat, one at a time",
