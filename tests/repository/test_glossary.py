@@ -8,12 +8,41 @@ import pytest
 GLOSSARY = Path(__file__).parents[2] / "notebooks" / "glossary.md"
 
 #: Words that notebooks use without explaining them each time.
-WORDS = (
-    "gil thread greenlet event-loop receive-loop bystander listener handler-blocking-time connection-blocked "
-    "head-of-line-blocking inbox-wait service-time utilisation open-loop closed-loop coordinated-omission "
-    "intended-start percentile goodput load-shedding conflation backpressure one-greedy-client a-room-of-clients inp "
-    "long-task long-animation-frame layout reflow forced-synchronous-layout staleness nbval headroom"
-).split()
+WORDS = [
+    "gil",
+    "thread",
+    "greenlet",
+    "event-loop",
+    "receive-loop",
+    "bystander",
+    "listener",
+    "handler-blocking-time",
+    "connection-blocked",
+    "head-of-line-blocking",
+    "inbox-wait",
+    "service-time",
+    "utilisation",
+    "open-loop",
+    "closed-loop",
+    "coordinated-omission",
+    "intended-start",
+    "percentile",
+    "goodput",
+    "load-shedding",
+    "conflation",
+    "backpressure",
+    "one-greedy-client",
+    "a-room-of-clients",
+    "inp",
+    "long-task",
+    "long-animation-frame",
+    "layout",
+    "reflow",
+    "forced-synchronous-layout",
+    "staleness",
+    "nbval",
+    "headroom",
+]
 
 
 def entries():
