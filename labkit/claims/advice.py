@@ -139,7 +139,7 @@ LINES: tuple[Line, ...] = (
             Bearing(
                 "gevent-drops-innocents",
                 FOR,
-                "everybody's heartbeat under gevent, when handlers compute for too long",
+                "everybody's heartbeat under gevent, when one client's handlers compute for too long",
                 "gevent",
             ),
             _LEDGER,
@@ -170,7 +170,7 @@ LINES: tuple[Line, ...] = (
             Bearing(
                 "gevent-drops-innocents",
                 FOR,
-                "everybody's heartbeat under gevent, when handlers compute for too long",
+                "everybody's heartbeat under gevent, when one client's handlers compute for too long",
                 "gevent",
             ),
             Bearing("result-waits-for-server", FOR, "the result of a click, while a handler on the server computes"),
@@ -378,7 +378,7 @@ LINES: tuple[Line, ...] = (
             Bearing(
                 "gevent-drops-innocents",
                 AGAINST,
-                "'fewer connections' as a wrong answer, when gevent's handlers compute for too long",
+                "'fewer connections' as a wrong answer, when one client's handlers compute too long under gevent",
                 "gevent",
             ),
             _LEDGER,

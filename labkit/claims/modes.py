@@ -274,12 +274,15 @@ CLAIMS = (
         slug="gevent-drops-innocents",
         lines=(2, 3, 13),
         quote=_BLOCKS,
-        sentence="Under gevent, handlers that compute for longer than the heartbeat allows lose clients that sent "
-        "nothing.",
+        sentence="If one client's handlers compute under gevent for longer than the heartbeat allows, clients are lost "
+        "that sent nothing.",
         reading="server thread",
-        condition="burst of computing work, longer than ping interval and timeout together, inline, mode gevent",
-        margin="exact: a connection of bystander or listener is closed",
+        condition="burst of computing work from one client, longer than ping interval and timeout together, inline, mode "
+        "gevent",
+        margin="exact: a connection of bystander or listener is closed (of many clients, whoever is read first may be "
+        "answered first, and heartbeats with it)",
         judge=gevent_drops_innocents,
         exact=True,
+        who=ONE,
     ),
 )

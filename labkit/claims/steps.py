@@ -134,7 +134,7 @@ def _serial_beat(seed: int) -> Run:
 
 
 def _gevent_beat(seed: int) -> Run:
-    plan = burst(8, seed=seed)
+    plan = burst(8, connections=1, seed=seed)
     return measure_run("inline", cpu(400), plan, mode="gevent", timeout_s=6, window_s=0.5, **_SHORT)
 
 

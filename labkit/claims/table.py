@@ -80,7 +80,8 @@ class ClaimsTable:
         number, quote, *rest = map(escape, self._cells(each))
         folded = f"<details><summary>for whom</summary>{each.cases_html()}</details>"
         cells = (number, f"{quote}{folded}", *rest)
-        return "<tr>" + "".join(f'<td style="text-align: left">{cell}</td>' for cell in cells) + "</tr>"
+        begin = '<td style="text-align: left; vertical-align: top">'
+        return f"<tr>{''.join(f'{begin}{cell}</td>' for cell in cells)}</tr>"
 
     def _cells(self, each: LineVerdict) -> tuple[str, ...]:
         """In the order of the headers."""

@@ -138,7 +138,9 @@ def beating(mode, strategy, closed, *, interval_s=0.5, events=8, computes=True):
     senders, others = closed
     beats = Heartbeats(round(interval_s * 1e9), 200_000_000, 0, 0)
     about = {"heartbeats": beats, "closed_senders": senders, "closed_others": others}
-    made = simulated.run(strategy, events, mode=mode, service_ms=800 if events == 1 else 100, conditions=about)
+    made = simulated.run(
+        strategy, events, mode=mode, clients=1, service_ms=800 if events == 1 else 100, conditions=about
+    )
     if not computes:
         made.events["work_cpu"] = np.where(made.events["work_cpu"] > 0, 10_000, made.events["work_cpu"])
     return Comparison((made,))
