@@ -277,8 +277,8 @@ CLAIMS = (
         sentence="If one client's handlers compute under gevent for longer than the heartbeat allows, clients are lost "
         "that sent nothing.",
         reading="server thread",
-        condition="burst of computing work from one client, longer than ping interval and timeout together, inline, mode "
-        "gevent",
+        condition="burst of computing work from one client, longer than ping interval and timeout together, inline, "
+        "mode gevent",
         margin="exact: a connection of bystander or listener is closed (of many clients, whoever is read first may be "
         "answered first, and heartbeats with it)",
         judge=gevent_drops_innocents,
