@@ -122,7 +122,7 @@ LINES: tuple[Line, ...] = (
             Bearing(
                 "unpatched-gevent-waits-in-line",
                 FOR,
-                "everybody under gevent without monkey-patching, while handlers wait",
+                "one client's callers under gevent without monkey-patching, while its handlers wait",
                 "gevent-unpatched",
             ),
             Bearing(
@@ -339,7 +339,7 @@ LINES: tuple[Line, ...] = (
             Bearing(
                 "unpatched-gevent-waits-in-line",
                 FOR,
-                "avoiding work that waits, under gevent without monkey-patching",
+                "avoiding work that waits, for one client under gevent without monkey-patching",
                 "gevent-unpatched",
             ),
             Bearing(

@@ -209,12 +209,14 @@ CLAIMS = (
         slug="unpatched-gevent-waits-in-line",
         lines=(2, 12),
         quote=_BLOCKS,
-        sentence="Without monkey-patching the same handlers wait in line, and their answers leave together at the end.",
+        sentence="If one client sends everything to unpatched gevent, its waiting handlers wait in line, and all "
+        "answers leave together at the end.",
         reading="server thread",
-        condition="burst of waiting work, inline, mode gevent-unpatched",
+        condition="burst of waiting work from one client, inline, mode gevent-unpatched",
         margin="own median at least half of the burst's work, all answers but the first quarter not before half of the "
         "time of the last; theory: all of it, and together",
         judge=unpatched_waits_in_line,
+        who=ONE,
     ),
     Claim(
         slug="loop-waits-for-its-handler",

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -524,20 +524,52 @@ _FEW = 6
 
 
 def _name_marks(axes: Axes, found: Sequence[Point]) -> None:
-    """Beside each mark its name, on the side where there is more room; names of marks at one height alternate."""
-    low, high = axes.get_xlim()
-    middle = math.sqrt(low * high)
-    for place, point in enumerate(sorted(found, key=lambda each: each.staleness_ms)):
-        left = point.staleness_ms > middle
+    """Beside each mark its name, where it covers neither another mark nor another name."""
+    axes.figure.draw_without_rendering()  # type: ignore[union-attr]  # else nobody knows where the marks come to lie
+    pixels = axes.figure.dpi / 72
+    places = axes.transData.transform([(point.staleness_ms, point.inp_ms) for point in found] or np.zeros((0, 2)))
+    taken = [_Box(x - 6 * pixels, y - 6 * pixels, x + 6 * pixels, y + 6 * pixels) for x, y in places]
+    inside = _Box(*axes.bbox.extents)
+    for point, (x, y) in sorted(zip(found, places, strict=True), key=lambda each: float(each[1][0])):
+        wide, high = 6.2 * len(point.way) * pixels, 12 * pixels
+        boxes = {
+            (side, up): _Box.beside(x + side * 8 * pixels, y + up * pixels, side * wide, high)
+            for up in (0, 10, -10, 20, -20, 30, -30)
+            for side in (1, -1)
+        }
+        side, up = min(boxes, key=lambda place: (boxes[place].outside(inside), sum(map(boxes[place].meets, taken))))
+        taken.append(boxes[side, up])
         axes.annotate(
             point.way,
             (point.staleness_ms, point.inp_ms),
-            (-8 if left else 8, 10 if place % 2 else -10),
+            (side * 8, up),
             textcoords="offset points",
-            ha="right" if left else "left",
+            ha="left" if side > 0 else "right",
             va="center",
             fontsize=9,
         )
+
+
+class _Box(NamedTuple):
+    """A rectangle in pixels."""
+
+    left: float
+    low: float
+    right: float
+    high: float
+
+    @classmethod
+    def beside(cls, x: float, y: float, wide: float, high: float) -> Self:
+        """From x to the right by `wide`, to the left where it is negative, and around y."""
+        return cls(min(x, x + wide), y - high / 2, max(x, x + wide), y + high / 2)
+
+    def meets(self, other: "_Box") -> bool:
+        """Whether they have a point in common."""
+        return self.left < other.right and other.left < self.right and self.low < other.high and other.low < self.high
+
+    def outside(self, other: "_Box") -> bool:
+        """Whether a part of it lies outside of the other."""
+        return self.left < other.left or self.right > other.right or self.low < other.low or self.high > other.high
 
 
 def _mark(axes: Axes, point: Point, place: int, size: float, *, filled: bool) -> None:
@@ -613,7 +645,7 @@ def _seen_finding(result: Rendering) -> str:
     last_s = [each.pooled("click_to_result_ms").max_ms / 1000 for each in result.measured]
     if not all(map(math.isfinite, last_s)):
         return f"INP is {told}"
-    between = " to ".join(dict.fromkeys(f"{s:.1f}" for s in (min(last_s), max(last_s))))
+    between = " to ".join(dict.fromkeys(f"{s:.{1 if s >= 0.1 else 2}f}" for s in (min(last_s), max(last_s))))
     return f"INP is {told}; the last result comes after {between} s"
 
 

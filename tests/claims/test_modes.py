@@ -106,7 +106,7 @@ def test_processes_that_spare_in_one_mode_only_do_not_spare_everywhere():
 
 
 def test_an_event_that_was_read_before_the_others_does_not_decide():
-    early = run("gevent-unpatched", "inline", (100.0, 200.0, *TOGETHER[2:]), 500, computes=False)
+    early = run("gevent-unpatched", "inline", (100.0, 200.0, *TOGETHER[2:]), 500, computes=False, clients=1)
     assert claim("unpatched-gevent-waits-in-line", Comparison((early,))).status == HOLDS
 
 

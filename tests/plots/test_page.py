@@ -317,6 +317,16 @@ def test_a_few_marks_are_named_where_they_are_and_many_in_a_legend():
     assert many.legends
 
 
+def test_names_of_near_marks_do_not_cover_one_another():
+    near = (("naive", 100, 10, 34, 24), ("virtual", 100, 10, 22, 24), ("budget", 100, 10, 28, 32))
+    far = (("server-batch-200", 100, 10, 65, 32), ("forced", 100, 10, 250, 40))
+    figure = page.frontier(varied(*near, *far))
+    title(figure)
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert len(boxes) == 5
+    assert not [one for at, one in enumerate(boxes) for other in boxes[:at] if one.overlaps(other)]
+
+
 def test_marks_differ_by_way_and_sizes_by_rate():
     result = varied(("a", 100, 10, 10, 16), ("a", 500, 10, 20, 16), ("b", 100, 10, 50, 16))
     figure = page.frontier(result)
@@ -362,6 +372,10 @@ def test_what_was_seen_is_told_by_verdict_and_by_the_last_result():
     assert [float(line.get_xdata()[0]) for line in marks] == [16, 16, 900]
     assert [text.get_text() for text in axes.get_yticklabels()] == ["A", "B", "page"]
     assert 300 in [float(line.get_xdata()[0]) for line in axes.lines if line.get_linestyle() == "--"]
+
+
+def test_a_result_that_comes_at_once_is_not_told_as_no_time_at_all():
+    assert title(page.seen(clicked(A=(16.0, 4), B=(16.0, 40)))).endswith("the last result comes after 0.04 to 0.4 s")
 
 
 @pytest.mark.parametrize(
