@@ -202,7 +202,7 @@ STEPS: tuple[Step, ...] = (
             "ledger-is-closed",
         ),
         _computing,
-        quick=lambda seed: _computing(seed, QUICK),
+        quick=lambda seed: _computing(seed, 1),
     ),
     Step(
         "waiting",
