@@ -150,7 +150,8 @@ def waterfall(
     bars, columns = (UPDATE_BARS, run.updates) if of == "updates" else (CLICK_BARS, run.clicks)
     part = slice(begin, begin + first)
     count = len(columns["intended"][part])
-    figure, axes = plt.subplots(figsize=(WIDTH_IN, 2.1 + 0.18 * count + 0.2 * bool(note)))
+    # With room for a note, whether there is one or not: the same figure in every run, as nbval compares sizes.
+    figure, axes = plt.subplots(figsize=(WIDTH_IN, 2.3 + 0.18 * count))
     lines = np.arange(begin, begin + count)
     # Updates share an axis, on which a batch ends together; clicks are far apart, so each begins at 0.
     known = columns["intended"][part]
