@@ -66,6 +66,19 @@ _SERIAL = (
     ),
     Bearing("serial-answers-a-room", AGAINST, "many clients whose handlers wait, with async_handlers=False"),
 )
+_HEARTBEATS = (
+    Bearing(
+        "serial-drops-its-own-client",
+        FOR,
+        "the sender's heartbeat, when its handler takes too long with async_handlers=False",
+    ),
+    Bearing(
+        "gevent-drops-innocents",
+        FOR,
+        "everybody's heartbeat under gevent, when one client's handlers compute for too long",
+        "gevent",
+    ),
+)
 _B_ON_SERIAL = (
     Bearing(
         "thread-harms-a-serial-server",
@@ -131,17 +144,7 @@ LINES: tuple[Line, ...] = (
                 "everybody on an event loop whose handler waits without await",
                 "asgi",
             ),
-            Bearing(
-                "serial-drops-its-own-client",
-                FOR,
-                "the sender's heartbeat, when its handler takes too long with async_handlers=False",
-            ),
-            Bearing(
-                "gevent-drops-innocents",
-                FOR,
-                "everybody's heartbeat under gevent, when one client's handlers compute for too long",
-                "gevent",
-            ),
+            *_HEARTBEATS,
             _LEDGER,
         ),
     ),
@@ -162,17 +165,7 @@ LINES: tuple[Line, ...] = (
                 "one client that sends everything to gevent, while its handlers compute",
                 "gevent",
             ),
-            Bearing(
-                "serial-drops-its-own-client",
-                FOR,
-                "the sender's heartbeat, when its handler takes too long with async_handlers=False",
-            ),
-            Bearing(
-                "gevent-drops-innocents",
-                FOR,
-                "everybody's heartbeat under gevent, when one client's handlers compute for too long",
-                "gevent",
-            ),
+            *_HEARTBEATS,
             Bearing("result-waits-for-server", FOR, "the result of a click, while a handler on the server computes"),
             Bearing("page-decides-inp", AGAINST, "the page's own reaction to a click"),
             _LEDGER,

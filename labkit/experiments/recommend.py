@@ -202,16 +202,11 @@ class _Weighing:
     @property
     def _sparing(self) -> list[Summary]:
         """Those under which nobody waits long who sent nothing."""
-        return [
-            s
-            for s in self.result.summaries
-            if self._broken(s) is None and len(s.bystander) and s.bystander.tail[1] <= self.bound_ms
-        ]
+        return [s for s in self.result.summaries if self._spares(s)]
 
-    @property
-    def _not_sparing(self) -> list[Summary]:
-        sparing = {s.strategy for s in self._sparing}
-        return [s for s in self.result.summaries if s.strategy not in sparing]
+    def _spares(self, summary: Summary) -> bool:
+        pings = summary.bystander
+        return self._broken(summary) is None and len(pings) > 0 and pings.tail[1] <= self.bound_ms
 
     def _for_whom(self, name: str | None) -> list[str]:
         """What is otherwise for one greedy client, or for many: a serial server handles a client's events in turn."""
@@ -236,7 +231,8 @@ class _Weighing:
         """These runs are of one greedy client: what is otherwise than with many, for which `name` was chosen."""
         room = many.result.runs[0].plan.senders
         holding = [n for n in self.holding if n in many.rejected]
-        sparing = [s.strategy for s in self._sparing if s.strategy in {r.strategy for r in many._not_sparing}]
+        harmed = {s.strategy for s in many.result.summaries if not many._spares(s)}
+        sparing = [s.strategy for s in self._sparing if s.strategy in harmed]
         said = []
         if name in self.result.strategies and (why := self._worse(name, many)):
             said.append(f"For one greedy client {name} is no answer: {why}.")
@@ -257,8 +253,7 @@ class _Weighing:
         if name in many.holding:
             return self.rejected.get(name)
         summary = self.result[name]
-        late = len(summary.bystander) and not summary.bystander.tail[1] <= self.bound_ms
-        return self._broken(summary) or (f"neighbours {_tail(summary.bystander)}" if late else None)
+        return None if self._spares(summary) else self._broken(summary) or f"neighbours {_tail(summary.bystander)}"
 
     def _why_not(self, summary: Summary) -> str | None:
         if (broken := self._broken(summary)) is not None:
