@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from labkit.experiments.recommend import Recommendation, recommend
     from labkit.experiments.settings import Settings
     from labkit.experiments.slow_reader import Backlog, slow_reader
-    from labkit.experiments.sustained import Sustained, sustain
+    from labkit.experiments.sustained import Sustained
+    from labkit.experiments.sustained_runs import sustain
     from labkit.plan.mix import mix
     from labkit.plan.schedules import Schedule, burst, constant, poisson, ramp
     from labkit.plan.work import Work, call, cpu, cpu_nogil, io_wait, similar_prices
@@ -93,7 +94,7 @@ _HOMES = {
     "similar_prices": "plan.work",
     "slow_reader": "experiments.slow_reader",
     "strategy": "strategies",
-    "sustain": "experiments.sustained",
+    "sustain": "experiments.sustained_runs",
     "vary": "experiments.compare",
 }
 

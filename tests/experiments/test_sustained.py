@@ -9,7 +9,8 @@ import pytest
 import labkit as lab
 from labkit.base.errors import LabError, RecordError, ServerError, StrategyError, UsageError
 from labkit.experiments import compare
-from labkit.experiments.sustained import Sustained, Theory, sustain
+from labkit.experiments.sustained import Sustained, Theory
+from labkit.experiments.sustained_runs import sustain
 from labkit.plan import queueing
 from labkit.plan.schedules import burst
 from labkit.plan.work import io_wait
