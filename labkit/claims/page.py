@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from labkit.browser.frontier import FRAME_MS, FRAMES_HZ
 from labkit.browser.passes import SHORTEST_MS, Exact, Timed
 from labkit.browser.rendering import Measured, Rendering
 from labkit.browser.trace.main_thread import LONG_MS
@@ -25,7 +24,7 @@ SERVER_HEAVY, PAGE_HEAVY, NEITHER = "heavy server handler", "heavy page handler"
 A, B = ("inline",), ("thread", "thread-broadcast")
 
 
-def _of(result: Rendering, name: str) -> Measured:
+def of_way(result: Rendering, name: str) -> Measured:
     for each in result.measured:
         if each.name == name:
             return each
@@ -50,83 +49,37 @@ def _answered_by(result: Rendering, strategies: tuple[str, ...]) -> Measured:
     raise Untestable("; ".join(result.problems) or (f"{wanted}, one way of them" if found else wanted))
 
 
-def _exact(result: Rendering, name: str) -> Exact:
-    exact = _of(result, name).exact
+def exact_pass(result: Rendering, name: str) -> Exact:
+    exact = of_way(result, name).exact
     if exact is None:
         raise Untestable("; ".join(result.problems) or "needs the exact pass")
     return exact
 
 
-def _measured(value: float, what: str) -> float:
+def known(value: float, what: str) -> float:
     if math.isnan(value):
         raise Untestable(f"{what} was not measured")
     return value
 
 
 def _one_layout_a_frame(result: Rendering) -> float:
-    pair = [_exact(result, name) for name in ("naive", "dom-batch")]
+    pair = [exact_pass(result, name) for name in ("naive", "dom-batch")]
     return float(all(e.layouts == e.frames and e.forced_layouts == 0 and e.events_per_frame > 1 for e in pair))
 
 
 def _reads_force(result: Rendering) -> float:
-    exact = _exact(result, "forced")
+    exact = exact_pass(result, "forced")
     return float(exact.forced_layouts == exact.frames * exact.events_per_frame)
 
 
 def _fewer_operations(result: Rendering) -> float:
-    return _exact(result, "naive").dom_ops / _exact(result, "dom-batch").dom_ops / 2
-
-
-def _pair_in_frames(result: Rendering, other: str) -> tuple[Exact, Exact]:
-    """naive and another way, both painted with several updates in each frame."""
-    naive, than = _exact(result, "naive"), _exact(result, other)
-    if naive.paints is None or than.paints is None or naive.paint_ms is None or than.paint_ms is None:
-        raise Untestable("needs what was painted, which an older labkit did not count: measure again")
-    if min(naive.events_per_frame, than.events_per_frame) < 2:
-        raise Untestable("needs several updates in each frame")
-    return naive, than
-
-
-def _paints_as_often(result: Rendering) -> float:
-    naive, batched = _pair_in_frames(result, "dom-batch")
-    painted = naive.paints is not None and naive.paints >= naive.frames
-    return float(painted and (naive.paints, naive.raster_tasks) == (batched.paints, batched.raster_tasks))
-
-
-def _saves_no_paint(result: Rendering) -> float:
-    naive, batched = _pair_in_frames(result, "dom-batch")
-    return (batched.paint_ms or 0.0) / (naive.paint_ms or math.nan) / 0.5
-
-
-def _less_paints_less(result: Rendering) -> float:
-    naive, conflated = _pair_in_frames(result, "conflate")
-    return (naive.paint_ms or 0.0) / (conflated.paint_ms or math.nan) / 1.5
-
-
-def _few_saves_nothing(result: Rendering) -> float:
-    naive, batched = (_exact(result, name) for name in ("naive", "dom-batch"))
-    if (naive.events_per_frame, batched.events_per_frame) != (1, 1):
-        raise Untestable("needs the exact pass with one update in each frame")
-    return float(naive == batched and naive.layouts == naive.frames)
-
-
-def _few_costs_nothing(result: Rendering) -> float:
-    pair = [_of(result, name) for name in ("naive", "dom-batch")]
-    for each in pair:
-        per_frame = float(each.settings["rate_hz"]) / FRAMES_HZ
-        if not 0 < per_frame < 1 or abs(1 / per_frame - round(1 / per_frame)) < 0.05:
-            raise Untestable("needs fewer updates than frames, at a rate that does not divide the frame rate: 29, say")
-    naive_ms, batched_ms = (
-        _measured(each.pooled("in_page_ms").p50_ms, "an update's wait in the page") for each in pair
-    )
-    # Two that are equal to the tenth that the page's clock shows are not told apart.
-    return FRAME_MS / 2 / max(abs(batched_ms - naive_ms), 0.1)
+    return exact_pass(result, "naive").dom_ops / exact_pass(result, "dom-batch").dom_ops / 2
 
 
 def _server_batches_less(result: Rendering) -> float:
     naive, batched = (
-        _measured(
-            float(np.median(values)) if len(values := _of(result, name).values("layouts")) else math.nan, "layouts"
+        known(
+            float(np.median(values)) if len(values := of_way(result, name).values("layouts")) else math.nan, "layouts"
         )
         for name in ("naive", "server-batch-50")
     )
@@ -135,7 +88,7 @@ def _server_batches_less(result: Rendering) -> float:
 
 def _server_batches_later(result: Rendering) -> float:
     naive, batched = (
-        _measured(_of(result, name).pooled("staleness_ms").p50_ms, "staleness") for name in ("naive", "server-batch-50")
+        known(of_way(result, name).pooled("staleness_ms").p50_ms, "staleness") for name in ("naive", "server-batch-50")
     )
     # On average an update waits half of the window; a third of that is the bound.
     return (batched - naive) / (50 / 2 / 3)
@@ -151,24 +104,24 @@ def _inp(each: Measured) -> float:
 
 def _page_decides(result: Rendering) -> float:
     named = any(each.name == SERVER_HEAVY for each in result.measured)
-    server = _of(result, SERVER_HEAVY) if named else _answered_by(result, A)
-    return _inp(_of(result, PAGE_HEAVY)) / _inp(server) / 4
+    server = of_way(result, SERVER_HEAVY) if named else _answered_by(result, A)
+    return _inp(of_way(result, PAGE_HEAVY)) / _inp(server) / 4
 
 
 def _script_ruins(result: Rendering) -> float:
-    return _inp(_of(result, PAGE_HEAVY)) / _inp(_of(result, NEITHER)) / 4
+    return _inp(of_way(result, PAGE_HEAVY)) / _inp(of_way(result, NEITHER)) / 4
 
 
 def _result_waits(result: Rendering) -> float:
     heavy, neither = (
-        _measured(_of(result, name).pooled("click_to_result_ms").p50_ms, "click to result")
+        known(of_way(result, name).pooled("click_to_result_ms").p50_ms, "click to result")
         for name in (SERVER_HEAVY, NEITHER)
     )
     return heavy / neither / 4
 
 
 def _nobody_sooner(result: Rendering) -> float:
-    a, b = (_measured(_result_in_work(_answered_by(result, letter)), "click to result") for letter in (A, B))
+    a, b = (known(_result_in_work(_answered_by(result, letter)), "click to result") for letter in (A, B))
     return b / a / 0.6
 
 
@@ -180,14 +133,14 @@ def _result_in_work(each: Measured) -> float:
 
 def _script_holds(result: Rendering) -> float:
     blocked, naive = (
-        _measured(_of(result, name).pooled("staleness_ms").percentile(95), "staleness")
+        known(of_way(result, name).pooled("staleness_ms").percentile(95), "staleness")
         for name in ("naive, slow script", "naive")
     )
     return blocked / naive / 3
 
 
 def _trace_tells(result: Rendering) -> float:
-    each = _of(result, PAGE_HEAVY)
+    each = of_way(result, PAGE_HEAVY)
     clicks = max((len(run.clicks["intended"]) for run in each.runs), default=0)
     if each.explained is None or clicks == 0:
         raise Untestable("needs the explained pass, and clicks")
@@ -196,7 +149,7 @@ def _trace_tells(result: Rendering) -> float:
 
 def _trace_shows_no_server(result: Rendering) -> float:
     """Less than half of the clicks: a long task or two may come of a busy machine, one for every click may not."""
-    each = _of(result, SERVER_HEAVY)
+    each = of_way(result, SERVER_HEAVY)
     clicks = max((len(run.clicks["intended"]) for run in each.runs), default=0)
     if each.explained is None or clicks == 0:
         raise Untestable("needs the explained pass, and clicks")
@@ -205,7 +158,7 @@ def _trace_shows_no_server(result: Rendering) -> float:
 
 def _frames_and_tasks_agree(result: Rendering) -> float:
     """Whether both witnesses report every click of the way whose handler computes in the page."""
-    each = _of(result, PAGE_HEAVY)
+    each = of_way(result, PAGE_HEAVY)
     if not each.sound:
         raise Untestable("; ".join(result.problems) or "needs the timed pass")
     if not all(run.tells_long_frames for run in each.sound):
@@ -395,71 +348,5 @@ CLAIMS = (
         takes=Rendering,
         who=ONE,
         exact=True,
-    ),
-    Claim(
-        slug="batching-paints-as-often",
-        lines=(7, 8),
-        quote="Batched: lower paint cost from fewer layout changes.",
-        sentence="Batching in the page paints exactly as often as writing each update: once for every layer and frame.",
-        reading="page",
-        condition="naive and dom-batch, twenty events in each of ten frames",
-        margin="exactly as many paints and tiles; theory: the browser paints once a frame, from the same document",
-        judge=_paints_as_often,
-        takes=Rendering,
-        who=ONE,
-        exact=True,
-    ),
-    Claim(
-        slug="batching-saves-no-paint",
-        lines=(8,),
-        quote="Batched: lower paint cost from fewer layout changes.",
-        sentence="Painting a frame takes no less time where its updates were batched in the page.",
-        reading="page",
-        condition="naive and dom-batch, twenty events in each of ten frames; pre-paint, paint and layerize",
-        margin="dom-batch's median frame at least half of naive's; theory: equal, since both show the same rows; were "
-        "every write painted, a batch would save nineteen of twenty",
-        judge=_saves_no_paint,
-        takes=Rendering,
-        who=ONE,
-    ),
-    Claim(
-        slug="writing-less-paints-less",
-        lines=(8,),
-        quote="Batched: lower paint cost from fewer layout changes.",
-        sentence="What makes painting cheaper is to change less: the newest value of each key, in its own row.",
-        reading="page",
-        condition="naive and conflate, twenty events on ten keys in each of ten frames; pre-paint, paint and layerize",
-        margin="naive's median frame at least 1.5 times conflate's; theory: twice, for twice as many rows are written, "
-        "and more, since all rows below them move",
-        judge=_less_paints_less,
-        takes=Rendering,
-        who=ONE,
-    ),
-    Claim(
-        slug="raf-saves-nothing-for-one",
-        lines=(),
-        quote="Batch DOM updates triggered by events to minimise reflows.",
-        sentence="Where a frame has one update, waiting for requestAnimationFrame saves no operation, layout or paint.",
-        reading="page",
-        condition="naive and dom-batch, one event in each of ten frames",
-        margin="exactly the same counts; theory: a batch of one is that one",
-        judge=_few_saves_nothing,
-        takes=Rendering,
-        who=ONE,
-        exact=True,
-    ),
-    Claim(
-        slug="raf-costs-nothing-for-one",
-        lines=(),
-        quote="(nothing is said of what waiting for requestAnimationFrame costs)",
-        sentence="Where a frame has one update, waiting for requestAnimationFrame makes nothing staler: either way the "
-        "next frame shows it.",
-        reading="page",
-        condition="naive and dom-batch, fewer updates than frames, at a rate that does not divide the frame rate",
-        margin="median wait in the page, from received to painted, within half a frame of each other; theory: equal, "
-        "since a write waits for the frame just as the callback does",
-        judge=_few_costs_nothing,
-        takes=Rendering,
-        who=ONE,
     ),
 )

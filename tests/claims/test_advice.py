@@ -2,7 +2,20 @@
 
 import pytest
 
-from labkit.claims import CLAIMS, DEPENDS, DOES_NOT_HOLD, HOLDS, LINES, NOT_TESTABLE, STEPS, Line, handlers, modes, page
+from labkit.claims import (
+    CLAIMS,
+    DEPENDS,
+    DOES_NOT_HOLD,
+    HOLDS,
+    LINES,
+    NOT_TESTABLE,
+    STEPS,
+    Line,
+    handlers,
+    modes,
+    page,
+    paint,
+)
 from labkit.claims.claim import Verdict
 from labkit.claims.line import AGAINST, BESIDE, CONTROL, FOR, Bearing, Source, judge
 from labkit.plan.modes import MODES
@@ -116,7 +129,7 @@ def test_only_an_address_is_one():
 def test_claims_and_lines_name_each_other():
     named = {slug: tuple(line.number for line in LINES if slug in line.slugs) for slug in SLUGS}
     # A claim of no line is the lab's own.
-    ours = {c.slug: c.lines for c in (*handlers.CLAIMS, *page.CLAIMS, *modes.CLAIMS) if c.lines}
+    ours = {c.slug: c.lines for c in (*handlers.CLAIMS, *page.CLAIMS, *paint.CLAIMS, *modes.CLAIMS) if c.lines}
     assert named == ours
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from labkit.browser.passes import Exact
 from labkit.browser.rendering import Measured, Rendering
-from labkit.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, page
+from labkit.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, page, paint
 from labkit.claims.judging import claim
 from tests.support.rendered import SETTINGS, exact, explained, interaction, long_frame, rendering, timed
 
@@ -200,7 +200,7 @@ def test_a_rate_that_divides_the_frame_rate_tells_of_one_place_between_two_frame
 
 
 def test_every_claim_has_a_case():
-    assert set(CASES) == {c.slug for c in page.CLAIMS}
+    assert set(CASES) == {c.slug for c in (*page.CLAIMS, *paint.CLAIMS)}
 
 
 def test_a_core_that_was_slowed_for_b_does_not_make_a_the_quicker():
