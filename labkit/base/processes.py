@@ -239,6 +239,9 @@ class Pipes:
         self.orders: BinaryIO = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
         self.answers: BinaryIO = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever prints must not end up between the answers
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, sys.stdin.fileno())  # nor may whatever reads take an order
+        os.close(nothing)
 
     def take(self) -> tuple[str, tuple[Any, ...]]:
         """The next order; EOFError when the parent has ended."""

@@ -36,3 +36,18 @@ def about(value_ms: float) -> str:
     if not math.isfinite(value_ms):
         return "for ever" if math.isinf(value_ms) else "an unknown time"
     return f"{milliseconds(value_ms)} ms"
+
+
+def told(error: BaseException) -> str:
+    """What an error of the reader's says: ``ValueError: no such price``; its own text may fail, too."""
+    name = type(error).__name__
+    try:
+        return f"{name}: {error}".rstrip(": ")
+    except Exception:  # noqa: BLE001 (the reader's own __str__)
+        return name
+
+
+def one_line(text: str, most: int = 300) -> str:
+    """The text without its line breaks, shortened where it is longer than a sentence may be."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= most else f"{flat[: most - 3]}..."

@@ -220,6 +220,8 @@ def diagnose(work: Work, *, limit_s: float = LIMIT_S, seed: int = 0) -> Diagnosi
     if isinstance(work, Mix):
         kinds = ", ".join(work.kinds)
         raise WorkloadError(f"a mix is diagnosed kind by kind ({kinds}): give lab.diagnose the work of one of them")
+    if work.place is not None:
+        return work.place.run(diagnose, work, limit_s=limit_s, seed=seed)
     payloads = tuple(work.make_payloads(PAYLOADS, seed))
 
     def timed(measurement: Callable[[], T]) -> T:

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from labkit.base import clock
 from labkit.base.errors import WorkloadError
+from labkit.base.text import one_line
 from labkit.base.time_limit import LIMIT_S, call_within
+from labkit.plan import handler
 from labkit.plan.mix import Mix
 from labkit.plan.schedules import Schedule
 from labkit.plan.work import Calculation, Work
@@ -70,6 +72,8 @@ def expect(work: Work, count: int, seed: int = 0, samples: int = 3) -> Expected:
         WorkloadError: the first call raises, or returns what JSON cannot carry; a call of a function of the reader's
             does not return within 30 s.
     """
+    if work.place is not None:
+        return work.place.run(expect, work, count, seed, samples)
     payloads = tuple(work.make_payloads(count, seed))
     if work.kind == "io_wait" and work.ms is not None:
         # A wait costs what was asked for: sleeping through it once more would tell nothing.
@@ -87,7 +91,8 @@ def expect(work: Work, count: int, seed: int = 0, samples: int = 3) -> Expected:
     for key, payload in list(distinct.items())[:limit]:
         seen[key] = answer = calculate({"id": 0, "payload": payload})
         if "error" in answer and len(seen) == 1:
-            raise WorkloadError(f"{work.name} failed before the run, on {_short(payload)}: {answer['error']}")
+            handler.refuse_error(work.name, answer["error"])
+            raise WorkloadError(f"{work.name} failed before the run, on {_short(payload)}: {one_line(answer['error'])}")
     if work.echoes:
         # One amount of work for all, and noise only adds: the fastest is the least disturbed.
         service_ms = min(_ms(a["end_ns"] - a["start_ns"]) for a in seen.values())

@@ -145,7 +145,8 @@ def mix(parts: Mapping[str, tuple[float, Work]], *, apart: bool = False) -> Mix:
     named = ", ".join(f"{part.kind} {_percent(part.share)} {part.work.name}" for part in found)
     name = f"mix({named}{'; apart' if apart else ''})"
     function = _ByKind(tuple((part.kind, part.work.function) for part in found))
-    return Mix(name, "mix", function, _of_no_plan, parts=found, apart=apart)
+    place = next((part.work.place for part in found if part.work.place is not None), None)
+    return Mix(name, "mix", function, _of_no_plan, place=place, parts=found, apart=apart)
 
 
 def _part(kind: Any, given: Any) -> Part:

@@ -1,15 +1,18 @@
 """What a command line names: a work by its name, and what its events carry."""
 
+import functools
 import importlib
 import json
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from labkit.base.errors import WorkloadError
+from labkit.base.text import one_line, told
+from labkit.plan import handler
 from labkit.plan.mix import Mix, mix
 from labkit.plan.work import KINDS, Work, call, similar_prices
 
@@ -76,15 +79,63 @@ def parse(target: str, payloads: Sequence[Any] | None = None) -> Work:
             f"unknown workload {target!r}: give {', '.join(f'{kind}:100ms' for kind in KINDS)}, prices, "
             "or package.module:function"
         )
-    return replace(call(imported(kind, rest), payloads), name=target)
+    function = imported(kind, rest)
+    handler.refuse(function, target)
+    return replace(call(function, payloads), name=target)
 
 
-def mixed(kinds: Sequence[str], *, apart: bool = False) -> Mix:
+def is_own(target: str) -> bool:
+    """Whether a name is one of the lab's own work; else it is a function of the reader's, or wrong."""
+    return target.partition(":")[0] in (*KINDS, "prices") or ":" not in target
+
+
+@dataclass(frozen=True)
+class Named:
+    """A function of the reader's by its name: imported in whichever process it is sent to, and not in this one.
+
+    Attributes:
+        target: ``package.module:name``.
+        app: of the Flask app in whose context it runs, ``package.module:create_app``; empty for none.
+    """
+
+    target: str
+    app: str = ""
+
+    def __call__(self, payload: Any) -> Any:
+        return _function(self.target, self.app)(payload)
+
+    def find(self) -> "Named":
+        """Import it now, so that no event waits for it.
+
+        Raises:
+            WorkloadError: as :func:`parse` and :func:`labkit.plan.flask_app.in_app`.
+        """
+        _function(self.target, self.app)
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _arrived, (self.target, self.app)
+
+
+def _arrived(target: str, app: str) -> Named:
+    return Named(target, app).find()
+
+
+@functools.cache
+def _function(target: str, app: str) -> Callable[[Any], Any]:
+    from labkit.plan import flask_app
+
+    work = parse(target)
+    return (flask_app.in_app(work, app) if app else work).function
+
+
+def mixed(kinds: Sequence[str], *, apart: bool = False, parsed: Callable[[str], Work] = parse) -> Mix:
     """A mix by the words for its kinds, each as in ``chat=0.9:cpu:1ms``: name, share, and the name of its work.
 
     Args:
         kinds: one each.
         apart: each client sends events of one kind only.
+        parsed: gives the work of a name.
 
     Raises:
         WorkloadError: one is not written like that, two have one name, or see :func:`parse` and
@@ -98,7 +149,7 @@ def mixed(kinds: Sequence[str], *, apart: bool = False) -> Mix:
         kind, share, target = match.groups()
         if kind in parts:
             raise WorkloadError(f"two kinds of the mix are called {kind!r}: give one of them another name")
-        parts[kind] = (_number(share), parse(target))
+        parts[kind] = (_number(share), parsed(target))
     return mix(parts, apart=apart)
 
 
@@ -117,11 +168,18 @@ def imported(module_name: str, path: str) -> Callable[..., Any]:
         sys.path.insert(0, here)
     try:
         found: Any = importlib.import_module(module_name)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except SystemExit as error:
         raise WorkloadError(
-            f"cannot import {module_name!r} ({type(error).__name__}: {error}): run from the folder that "
-            "holds it, with the packages that it needs"
-        ) from error
+            f"importing {module_name!r} ends the interpreter (exit code {error.code}): let it only define things, and "
+            'do what a script does below if __name__ == "__main__":'
+        ) from None
+    except BaseException as error:  # noqa: BLE001 (whatever the reader's module raises)
+        raise WorkloadError(
+            f"cannot import {module_name!r} ({one_line(told(error))}): run from the folder that holds it, with the "
+            "packages that it needs"
+        ) from None
     for name in path.split("."):
         try:
             found = getattr(found, name)

@@ -25,7 +25,9 @@ from typing import Any
 
 from labkit.base import clock
 from labkit.base.errors import NotPicklable, WorkloadError
+from labkit.base.text import told
 from labkit.plan import prices
+from labkit.plan.place import Place
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Work:
         make_payloads: (count, seed) -> that many payloads, the same for the same seed.
         echoes: the result is the payload, so that expected answers cost nothing.
         ms: the time asked for; None where the cost is the function's own.
+        place: the process in which the function was imported; None where it is this one.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Work:
     make_payloads: Callable[[int, int], Sequence[Any]]
     echoes: bool = False
     ms: float | None = None
+    place: Place | None = None
 
     def __repr__(self) -> str:
         return f"<Work {self.name}>"
@@ -69,7 +73,7 @@ class Calculation:
         try:
             outcome = {"result": self.function(data["payload"])}
         except Exception as error:  # noqa: BLE001 (it is the answer)
-            outcome = {"error": _in_words(error)}
+            outcome = {"error": told(error)}
         end_ns = clock.now_ns()
         cpu_ns = clock.thread_cpu_ns() - cpu_ns
         try:
@@ -78,13 +82,6 @@ class Calculation:
             # Emitting it would raise in whatever thread the strategy answers from, and the answer would be lost.
             outcome = {"error": f"the result cannot be sent as JSON: {error}"}
         return {"id": data["id"], **outcome, "start_ns": start_ns, "end_ns": end_ns, "cpu_ns": cpu_ns}
-
-
-def _in_words(error: Exception) -> str:
-    try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:  # noqa: BLE001 (the reader's own __str__)
-        return type(error).__name__
 
 
 def _numbers(count: int, seed: int) -> Sequence[int]:
@@ -265,6 +262,8 @@ def require_picklable(work: Work) -> None:
     """
     import cloudpickle
 
+    if work.place is not None:
+        return work.place.run(require_picklable, work)
     try:
         cloudpickle.loads(cloudpickle.dumps(Calculation(work.function)))
     except Exception as error:

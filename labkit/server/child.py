@@ -87,12 +87,12 @@ class ChildServer(Served):
             raise ServerError("this server runs already: stop it first, or make another")
         self._kill()  # what is left of one that died
         self.mode.require()
-        pickled = _pickled(self.setup)
+        what = pickled(self.setup)
         if self.setup.port:
             listen(self.setup.host, self.setup.port).close()  # raises the sentence that fits where it cannot
         self._process = _ServerProcess(self.mode, self.setup.host, self.setup.port)
         try:
-            self.port, self._serving_pid = self._order("setup", list(sys.path), pickled, limit_s=START_S)
+            self.port, self._serving_pid = self._order("setup", list(sys.path), what, limit_s=START_S)
         except BaseException:
             self._kill()
             raise
@@ -183,14 +183,19 @@ class _ServerProcess(OrderedProcess):
         return ServerError(f"the {self._mode} server ended ({last_words}): see what its app does")
 
 
-def _pickled(setup: Setup) -> bytes:
+def pickled(setup: Setup) -> bytes:
+    """What a server is made of, for another process.
+
+    Raises:
+        NotPicklable: strategy or work cannot be sent there.
+    """
     import cloudpickle
 
     try:
-        pickled: bytes = cloudpickle.dumps(setup)
+        found: bytes = cloudpickle.dumps(setup)
     except Exception as error:
         raise NotPicklable(
             f"mode {setup.mode} runs in another process, and {setup.strategy.name} or its work cannot be sent there "
             f"({error}): open files, locks and connections inside the functions, not outside of them"
         ) from error
-    return pickled
+    return found

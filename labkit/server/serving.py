@@ -6,6 +6,7 @@ from html import escape
 from typing import Any, Self
 
 from labkit.base.errors import ServerError, UsageError
+from labkit.base.patched import patched_by
 from labkit.plan import modes
 from labkit.plan.work import Calculation, Work, require_picklable
 from labkit.server.child import ChildServer
@@ -120,7 +121,9 @@ def serve(
     }
     calculation = Calculation(work.function)
     server: Served
-    if modes.MODES[mode].is_in_process:
+    if modes.MODES[mode].is_in_process and work.place is not None:
+        server = work.place.server(chosen, calculation, **settings)
+    elif modes.MODES[mode].is_in_process:
         server = Server(chosen, calculation, **settings)
     else:
         server = ChildServer(mode, chosen, calculation, **settings)
@@ -139,6 +142,12 @@ def require_possible(strategy: str | Register | Strategy, work: Work, mode: str 
     chosen = strategy_of(strategy)
     chosen.require_mode(mode)
     modes.MODES[mode].require()
+    if work.place is None and modes.MODES[mode].is_in_process and (by := patched_by()):
+        raise UsageError(
+            f"{by} has patched this process, so its threads are none, and mode {mode} would measure something else: "
+            f"give {'mode=' + repr(by) if by in modes.MODES else 'another process'}, or start one in which nothing is "
+            "patched"
+        )
     if chosen.needs_pickle or not modes.MODES[mode].is_in_process:
         require_picklable(work)
     return chosen

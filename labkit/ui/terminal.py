@@ -17,6 +17,8 @@ from labkit.base.text import milliseconds
 from labkit.experiments.diagnose import Diagnosis
 from labkit.experiments.recommend import recommend
 from labkit.plan import modes
+from labkit.plan.mix import Mix
+from labkit.plan.work import Work
 from labkit.runs import environment
 from labkit.runs import table as tables
 from labkit.runs.comparison import Comparison
@@ -28,13 +30,18 @@ from labkit.ui.grid import grid
 _COLOURS = {"good": "green", "needs work": "yellow", "poor": "red"}
 
 
-def scope(mode: str, plan: str, work: str, service_ms: float, mixed: bool = False) -> str:
+#: Who serves a function of the reader's.
+_ITS_OWN = ("in this process", "in a process of its own")
+
+
+def scope(mode: str, plan: str, work: Work, service_ms: float) -> str:
     """The first line: on what was measured, and on what not. The time of an event of a mix is that of all kinds."""
-    each = "on average" if mixed else "each"
+    each = "on average" if isinstance(work, Mix) else "each"
     measured = modes.MODES[mode]
+    served_by = measured.served_by if work.place is None else measured.served_by.replace(*_ITS_OWN)
     return (
-        f"{measured.served_by}; nothing here is said of another mode. {environment.one_line(measured.server)}.\n"
-        f"{plan}; {work}, {service_ms:.0f} ms {each} when nothing else runs."
+        f"{served_by}; nothing here is said of another mode. {environment.one_line(measured.server)}.\n"
+        f"{plan}; {work.name}, {service_ms:.0f} ms {each} when nothing else runs."
     )
 
 

@@ -77,10 +77,10 @@ class Request:
 
     def work(self) -> "Work":
         """What an event costs."""
-        from labkit.plan import flask_app, targets
+        from labkit.plan import targets
 
-        named = targets.parse(self.target, None if self.data is None else targets.read(self.data))
-        return named if self.app is None else flask_app.in_app(named, self.app)
+        payloads = None if self.data is None else targets.read(self.data)
+        return session.place(self.mode).work(self.target, payloads, app=self.app)
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from labkit.experiments.diagnose import Diagnosis
     from labkit.experiments.offered import Offered
     from labkit.experiments.settings import Settings
+    from labkit.experiments.work_process import WorkProcess
     from labkit.plan.schedules import Schedule
     from labkit.plan.work import Work
     from labkit.runs.comparison import Comparison
@@ -212,14 +213,19 @@ class Request:
     @cached_property
     def work(self) -> "Work | None":
         """What an event costs; None for the example job, which has yet to be sized."""
-        from labkit.plan import flask_app, targets
+        from labkit.plan import targets
 
         if self.mix:
-            return targets.mixed(self.mix, apart=self.apart)
+            return targets.mixed(self.mix, apart=self.apart, parsed=self.place.work)
         if self.target is None and self.app is None and self.data is None:
             return None
-        named = targets.parse(self.target or "prices", None if self.data is None else targets.read(self.data))
-        return named if self.app is None else flask_app.in_app(named, self.app)
+        payloads = None if self.data is None else targets.read(self.data)
+        return self.place.work(self.target or "prices", payloads, app=self.app)
+
+    @cached_property
+    def place(self) -> "WorkProcess":
+        """Where a function of the reader's is imported, and served; it begins with the first one."""
+        return session.place(self.mode)
 
     @cached_property
     def chosen(self) -> "list[Strategy]":
@@ -274,7 +280,7 @@ class _Comparing(Session):
         greedy = None
         if asked.greedy:
             greedy = ordered(asked.greedy, work, asked.greedy_plan, repeats=repeats, seed=asked.seed, **settings)
-        self.scope = terminal.scope(asked.mode, shown, work.name, expected.mean_service_ms, bool(expected.kinds))
+        self.scope = terminal.scope(asked.mode, shown, work, expected.mean_service_ms)
         if fitted:
             # What kind of work the example job is can wait until a first run is on screen.
             self._say(fitted.sentence)
@@ -326,6 +332,11 @@ class _Comparing(Session):
         self.diagnosis = diagnose(work, seed=self.request.seed)
         self._say(repr(self.diagnosis))
 
+    def _printed(self) -> list[str]:
+        """Where what the reader's code printed is kept, as a line; nothing where it printed nothing."""
+        lines = self.request.place.keep_output(self.folder / "output.txt")
+        return [f"Output: {session.counted(lines, 'line')} of {self.request.target}: output.txt"] if lines else []
+
     def _say(self, text: str) -> None:
         self.console.print(text, highlight=False, markup=False)
 
@@ -371,7 +382,7 @@ class _Comparing(Session):
             if by_kind is not None:
                 self._say(result.by_kind().text())
                 self.say(f"Kinds:  {by_kind}")
-            self.say(f"Figure: {figure}", f"Runs:   {self.folder}")
+            self.say(f"Figure: {figure}", f"Runs:   {self.folder}", *self._printed())
         everything = result if greedy is None else result + greedy
         lost = any(s.lost or s.unaccounted for s in everything.summaries)
         sys.exit(code or (INVALID if lost or not everything.is_valid else MEASURED))

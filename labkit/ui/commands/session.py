@@ -1,14 +1,18 @@
 """What the commands share: exit codes, the console, where results go, and an end that keeps what was measured."""
 
+import atexit
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from labkit.base import clock
 from labkit.base.errors import LabError, UsageError
 from labkit.base.files import new_folder, unused_folder, whole
+
+if TYPE_CHECKING:
+    from labkit.experiments.work_process import WorkProcess
 
 #: Exit codes. What INVALID means stands in each command's help: a run that must not be used, or a verdict that differs.
 MEASURED, INVALID, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -96,6 +100,15 @@ def results(out: Path | None, pattern: str, holds: str) -> Iterator[Path]:
         with contextlib.suppress(OSError):  # it holds something, as it should
             folder.rmdir()
             RESULTS.rmdir()
+
+
+def place(mode: str) -> "WorkProcess":
+    """A process for the reader's code, which ends with this one."""
+    from labkit.experiments.work_process import WorkProcess
+
+    process = WorkProcess(mode)
+    atexit.register(process.end)
+    return process
 
 
 def write(path: Path, text: str) -> None:

@@ -1,0 +1,17 @@
+"""A process other than this one, in which a work's function was imported; what a work knows of it."""
+
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class Place(Protocol):
+    """Where a function is that was not imported here."""
+
+    def run(self, job: Callable[Concatenate[Any, P], T], work: Any, *args: P.args, **kwargs: P.kwargs) -> T:
+        """What ``job(work, *args)`` returns, or raises, there; `job` is a function of a module of labkit."""
+
+    def server(self, strategy: Any, calculation: Callable[[Any], Any], **settings: Any) -> Any:
+        """A server on a thread of that process: a :class:`labkit.server.contract.Served`."""
