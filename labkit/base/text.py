@@ -42,12 +42,12 @@ def told(error: BaseException) -> str:
     """What an error of the reader's says: ``ValueError: no such price``; its own text may fail, too."""
     name = type(error).__name__
     try:
-        return f"{name}: {error}".rstrip(": ")
+        return f"{name}: {error}"
     except Exception:  # noqa: BLE001 (the reader's own __str__)
         return name
 
 
 def one_line(text: str, most: int = 300) -> str:
-    """The text without its line breaks, shortened where it is longer than a sentence may be."""
-    flat = " ".join(text.split())
+    """The text as a part of a sentence: no line breaks, no colon that nothing follows, and not longer than one is."""
+    flat = " ".join(text.split()).rstrip(": ")
     return flat if len(flat) <= most else f"{flat[: most - 3]}..."

@@ -28,7 +28,7 @@ from labkit.server.contract import Served
 from labkit.server.setup import Setup
 from labkit.server.stamps import Stamps
 from labkit.server.steady import Held
-from labkit.strategies import Strategy
+from labkit.strategies import Strategy, require_known
 
 T = TypeVar("T")
 
@@ -65,12 +65,16 @@ class WorkProcess(OrderedProcess):
     Args:
         mode: one of :data:`labkit.plan.modes.MODES`: the process is patched before anything else where the mode's is.
 
+    Raises:
+        ModeError: there is no such mode.
+
     Attributes:
         is_renewed: start each server in a process that has just imported everything anew, since the work keeps state.
         patched_by: ``gevent`` or ``eventlet`` where an import has patched the process; else empty.
     """
 
     def __init__(self, mode: str = "threading") -> None:
+        require_known(mode)
         self.mode = modes.MODES[mode]
         self.is_renewed = False
         self.patched_by = ""

@@ -6,6 +6,7 @@ import os
 import pickle
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from labkit.base import clock, processes
@@ -92,11 +93,13 @@ class _Worker:
         sys.path[:] = path  # as the parent's, or what it imported from could not be found
 
     def _take(self, target: str, app: str) -> str:
-        Named(target, app).find()
+        _ = Named(target, app).found
         return patched_by()
 
     def _run(self, pickled: bytes) -> Any:
         job, work, args, kwargs = pickle.loads(pickled)
+        if isinstance(work.function, Named):
+            work = replace(work, function=work.function.found)
         return job(work, *args, **kwargs)
 
     def _served(self) -> Server:

@@ -102,23 +102,25 @@ class Named:
     app: str = ""
 
     def __call__(self, payload: Any) -> Any:
-        return _function(self.target, self.app)(payload)
+        return self.found(payload)
 
-    def find(self) -> "Named":
-        """Import it now, so that no event waits for it.
+    @property
+    def found(self) -> Callable[[Any], Any]:
+        """The function itself, imported into this process.
 
         Raises:
             WorkloadError: as :func:`parse` and :func:`labkit.plan.flask_app.in_app`.
         """
-        _function(self.target, self.app)
-        return self
+        return _function(self.target, self.app)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _arrived, (self.target, self.app)
 
 
 def _arrived(target: str, app: str) -> Named:
-    return Named(target, app).find()
+    named = Named(target, app)
+    _ = named.found  # now, so that no event waits for it
+    return named
 
 
 @functools.cache

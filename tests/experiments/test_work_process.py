@@ -3,7 +3,6 @@
 import sys
 import textwrap
 
-import psutil
 import pytest
 
 import labkit as lab
@@ -13,6 +12,7 @@ from labkit.experiments import work_process
 from labkit.experiments.diagnose import diagnose
 from labkit.experiments.work_process import WorkProcess
 from labkit.plan.calibration import expected_answers
+from tests.support.helpers import gone, wait_until
 
 pytestmark = pytest.mark.measured
 
@@ -214,9 +214,9 @@ def test_what_it_starts_ends_with_it(there):
         """,
     )
     pid = there.run(_answer, there.work("starts:f"))
-    assert psutil.pid_exists(pid)
+    assert not gone(pid)
     there.kill()
-    assert not psutil.pid_exists(pid)
+    assert wait_until(lambda: gone(pid))
 
 
 def test_the_lab_s_own_work_stays_in_this_process():

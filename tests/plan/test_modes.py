@@ -8,6 +8,7 @@ from labkit import strategies
 from labkit.base.errors import MissingExtra, ModeError, UsageError
 from labkit.plan import modes
 from labkit.plan.modes import FLASK_MODES, MODES, Mode, hidden
+from labkit.plan.work import io_wait
 from labkit.runs.stages import SERVER_COLUMNS
 from labkit.strategies import Strategy, names_in, strategy
 from labkit.ui import terminal
@@ -47,7 +48,7 @@ def test_a_hidden_stage_is_a_sentence_in_the_report():
 
 @pytest.mark.parametrize("mode", MODES)
 def test_the_scope_names_what_serves(mode):
-    said = terminal.scope(mode, "3 events at once from 3 clients", "io_wait:5ms", 5.2)
+    said = terminal.scope(mode, "3 events at once from 3 clients", io_wait(5), 5.2)
     assert said.startswith(f"{MODES[mode].served_by}; nothing here is said of another mode. ")
 
 
@@ -80,9 +81,7 @@ def test_a_mode_that_is_added_is_measured_in_wherever_one_is_named():
     strategy("thread").require_mode("mine")
     with pytest.raises(ModeError, match="asgi-inline cannot run in mode 'mine', only in asgi"):
         strategy("asgi-inline").require_mode("mine")
-    assert terminal.scope("mine", "3 events at once from 3 clients", "io_wait:5ms", 5.2).startswith(
-        "a server of mine; "
-    )
+    assert terminal.scope("mine", "3 events at once from 3 clients", io_wait(5), 5.2).startswith("a server of mine; ")
 
 
 @pytest.mark.usefixtures("table")

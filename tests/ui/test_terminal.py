@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+import labkit as lab
 from labkit.runs import table as tables
 from labkit.strategies import NAMES
 from labkit.ui import terminal
@@ -139,9 +140,15 @@ def test_a_terminal_shows_the_table_so_far_and_how_to_stop():
 
 
 def test_the_scope_says_on_what_was_measured_and_on_what_not():
-    said = terminal.scope("threading", "3 events at once from 3 clients", "io_wait:5ms", 5.2)
+    said = terminal.scope("threading", "3 events at once from 3 clients", lab.io_wait(5), 5.2)
     assert said.startswith("Werkzeug in this process, async_mode=threading; nothing here is said of another mode.")
     assert said.endswith("3 events at once from 3 clients; io_wait:5ms, 5 ms each when nothing else runs.")
+
+
+def test_who_serves_a_function_of_the_reader_s_is_a_process_of_its_own():
+    work = replace(lab.io_wait(5), place=object())
+    assert terminal.scope("threading", "", work, 5).startswith("Werkzeug in a process of its own, async_mode=threading")
+    assert terminal.scope("gevent", "", work, 5) == terminal.scope("gevent", "", lab.io_wait(5), 5)
 
 
 # --- JSON ---

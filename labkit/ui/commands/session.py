@@ -1,11 +1,12 @@
 """What the commands share: exit codes, the console, where results go, and an end that keeps what was measured."""
 
-import atexit
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
+
+import click
 
 from labkit.base import clock
 from labkit.base.errors import LabError, UsageError
@@ -103,11 +104,11 @@ def results(out: Path | None, pattern: str, holds: str) -> Iterator[Path]:
 
 
 def place(mode: str) -> "WorkProcess":
-    """A process for the reader's code, which ends with this one."""
+    """A process for the reader's code, which ends with the command."""
     from labkit.experiments.work_process import WorkProcess
 
     process = WorkProcess(mode)
-    atexit.register(process.end)
+    click.get_current_context().call_on_close(process.end)
     return process
 
 

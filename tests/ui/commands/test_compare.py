@@ -145,13 +145,6 @@ WRONG = {
     "unknown target": ("nonsense",),
     "time without a unit": ("cpu:100",),
     "no time": ("io_wait:0ms",),
-    "module that is not there": ("no_such_module:price",),
-    "function that is not there": ("wrong_jobs:price",),
-    "not a function": ("wrong_jobs:some",),
-    "function that raises": ("wrong_jobs:raises",),
-    "function that gives a set": ("wrong_jobs:gives_a_set",),
-    "function that wants two arguments": ("wrong_jobs:wants_two",),
-    "asynchronous function": ("wrong_jobs:waits",),
     "unknown strategy": ("io_wait:1ms", "--strategies", "inline,magic"),
     "strategy named twice": ("io_wait:1ms", "--strategies", "inline,inline"),
     "no strategy": ("io_wait:1ms", "--strategies", ","),
@@ -193,25 +186,36 @@ WRONG = {
     "no repeats": ("io_wait:1ms", "--repeats", "0"),
     "no repeats, as JSON": ("io_wait:1ms", "--repeats", "0", "--json"),
     "negative seed": ("io_wait:1ms", "--seed", "-1"),
-    "app that cannot be made": ("wrong_jobs:right", "--app", "wrong_jobs:raises"),
-    "app that is not there": ("wrong_jobs:right", "--app", "wrong_jobs:create_app"),
-    "app without a colon": ("wrong_jobs:right", "--app", "wrong_jobs"),
     "app for the lab's own work": ("io_wait:1ms", "--app", "wrong_jobs:right"),
     "data that is not JSON": ("wrong_jobs:right", "--data", "{'a': 1}"),
     "data for the lab's own work": ("io_wait:1ms", "--data", "1"),
     "data for the example job": ("prices", "--data", "1"),
-    "function that cannot go to another process": ("wrong_jobs:locked", "--strategies", "process-pool"),
     "folder that is a file": ("io_wait:1ms", "--out", "wrong_jobs.py"),
 }
 
+#: The same, in the process of the reader's code.
+WRONG_THERE = {
+    "module that is not there": ("no_such_module:price",),
+    "function that is not there": ("wrong_jobs:price",),
+    "not a function": ("wrong_jobs:some",),
+    "function that raises": ("wrong_jobs:raises",),
+    "function that gives a set": ("wrong_jobs:gives_a_set",),
+    "function that wants two arguments": ("wrong_jobs:wants_two",),
+    "asynchronous function": ("wrong_jobs:waits",),
+    "app that cannot be made": ("wrong_jobs:right", "--app", "wrong_jobs:raises"),
+    "app that is not there": ("wrong_jobs:right", "--app", "wrong_jobs:create_app"),
+    "app without a colon": ("wrong_jobs:right", "--app", "wrong_jobs"),
+    "function that cannot go to another process": ("wrong_jobs:locked", "--strategies", "process-pool"),
+}
 
-@pytest.mark.parametrize("case", WRONG)
+
+@pytest.mark.parametrize("case", [*WRONG, *(pytest.param(case, marks=pytest.mark.measured) for case in WRONG_THERE)])
 def test_wrong_usage_is_one_line_and_nothing_is_written(case, here, monkeypatch):
     (here / "wrong_jobs.py").write_text(MODULE)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     # What is not refused must not be measured for real here; what only measuring refuses still is.
     monkeypatch.setattr(compare, "measure", lambda *arguments, **settings: simulated.run())
-    assert_is_refused(labkit("compare", *WRONG[case]))
+    assert_is_refused(labkit("compare", *{**WRONG, **WRONG_THERE}[case]))
     assert written(here) == ["wrong_jobs.py"]
 
 
@@ -300,10 +304,11 @@ def test_an_interrupt_before_anything_was_prepared_is_exit_code_130(monkeypatch)
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("labkit.plan.targets.parse", interrupted)
+    monkeypatch.setattr("labkit.experiments.work_process.parse", interrupted)
     assert labkit(*QUICK).exit_code == 130
 
 
+@pytest.mark.measured
 def test_answers_that_cannot_be_checked_are_said_to_be_so(here, measured):
     (here / "random_jobs.py").write_text("import os\ndef roll():\n    return os.urandom(8).hex()\n")
     measured(simulated.run())
