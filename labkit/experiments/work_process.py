@@ -20,8 +20,8 @@ from labkit.base import clock
 from labkit.base.errors import LabError, ServerError, UsageError, WorkloadError
 from labkit.base.processes import OrderedProcess
 from labkit.base.time_limit import LIMIT_S, too_long
-from labkit.plan import flask_app, modes
-from labkit.plan.targets import Named, is_own, parse
+from labkit.plan import modes
+from labkit.plan.targets import Named
 from labkit.plan.work import Work, call
 from labkit.server.child import pickled
 from labkit.server.contract import Served
@@ -84,10 +84,10 @@ class WorkProcess(OrderedProcess):
         super().__init__(code, own_group=True, marked=True)
 
     def launch(self) -> None:
-        """Start the process, unless it runs."""
+        """Start the process, unless it runs; it is not waited for."""
         if self.pid is None:
             super().launch()
-            self.order("path", list(sys.path))
+            self.send("path", list(sys.path))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A work that is sent there finds its function there.
@@ -101,7 +101,7 @@ class WorkProcess(OrderedProcess):
         """A work by its name, imported there.
 
         Args:
-            target: as for :func:`labkit.plan.targets.parse`; the lab's own work stays what it is.
+            target: ``package.module:name``.
             payloads: what its events carry; see :func:`labkit.plan.work.call`.
             app: of the Flask app in whose context it runs, ``package.module:create_app``.
 
@@ -109,9 +109,6 @@ class WorkProcess(OrderedProcess):
             WorkloadError: it cannot be imported, does not end within 30 s, or is no function that can be called.
             UsageError: its import patches threads, and the mode has real ones.
         """
-        if is_own(target):
-            own = parse(target, payloads)
-            return own if app is None else flask_app.in_app(own, app)
         named = Named(target, app or "")
         work = replace(call(named, payloads), name=target, place=self)
         self._take(named)

@@ -7,7 +7,7 @@ import pickle
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 from labkit.base import clock, processes
 from labkit.base.errors import LabError, ServerError, WorkloadError
@@ -40,7 +40,6 @@ class _Worker:
         self._busy = False
         self._holding = contextlib.ExitStack()
         self._orders: dict[str, Callable[..., Any]] = {
-            "path": self._path,
             "take": self._take,
             "run": self._run,
             "serve": self._serve,
@@ -67,11 +66,9 @@ class _Worker:
 
     def obey(self) -> None:
         """Carry out orders until the parent has ended."""
+        _, (sys.path[:],) = self._ordered()  # as the parent's, or what it imported from could not be found
         while True:
-            try:
-                name, args = self.pipes.take()
-            except EOFError:
-                self._end()
+            name, args = self._ordered()
             self._busy = True
             try:
                 answer = self._orders[name](*args)
@@ -79,18 +76,21 @@ class _Worker:
                 answer = _failed(error)
             self._answer(answer)
 
+    def _ordered(self) -> tuple[str, tuple[Any, ...]]:
+        try:
+            return self.pipes.take()
+        except EOFError:
+            self._end()
+
     def _answer(self, answer: Any) -> None:
         with self._lock:
             self._busy = False
             self.pipes.answer(answer)
 
-    def _end(self) -> None:
+    def _end(self) -> NoReturn:
         """End with the parent, and all that was started here with it."""
         processes.kill_all(processes.descendants(os.getpid()))
         os._exit(0)
-
-    def _path(self, path: list[str]) -> None:
-        sys.path[:] = path  # as the parent's, or what it imported from could not be found
 
     def _take(self, target: str, app: str) -> str:
         _ = Named(target, app).found

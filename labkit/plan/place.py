@@ -1,6 +1,7 @@
 """A process other than this one, in which a work's function was imported; what a work knows of it."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -15,3 +16,6 @@ class Place(Protocol):
 
     def server(self, strategy: Any, calculation: Callable[[Any], Any], **settings: Any) -> Any:
         """A server on a thread of that process: a :class:`labkit.server.contract.Served`."""
+
+    def keep_output(self, path: Path) -> int:
+        """Keep what was printed there in a file, where anything was; how many lines."""

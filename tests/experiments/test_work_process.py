@@ -217,9 +217,3 @@ def test_what_it_starts_ends_with_it(there):
     assert not gone(pid)
     there.kill()
     assert wait_until(lambda: gone(pid))
-
-
-def test_the_lab_s_own_work_stays_in_this_process():
-    process = WorkProcess()
-    assert process.work("io_wait:5ms").place is None
-    assert process.pid is None

@@ -80,7 +80,7 @@ class Request:
         from labkit.plan import targets
 
         payloads = None if self.data is None else targets.read(self.data)
-        return session.place(self.mode).work(self.target, payloads, app=self.app)
+        return session.named(self.target, payloads, self.app, mode=self.mode)
 
     @property
     def settings(self) -> dict[str, Any]:

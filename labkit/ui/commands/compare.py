@@ -2,7 +2,7 @@
 
 import sys
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from labkit.experiments.diagnose import Diagnosis
     from labkit.experiments.offered import Offered
     from labkit.experiments.settings import Settings
-    from labkit.experiments.work_process import WorkProcess
     from labkit.plan.schedules import Schedule
     from labkit.plan.work import Work
     from labkit.runs.comparison import Comparison
@@ -216,16 +215,11 @@ class Request:
         from labkit.plan import targets
 
         if self.mix:
-            return targets.mixed(self.mix, apart=self.apart, parsed=self.place.work)
+            return targets.mixed(self.mix, apart=self.apart, parsed=partial(session.named, mode=self.mode))
         if self.target is None and self.app is None and self.data is None:
             return None
         payloads = None if self.data is None else targets.read(self.data)
-        return self.place.work(self.target or "prices", payloads, app=self.app)
-
-    @cached_property
-    def place(self) -> "WorkProcess":
-        """Where a function of the reader's is imported, and served; it begins with the first one."""
-        return session.place(self.mode)
+        return session.named(self.target or "prices", payloads, self.app, mode=self.mode)
 
     @cached_property
     def chosen(self) -> "list[Strategy]":
@@ -334,7 +328,8 @@ class _Comparing(Session):
 
     def _printed(self) -> list[str]:
         """Where what the reader's code printed is kept, as a line; nothing where it printed nothing."""
-        lines = self.request.place.keep_output(self.folder / "output.txt")
+        work = self.request.work
+        lines = 0 if work is None or work.place is None else work.place.keep_output(self.folder / "output.txt")
         return [f"Output: {session.counted(lines, 'line')} of {self.request.target}: output.txt"] if lines else []
 
     def _say(self, text: str) -> None:

@@ -4,7 +4,7 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -14,6 +14,7 @@ from labkit.base.files import new_folder, unused_folder, whole
 
 if TYPE_CHECKING:
     from labkit.experiments.work_process import WorkProcess
+    from labkit.plan.work import Work
 
 #: Exit codes. What INVALID means stands in each command's help: a run that must not be used, or a verdict that differs.
 MEASURED, INVALID, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -103,13 +104,41 @@ def results(out: Path | None, pattern: str, holds: str) -> Iterator[Path]:
             RESULTS.rmdir()
 
 
-def place(mode: str) -> "WorkProcess":
-    """A process for the reader's code, which ends with the command."""
+def named(target: str, payloads: list[Any] | None = None, app: str | None = None, *, mode: str) -> "Work":
+    """A work by its name. A function of the reader's is imported in a process that ends with the command.
+
+    Args:
+        target: as for :func:`labkit.plan.targets.parse`.
+        payloads: what its events carry; see :func:`labkit.plan.work.call`.
+        app: of the Flask app in whose context it runs; None for none.
+        mode: in which it will be served.
+
+    Raises:
+        WorkloadError: there is no such work, or it cannot be used.
+        UsageError: its import patches threads, and the mode has real ones.
+    """
+    from labkit.plan import flask_app, targets
+
+    if not targets.is_own(target):
+        return _place(mode).work(target, payloads, app=app)
+    own = targets.parse(target, payloads)
+    return own if app is None else flask_app.in_app(own, app)
+
+
+def _place(mode: str) -> "WorkProcess":
     from labkit.experiments.work_process import WorkProcess
 
-    process = WorkProcess(mode)
-    click.get_current_context().call_on_close(process.end)
-    return process
+    context = click.get_current_context()
+    if _PLACE not in context.meta:
+        process = context.meta[_PLACE] = WorkProcess(mode)
+        context.call_on_close(process.end)
+        process.launch()  # while this one imports what it needs, and the client's begins
+    place: WorkProcess = context.meta[_PLACE]
+    return place
+
+
+#: Of click's context: where the command's process for the reader's code is found.
+_PLACE = "labkit.place"
 
 
 def write(path: Path, text: str) -> None:

@@ -304,7 +304,7 @@ def test_an_interrupt_before_anything_was_prepared_is_exit_code_130(monkeypatch)
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("labkit.experiments.work_process.parse", interrupted)
+    monkeypatch.setattr("labkit.plan.targets.parse", interrupted)
     assert labkit(*QUICK).exit_code == 130
 
 
