@@ -34,7 +34,9 @@ ONE_CLIENT = "one-client"
 
 @click.command()
 @click.argument("target", required=False)
-@click.option("--events", type=int, help="How many events.  [default: 10, with --rate 20]")
+@click.option(
+    "--events", type=int, help="How many events.  [default: 10, with --rate 20; fewer where --data has fewer values]"
+)
 @click.option("--burst", type=int, metavar="N", help="So many at one instant.  [default: all]")
 @click.option("--every", type=float, metavar="S", help="Seconds between two bursts, where events exceed a burst.")
 @click.option("--rate", type=float, metavar="HZ", help="Events per second, evenly spaced, instead of a burst.")
@@ -62,7 +64,11 @@ ONE_CLIENT = "one-client"
 )
 @click.option("--apart", is_flag=True, help="With --mix: each client sends events of one kind only.")
 @click.option("--app", metavar="PKG.MODULE:CREATE_APP", help="Run a function of yours inside this Flask app's context.")
-@click.option("--data", metavar="JSON|FILE", help="What events carry: JSON, or a file with one value a line.")
+@click.option(
+    "--data",
+    metavar="JSON|FILE",
+    help="What events carry: JSON for all, or a file with a value a line, each sent once if there are enough.",
+)
 @click.option(
     "--mode",
     default="threading",
@@ -197,11 +203,11 @@ class Request:
 
         if self.rate is not None:
             make = schedules.poisson if self.poisson else schedules.constant
-            events = 20 if self.events is None else self.events
+            events = self._usual(20) if self.events is None else self.events
             return make(self.rate, events=events, connections=connections, seed=self.seed)
         burst = self.burst
         if burst is None:
-            burst = 10 if self.events is None else self.events
+            burst = self._usual(10) if self.events is None else self.events
         if burst < 1:
             return schedules.burst(burst)  # which says what is wrong with it
         times, rest = divmod(burst if self.events is None else self.events, burst)
@@ -218,8 +224,25 @@ class Request:
             return targets.mixed(self.mix, apart=self.apart, parsed=partial(session.named, mode=self.mode))
         if self.target is None and self.app is None and self.data is None:
             return None
-        payloads = None if self.data is None else targets.read(self.data)
-        return session.named(self.target or "prices", payloads, self.app, mode=self.mode)
+        return session.named(self.target or "prices", self.payloads, self.app, mode=self.mode)
+
+    @cached_property
+    def payloads(self) -> "list[Any] | None":
+        """What events carry, as it was given; None where it was not."""
+        from labkit.plan import targets
+
+        return None if self.data is None else targets.read(self.data)
+
+    def _usual(self, events: int) -> int:
+        """So many events where nobody says; no more than there are payloads, so that none is sent twice."""
+        several = self.payloads is not None and len(self.payloads) > 1
+        return min(events, len(self.payloads)) if several and self.payloads else events
+
+    def repeated(self, events: int) -> str:
+        """That payloads are sent more than once, as a sentence; empty where they are not, or are all one."""
+        if self.payloads is None or not 1 < len(self.payloads) < events:
+            return ""
+        return f"The {len(self.payloads)} payloads are sent again in turn: {events} events carry them."
 
     @cached_property
     def chosen(self) -> "list[Strategy]":
@@ -281,6 +304,8 @@ class _Comparing(Session):
         else:
             self._diagnose(work)
         self._say(self.scope)
+        if again := asked.repeated(len(plan)):
+            self._say(again)
         if not expected.checked:
             self._say("Answers are not checked: the work gives different ones for the same data.")
         self._run_all(order, greedy)

@@ -17,6 +17,7 @@ from labkit.base.errors import ServerError
 from labkit.experiments import compare, diagnose, offered
 from labkit.experiments.compare import Ordered
 from labkit.plan import calibration, prices
+from labkit.plan.work import call
 from labkit.runs.comparison import Comparison
 from labkit.strategies import names_in
 from labkit.ui.commands.compare import Request
@@ -93,6 +94,30 @@ def test_a_greedy_client_is_not_measured_where_it_was_decided_or_changes_nothing
     asked[arguments[0].strip("-")] = arguments[1]
     rest = dict.fromkeys(("target", "burst", "every", "rate", "load", "seconds", "repeats", "app", "data"))
     assert Request(**rest, **asked, poisson=False, mix=(), apart=False, mode="threading", seed=0).greedy == []
+
+
+# --- what events carry ---
+
+
+@pytest.mark.parametrize(
+    ("lines", "asked", "events", "again"),
+    [
+        (3, (), 3, False),
+        (30, (), 10, False),
+        (1, (), 10, False),
+        (3, ("--events", 7), 7, True),
+        (3, ("--rate", 9), 3, False),
+    ],
+)
+def test_no_payload_is_sent_twice_unless_so_many_are_asked_for(
+    lines, asked, events, again, here, measured, monkeypatch
+):
+    (here / "orders.jsonl").write_text("\n".join(map(str, range(lines))))
+    monkeypatch.setattr("labkit.ui.commands.session.named", lambda target, payloads, app, mode: call(abs, payloads))
+    measured(simulated.run())
+    result = labkit("compare", "m:f", "--data", "orders.jsonl", *asked, "--strategies", "inline", "--out", "X")
+    assert f"from {events} clients; " in json.loads(Path("X/summary.json").read_text())["scope"]
+    assert ("payloads are sent again" in result.stdout) is again
 
 
 # --- modes ---
