@@ -40,7 +40,7 @@ def scope(mode: str, plan: str, work: str, service_ms: float, mixed: bool = Fals
 
 #: Columns of :data:`labkit.runs.table.HEADERS`. Where the terminal is narrower than all of them together, they come in
 #: two parts, each with the strategy before it.
-_VERDICT, _LATENCIES, _COUNTS = 1, (2, 3, 4, 5, 6, 7), (1, 8, 9, 10, 11, 12)
+_VERDICT, _LATENCIES, _COUNTS = 1, (2, 3, 4, 5, 6, 7), (1, 8, 9, 10, 11, 12, 13)
 
 
 def table(result: Comparison, width: int) -> RenderableType:
@@ -50,9 +50,18 @@ def table(result: Comparison, width: int) -> RenderableType:
 
 def _fitted(cells: Table, summaries: Sequence[Summary], width: int) -> RenderableType:
     whole = _part(cells, summaries, range(1, len(cells.headers)))
-    if Console(width=10_000).measure(whole).maximum <= width:
+    if _width(whole) <= width:
         return whole
-    return Group(_part(cells, summaries, _LATENCIES), "", _part(cells, summaries, _COUNTS))
+    counts = [_part(cells, summaries, _COUNTS)]
+    if _width(counts[0]) > width:
+        counts[0].padding = (0, 1, 0, 0)  # one blank between two columns instead of two
+    if _width(counts[0]) > width:
+        counts = [_part(cells, summaries, columns) for columns in (_COUNTS[:4], _COUNTS[4:])]
+    return Group(_part(cells, summaries, _LATENCIES), *(shown for part in counts for shown in ("", part)))
+
+
+def _width(shown: Grid) -> int:
+    return Console(width=10_000).measure(shown).maximum
 
 
 def _part(cells: Table, summaries: Sequence[Summary], columns: Sequence[int]) -> Grid:

@@ -50,7 +50,7 @@ def test_a_row_says_what_was_measured():
     )
     name, verdicts, *figures = table.row(summary)
     assert name == "inline"
-    assert figures == ["100", "0.1", "300", "never", "3.0", "3.0 max", "90%", "1", "2", "+4", "1.00"]
+    assert figures == ["100", "0.1", "300", "never", "3.0", "3.0 max", "90%", "1", "2", "-", "+4", "1.00"]
     assert verdicts.split("/")[0].strip() == "poor"
     assert verdicts.split("/")[1].strip() == "good"
 
@@ -64,6 +64,7 @@ def test_what_was_not_measured_is_a_dash():
         "connection\nblocked",
         "bystander\np50",
         "bystander\ntail",
+        "out of\norder",
         "threads",
         "CPU s",
     ]
