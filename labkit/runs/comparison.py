@@ -110,7 +110,7 @@ class Comparison:
     def notes(self) -> tuple[str, ...]:
         """Every reason for doubt in a line: how many runs it concerns, of which strategies, and the worst of it."""
         doubts = quality.digest((self._name(run), run.quality) for run in self.runs)
-        return (*doubts, *self._too_few_samples(), *self._all_kinds_together(), *self._out_of_order())
+        return (*doubts, *self._too_few_samples(), *self._all_kinds_together(), *self.out_of_order)
 
     def _too_few_samples(self) -> tuple[str, ...]:
         """Where a verdict goes by the maximum for want of samples: how many there are, and how many it takes."""
@@ -127,8 +127,9 @@ class Comparison:
             return ()
         return (f"note: latencies are of all kinds together ({', '.join(self.kinds)}): by_kind() tells them apart",)
 
-    def _out_of_order(self) -> tuple[str, ...]:
-        """Who answered a client in another order than that of its events: right for one app, and wrong for another."""
+    @property
+    def out_of_order(self) -> tuple[str, ...]:
+        """A line on who answered a client in another order than that of its events; empty where nobody did."""
         found = [f"{s.strategy} ({s.order})" for s in self.summaries if s.order.overtaken]
         if not found:
             return ()

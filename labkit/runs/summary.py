@@ -5,7 +5,7 @@ A missing answer counts as infinitely late, so that a strategy cannot win by ref
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -167,7 +167,7 @@ class Summary:
     bystander_verdict: str
     bounds_ms: tuple[float, float]
     kinds: tuple[OfKind, ...] = ()
-    order: Order = Order()
+    order: Order = field(default_factory=Order)
 
     def of_kind(self, kind: str) -> OfKind:
         """One kind of a mix by itself.

@@ -141,12 +141,12 @@ class Advice:
     json: dict[str, Any]
 
 
-def advice(found: Diagnosis | None, result: Comparison) -> Advice:
-    """The recommendation, where the work was diagnosed."""
+def advice(found: Diagnosis | None, result: Comparison, *, answers_differ: bool = False) -> Advice:
+    """The recommendation, where the work was diagnosed; `answers_differ` is :func:`recommend`'s."""
     if found is None:
         return Advice("", {"diagnosis": None, "recommendation": None})
     try:
-        chosen = recommend(found, result)
+        chosen = recommend(found, result, answers_differ=answers_differ)
     except MissingExtra as missing:
         return Advice(str(missing), {"diagnosis": found.to_dict(), "recommendation": None})
     return Advice(repr(chosen), {"diagnosis": found.to_dict(), "recommendation": chosen.to_dict()})
