@@ -39,7 +39,7 @@ def scope(mode: str, plan: str, work: str, service_ms: float, mixed: bool = Fals
 
 
 #: Columns of :data:`labkit.runs.table.HEADERS`. Where the terminal is narrower than all of them together, they come in
-#: two parts, each with the strategy before it.
+#: two parts, each with the strategy before it; in more where even these are too wide.
 _VERDICT, _LATENCIES, _COUNTS = 1, (2, 3, 4, 5, 6, 7), (1, 8, 9, 10, 11, 12, 13)
 
 
@@ -52,12 +52,18 @@ def _fitted(cells: Table, summaries: Sequence[Summary], width: int) -> Renderabl
     whole = _part(cells, summaries, range(1, len(cells.headers)))
     if _width(whole) <= width:
         return whole
-    counts = [_part(cells, summaries, _COUNTS)]
-    if _width(counts[0]) > width:
-        counts[0].padding = (0, 1, 0, 0)  # one blank between two columns instead of two
-    if _width(counts[0]) > width:
-        counts = [_part(cells, summaries, columns) for columns in (_COUNTS[:4], _COUNTS[4:])]
-    return Group(_part(cells, summaries, _LATENCIES), *(shown for part in counts for shown in ("", part)))
+    first, *others = [*_halves(cells, summaries, _LATENCIES, width), *_halves(cells, summaries, _COUNTS, width)]
+    return Group(first, *(shown for part in others for shown in ("", part)))
+
+
+def _halves(cells: Table, summaries: Sequence[Summary], columns: Sequence[int], width: int) -> list[Grid]:
+    """One table of these columns, or two where one is too wide."""
+    whole = _part(cells, summaries, columns)
+    if _width(whole) > width:
+        whole.padding = (0, 1, 0, 0)  # one blank between two columns instead of two
+    if _width(whole) <= width:
+        return [whole]
+    return [_part(cells, summaries, half) for half in (columns[:4], columns[4:])]
 
 
 def _width(shown: Grid) -> int:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit.plan.schedules import Schedule, burst, constant
@@ -16,6 +16,9 @@ from labkit.runs.stages import NEVER
 from tests.support import simulated
 
 REFUSED = ("shed", "superseded")
+#: However busy the machine is.
+whenever = settings(deadline=None)
+
 WITHOUT_ANSWER = ("timed out", "disconnected", "unsent")
 
 
@@ -131,11 +134,13 @@ def runs(draw):
     return simulated.run(plan=plan, own_ms=[ms + i * 1e-5 for i, ms in enumerate(own_ms)], outcomes=outcomes)
 
 
+@whenever
 @given(runs())
 def test_any_run_is_counted_as_the_definition_says(run):
     assert run.order == by_the_definition(run)
 
 
+@whenever
 @given(st.permutations(range(12)))
 def test_of_a_permutation_those_are_overtaken_whom_a_larger_number_precedes(arrival):
     """All at once of one client: `arrival` are the numbers of the events as their answers came."""
@@ -144,6 +149,7 @@ def test_of_a_permutation_those_are_overtaken_whom_a_larger_number_precedes(arri
     assert order(*(1.0 + place)) == Order(preceded, 11)
 
 
+@whenever
 @given(
     st.lists(st.tuples(st.integers(0, 50), st.floats(0.1, 20)), min_size=1, max_size=40),
     st.integers(1, 5),

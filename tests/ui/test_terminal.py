@@ -83,6 +83,14 @@ def test_at_80_columns_a_table_with_more_counts_than_fit_comes_in_three_parts():
     assert sum(line.startswith("inline ") for line in found.splitlines()) == 3
 
 
+def test_no_cell_is_cut_at_80_columns_where_runs_are_invalid():
+    result = simulated.comparison({name: {"outcomes": {"unaccounted": 1}} for name in ("inline-serial", "thread")})
+    found = printed(terminal.table(result, 80))
+    assert "inline-serial (3 of 3 INVALID)" in found
+    assert "…" not in found
+    assert max(len(line.rstrip()) for line in found.splitlines()) <= 80
+
+
 def test_a_strategy_that_lost_events_stands_out():
     def style(result):
         return terminal.table(result, 200).rows[0].style
