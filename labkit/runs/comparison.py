@@ -133,8 +133,9 @@ class Comparison:
         found = [f"{s.strategy} ({s.order})" for s in self.summaries if s.order.overtaken]
         if not found:
             return ()
+        who = ", ".join(found) if len(found) < 4 else f"{len(found)} strategies"
         return (
-            f"note: later events of a client overtook earlier ones under {', '.join(found)}: if they depend on each "
+            f"note: later events of a client overtook earlier ones under {who}: if they depend on each "
             "other, handle each client's in turn, as inline-serial and ordered-pool do",
         )
 

@@ -129,7 +129,7 @@ def legend(summaries: Sequence[Summary]) -> str:
         "Latencies in ms from the intended start; p98 where the sample supports it, else the maximum. goodput: "
         f"answered within {poor_ms:g} ms.\nverdict: tail up to {good_ms:g} ms good, above {poor_ms:g} ms poor "
         "(bounds borrowed from INP as human limits; this is not INP). strays: answers in a stranger's inbox.\n"
-        "out of order: of the events that a later one of the same client could have overtaken, so many it did."
+        "out of order: answered after a later event of the same client, of those that could have been."
     )
 
 
