@@ -2,6 +2,8 @@
 
 The rules, in this order; each is a sentence of the paragraph:
 
+0. Work that keeps state, or whose answers nobody could check, is recommended nothing: what is fast and answers
+   something may have answered the wrong thing. Who knows that answers differ by nature says so.
 1. Runs that are invalid recommend nothing.
 2. A mode that was not measured gets no recommendation; the one that was is named.
 3. A strategy *holds* if the tails of its callers and of its neighbours (p98 where the sample supports it, else the
@@ -15,22 +17,27 @@ The rules, in this order; each is a sentence of the paragraph:
 7. Where runs of many clients and of one are given, those of many decide, and what is otherwise for one greedy client
    is said beside it. Where only one client sent, and what is named handles the events of a client in turn
    (``async_handlers=False``), it is said that many clients are another case; where only many sent, that one is.
+8. Where answers came in another order than a client's events, the recommendation is for those whose order does not
+   matter, and what to write where it does stands beside it (:mod:`labkit.experiments.order_rule`).
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from labkit.base.errors import UsageError
 from labkit.base.text import about
 from labkit.experiments.diagnose import Diagnosis
+from labkit.experiments.order_rule import KEEPERS, Candidate, InOrder, in_order
 from labkit.plan import queueing
 from labkit.runs import difference as stats
 from labkit.runs.comparison import Comparison
+from labkit.runs.order import total
 from labkit.runs.run import Run
 from labkit.runs.summary import Distribution, Summary
-from labkit.strategies import NAMES
+from labkit.strategies import NAMES, strategy
 
 #: From simple to less so, each with what it costs the one who writes and runs it. `thread-broadcast` is not here: its
 #: answers go to everybody.
@@ -68,6 +75,7 @@ class Recommendation:
         rejected: of every other one, why not.
         offered_cores: CPU seconds of work a second that the plan asked for; NaN for a burst.
         sentences: the paragraph, a sentence each.
+        in_order: what to write where a client's events must stay in order; None where the runs do not say.
     """
 
     strategy: str | None
@@ -75,6 +83,7 @@ class Recommendation:
     rejected: dict[str, str]
     offered_cores: float
     sentences: tuple[str, ...]
+    in_order: str | None = None
 
     def __repr__(self) -> str:
         return " ".join(self.sentences)
@@ -90,18 +99,29 @@ class Recommendation:
             "strategy": self.strategy,
             "holding": list(self.holding),
             "rejected": self.rejected,
+            "in_order": self.in_order,
             "offered_cores": None if math.isnan(self.offered_cores) else round(self.offered_cores, 3),
             "text": repr(self),
         }
 
 
-def recommend(diagnosis: Diagnosis, comparison: Comparison, *, mode: str | None = None) -> Recommendation:
+def recommend(
+    diagnosis: Diagnosis,
+    comparison: Comparison,
+    *,
+    mode: str | None = None,
+    keeps_state: str = "",
+    answers_differ: bool = False,
+) -> Recommendation:
     """What to write for this work at this load, by the rules above, from the measured runs only.
 
     Args:
         diagnosis: of the work.
         comparison: of the strategies, with that work.
         mode: for which; the one that was measured where None.
+        keeps_state: a sentence that says why the work is known to keep state; empty where it is not.
+        answers_differ: answers that could not be checked are no reason for doubt: they differ by nature, as a time or a
+            random number does, and the work keeps no state.
 
     Raises:
         UsageError: the mode was not measured, several were and none is named, or the work is another.
@@ -111,7 +131,8 @@ def recommend(diagnosis: Diagnosis, comparison: Comparison, *, mode: str | None 
         raise UsageError(f"mode {mode!r} was not measured, so nothing can be said of it: measure it first")
     if mode is None and len(modes) != 1:
         raise UsageError(f"name the mode to recommend for, one of those measured: {_listed(modes) or 'none was'}")
-    result = Comparison(tuple(r for r in comparison.runs if mode in (None, r.mode)), comparison.bounds_ms)
+    considered = tuple(run for run in comparison.runs if mode in (None, run.mode))
+    result = Comparison(considered, comparison.bounds_ms)
     several = len(result.clients) > 1
     greedy = result.sent_by(1) if several and 1 in result.clients else None
     result = result.sent_by(result.clients[-1]) if several else result
@@ -121,7 +142,24 @@ def recommend(diagnosis: Diagnosis, comparison: Comparison, *, mode: str | None 
             f"the diagnosis is of {diagnosis.work} and the runs of {_listed(sorted(works))}: give one work"
         )
     alone = None if greedy is None else _Weighing(diagnosis, greedy, mode or modes[0])
-    return _Weighing(diagnosis, result, mode or modes[0], alone).recommendation()
+    weighing = _Weighing(diagnosis, result, mode or modes[0], alone)
+    return weighing.recommendation(_doubtful(considered, keeps_state, answers_differ))
+
+
+def _doubtful(considered: Sequence[Run], keeps_state: str, answers_differ: bool) -> str:
+    """Why nothing can be recommended, however fast it was answered (rule 0); empty where that is no question."""
+    if keeps_state:
+        return (
+            f"No recommendation: {keeps_state.rstrip('.')}. Make the answers comparable, or guard the state: events at "
+            "once may corrupt it."
+        )
+    if answers_differ or all(run.conditions.answers_checked for run in considered):
+        return ""
+    return (
+        "No recommendation: the same data were answered otherwise each time, so nobody knows whether the answers under "
+        "load were right. If the work keeps state, guard it: events at once may corrupt it. If its answers differ by "
+        "nature, as a time does, say so (--answers-differ, or answers_differ=True)."
+    )
 
 
 class _Weighing:
@@ -138,15 +176,18 @@ class _Weighing:
         self.rejected = {s.strategy: why for s in result.summaries if (why := self._why_not(s))}
         self.holding = tuple(sorted((n for n in result.strategies if n not in self.rejected), key=_rank))
 
-    def recommendation(self) -> Recommendation:
-        chosen, verdict = self._verdict()
+    def recommendation(self, doubt: str = "") -> Recommendation:
+        """The paragraph; `doubt` is why nothing is recommended whatever the runs say."""
+        chosen, verdict = (None, [doubt]) if doubt else self._verdict()
         others = {name: why for name, why in self.rejected.items() if name != chosen}
         sentences = [self._kind(), self._offer(), *verdict]
         if others and chosen is not None:
             sentences.append("Not " + "; ".join(f"{name}: {why}" for name, why in others.items()) + ".")
         if chosen is not None:
             sentences.append(_code(chosen))
-        return Recommendation(chosen, self.holding, self.rejected, self.offered, tuple(s for s in sentences if s))
+        told = tuple(s for s in sentences if s)
+        ordered = None if doubt or self.invalid else self._in_order(chosen).strategy
+        return Recommendation(chosen, self.holding, self.rejected, self.offered, told, ordered)
 
     def _kind(self) -> str:
         return self.diagnosis.sentence
@@ -162,10 +203,9 @@ class _Weighing:
         return f"Offered {self.offered:.1f} cores of work ({asked}); the machine has {cores}{one_gil}."
 
     def _verdict(self) -> tuple[str | None, list[str]]:
-        invalid = sum(not run.is_valid for run in self.result.runs)
-        if invalid:
-            total = len(self.result.runs)
-            return None, [f"No recommendation: {invalid} of {total} runs are invalid, see the notes."]
+        if self.invalid:
+            count = len(self.result.runs)
+            return None, [f"No recommendation: {self.invalid} of {count} runs are invalid, see the notes."]
         if not self.holding:
             return None, [self._nothing_holds(), *self._least_harm()]
         chosen = self.holding[0]
@@ -175,7 +215,31 @@ class _Weighing:
                 return None, [held, doubt]
         simplest = "the only one that holds" if len(self.holding) == 1 else "the simplest of them"
         cost = SIMPLICITY.get(_base(chosen), "yours")
-        return chosen, [held, f"Write {chosen}, {simplest} ({cost}).", *self._for_whom(chosen)]
+        ordered = self._in_order(chosen)
+        is_enough = not ordered.sentence or ordered.strategy == chosen
+        anyhow = "" if is_enough else ", where a client's answers may come in any order"
+        write = f"Write {chosen}, {simplest} ({cost}){anyhow}."
+        return chosen, [held, write, ordered.sentence, *self._for_whom(chosen)]
+
+    @cached_property
+    def invalid(self) -> int:
+        """How many runs must not be used."""
+        return sum(not run.is_valid for run in self.result.runs)
+
+    def _in_order(self, name: str | None) -> InOrder:
+        """What to write instead of `name` where a client's events must stay in order."""
+        both = [weighing for weighing in (self, self.greedy) if weighing is not None]
+        candidates = [
+            Candidate(
+                each,
+                _base(each),
+                total(summary.order for one in both for summary in one.result.summaries if summary.strategy == each),
+                self.rejected.get(each),
+                None if self.greedy is None else self.greedy.rejected.get(each),
+            )
+            for each in sorted(self.result.strategies, key=_rank)
+        ]
+        return in_order(name, candidates, [each for each in KEEPERS if strategy(each).runs_in(self.mode)])
 
     def _nothing_holds(self) -> str:
         bound = f"Nothing holds {self.bound_ms:g} ms in mode {self.mode}"
@@ -193,11 +257,12 @@ class _Weighing:
     def _least_harm(self) -> list[str]:
         """Who cannot help the callers may still spare everybody else."""
         if not self._sparing:
-            return self._for_whom(None)
+            return [self._in_order(None).sentence, *self._for_whom(None)]
         best = min(self._sparing, key=lambda s: _rank(s.strategy))
         tail = _tail(best.bystander)
         spares = f"If callers can wait: {best.strategy} is the simplest that spares the neighbours ({tail})."
-        return [spares, *self._for_whom(best.strategy), _code(best.strategy)]
+        ordered = self._in_order(best.strategy).sentence
+        return [spares, ordered, *self._for_whom(best.strategy), _code(best.strategy)]
 
     @property
     def _sparing(self) -> list[Summary]:
@@ -245,8 +310,10 @@ class _Weighing:
             said.append(
                 f"For one greedy client {best} spares the neighbours as well ({one}); for {room} it does not ({other})."
             )
+        if said or many._in_order(name).sentence:  # the sentence is of these runs: what they say is not nothing
+            return said
         measured = _listed(self.result.strategies)
-        return said or [f"For one greedy client nothing else follows, by the runs of {measured}."]
+        return [f"For one greedy client nothing else follows, by the runs of {measured}."]
 
     def _worse(self, name: str, many: "_Weighing") -> str | None:
         """Why what serves many clients does not serve a greedy one; None where it does."""

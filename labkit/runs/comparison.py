@@ -110,7 +110,7 @@ class Comparison:
     def notes(self) -> tuple[str, ...]:
         """Every reason for doubt in a line: how many runs it concerns, of which strategies, and the worst of it."""
         doubts = quality.digest((self._name(run), run.quality) for run in self.runs)
-        return (*doubts, *self._too_few_samples(), *self._all_kinds_together())
+        return (*doubts, *self._too_few_samples(), *self._all_kinds_together(), *self.out_of_order)
 
     def _too_few_samples(self) -> tuple[str, ...]:
         """Where a verdict goes by the maximum for want of samples: how many there are, and how many it takes."""
@@ -126,6 +126,18 @@ class Comparison:
         if not self.kinds:
             return ()
         return (f"note: latencies are of all kinds together ({', '.join(self.kinds)}): by_kind() tells them apart",)
+
+    @property
+    def out_of_order(self) -> tuple[str, ...]:
+        """A line on who answered a client in another order than that of its events; empty where nobody did."""
+        found = [f"{s.strategy} ({s.order})" for s in self.summaries if s.order.overtaken]
+        if not found:
+            return ()
+        who = ", ".join(found) if len(found) < 4 else f"{len(found)} strategies"
+        return (
+            f"note: later events of a client overtook earlier ones under {who}: if they depend on each "
+            "other, handle each client's in turn, as inline-serial and ordered-pool do",
+        )
 
     @property
     def is_valid(self) -> bool:
@@ -185,6 +197,7 @@ class Comparison:
                 "goodput": s.goodput,
                 "lost": s.lost,
                 "strays": s.strays,
+                "overtaken": s.order.overtaken if s.order.is_asked else math.nan,
                 "threads_peak": s.threads,
                 "server_cpu_s": s.server_cpu_s,
                 "verdict": s.verdict,

@@ -22,7 +22,7 @@ from labkit.base.clock import NS_PER_MS
 from labkit.base.errors import LabError, MissingExtra, RecordError, UsageError
 from labkit.base.files import whole
 from labkit.plan.schedules import Schedule
-from labkit.runs import quality
+from labkit.runs import order, quality
 from labkit.runs.conditions import Conditions
 from labkit.runs.environment import MACHINE_KEYS
 from labkit.runs.quality import Note
@@ -245,6 +245,11 @@ class Run:
     def delivered(self, kind: str) -> int:
         """How many deliveries were of a kind, by its word: answer, duplicate, late, stray or garbled."""
         return int(np.count_nonzero(self.deliveries["kind"] == DELIVERIES.index(kind)))
+
+    @cached_property
+    def order(self) -> order.Order:
+        """Whether each client's answers came in the order of its events."""
+        return order.observed(self)
 
     @property
     def strays(self) -> int:

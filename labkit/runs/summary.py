@@ -5,7 +5,7 @@ A missing answer counts as infinitely late, so that a strategy cannot win by ref
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from labkit.base.clock import NS_PER_MS
 from labkit.base.errors import UsageError
 from labkit.base.text import about
+from labkit.runs.order import Order, total
 from labkit.runs.run import Run
 from labkit.runs.stages import OUTCOMES
 
@@ -142,6 +143,7 @@ class Summary:
         server_cpu_s: CPU seconds of the server and its workers, the mean of a run.
         own_verdict, bystander_verdict, verdict: good, needs work or poor; the last is the worse of the two.
         kinds: of a mix each kind by itself; else empty.
+        order: whether each client's answers came in the order of its events.
     """
 
     strategy: str
@@ -165,6 +167,7 @@ class Summary:
     bystander_verdict: str
     bounds_ms: tuple[float, float]
     kinds: tuple[OfKind, ...] = ()
+    order: Order = field(default_factory=Order)
 
     def of_kind(self, kind: str) -> OfKind:
         """One kind of a mix by itself.
@@ -201,6 +204,7 @@ class Summary:
             "strays": self.strays,
             "duplicates": self.duplicates,
             "late": self.late,
+            "order": self.order.to_dict(),
             "unaccounted": self.unaccounted,
             "threads_peak": self.threads,
             "server_cpu_s": None if math.isnan(self.server_cpu_s) else self.server_cpu_s,
@@ -254,6 +258,7 @@ def summarise(runs: Sequence[Run], bounds_ms: tuple[float, float] = BOUNDS_MS) -
         bystander_verdict=verdict(bystander.tail[1], bounds_ms),
         bounds_ms=bounds_ms,
         kinds=kinds_of(runs, bounds_ms[1]),
+        order=total(run.order for run in runs),
     )
 
 

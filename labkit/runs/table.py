@@ -85,6 +85,7 @@ HEADERS = (
     "goodput",
     "lost",
     "strays",
+    "out of\norder",
     "threads",
     "CPU s",
 )
@@ -111,18 +112,24 @@ def row(summary: Summary) -> tuple[str, ...]:
         f"{summary.goodput:.0%}",
         str(summary.lost),
         str(summary.strays),
+        str(summary.order),
         "-" if summary.threads is None else f"+{summary.threads}",
-        "-" if math.isnan(summary.server_cpu_s) else f"{summary.server_cpu_s:.2f}",
+        "-" if math.isnan(summary.server_cpu_s) else _seconds(summary.server_cpu_s),
     )
 
 
+def _seconds(value_s: float) -> str:
+    return f"{value_s:.2f}" if value_s < 100 else f"{value_s:.0f}"
+
+
 def legend(summaries: Sequence[Summary]) -> str:
-    """What the columns mean, in two lines."""
+    """What the columns mean, in three lines."""
     good_ms, poor_ms = summaries[0].bounds_ms if summaries else (200, 500)
     return (
         "Latencies in ms from the intended start; p98 where the sample supports it, else the maximum. goodput: "
         f"answered within {poor_ms:g} ms.\nverdict: tail up to {good_ms:g} ms good, above {poor_ms:g} ms poor "
-        "(bounds borrowed from INP as human limits; this is not INP). strays: answers in a stranger's inbox."
+        "(bounds borrowed from INP as human limits; this is not INP). strays: answers in a stranger's inbox.\n"
+        "out of order: answered after a later event of the same client, of those that could have been."
     )
 
 

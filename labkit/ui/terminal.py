@@ -46,8 +46,8 @@ def scope(mode: str, plan: str, work: Work, service_ms: float) -> str:
 
 
 #: Columns of :data:`labkit.runs.table.HEADERS`. Where the terminal is narrower than all of them together, they come in
-#: two parts, each with the strategy before it.
-_VERDICT, _LATENCIES, _COUNTS = 1, (2, 3, 4, 5, 6, 7), (1, 8, 9, 10, 11, 12)
+#: two parts, each with the strategy before it; in more where even these are too wide.
+_VERDICT, _LATENCIES, _COUNTS = 1, (2, 3, 4, 5, 6, 7), (1, 8, 9, 10, 11, 12, 13)
 
 
 def table(result: Comparison, width: int) -> RenderableType:
@@ -57,9 +57,24 @@ def table(result: Comparison, width: int) -> RenderableType:
 
 def _fitted(cells: Table, summaries: Sequence[Summary], width: int) -> RenderableType:
     whole = _part(cells, summaries, range(1, len(cells.headers)))
-    if Console(width=10_000).measure(whole).maximum <= width:
+    if _width(whole) <= width:
         return whole
-    return Group(_part(cells, summaries, _LATENCIES), "", _part(cells, summaries, _COUNTS))
+    first, *others = [*_halves(cells, summaries, _LATENCIES, width), *_halves(cells, summaries, _COUNTS, width)]
+    return Group(first, *(shown for part in others for shown in ("", part)))
+
+
+def _halves(cells: Table, summaries: Sequence[Summary], columns: Sequence[int], width: int) -> list[Grid]:
+    """One table of these columns, or two where one is too wide."""
+    whole = _part(cells, summaries, columns)
+    if _width(whole) > width:
+        whole.padding = (0, 1, 0, 0)  # one blank between two columns instead of two
+    if _width(whole) <= width:
+        return [whole]
+    return [_part(cells, summaries, half) for half in (columns[:4], columns[4:])]
+
+
+def _width(shown: Grid) -> int:
+    return Console(width=10_000).measure(shown).maximum
 
 
 def _part(cells: Table, summaries: Sequence[Summary], columns: Sequence[int]) -> Grid:
@@ -139,12 +154,12 @@ class Advice:
     json: dict[str, Any]
 
 
-def advice(found: Diagnosis | None, result: Comparison) -> Advice:
-    """The recommendation, where the work was diagnosed."""
+def advice(found: Diagnosis | None, result: Comparison, *, answers_differ: bool = False) -> Advice:
+    """The recommendation, where the work was diagnosed; `answers_differ` is :func:`recommend`'s."""
     if found is None:
         return Advice("", {"diagnosis": None, "recommendation": None})
     try:
-        chosen = recommend(found, result)
+        chosen = recommend(found, result, answers_differ=answers_differ)
     except MissingExtra as missing:
         return Advice(str(missing), {"diagnosis": found.to_dict(), "recommendation": None})
     return Advice(repr(chosen), {"diagnosis": found.to_dict(), "recommendation": chosen.to_dict()})

@@ -35,8 +35,10 @@ def of_threads(threads):
     return simulated.comparison({"inline": {"threads": threads}}, events=40)
 
 
-def ordered(*own_ms, connections=1):
+def ordered(*own_ms, connections=1, every_s=None):
     plan = burst(len(own_ms), connections=connections)
+    if every_s is not None:
+        plan = burst(1, every_s=every_s, times=len(own_ms))
     return simulated.comparison({"ordered-pool": {"own_ms": own_ms, "plan": plan}}, repeats=1)
 
 
@@ -104,6 +106,7 @@ UNTESTABLE = [
     ("conflation-does-less-work", lambda: conflating(*OLD), "eight events on each connection"),
     ("conflation-does-less-work", lambda: simulated.comparison({"inline": {}}), "runs of conflate"),
     ("ordered-pool-keeps-order", lambda: ordered(1, 2, 3), "four events on a connection"),
+    ("ordered-pool-keeps-order", lambda: ordered(1, 2, 3, 4, every_s=0.1), "several events of a client under way"),
     ("ack-comes-first", lambda: simulated.comparison({"ack-first": {}}), "asked for acknowledgements"),
     ("drop-for-slow-bounds-memory", lambda: piles(PILE, LITTLE)[:1], "does not read"),
     ("drop-for-slow-bounds-memory", lambda: piles({**PILE, "size_bytes": 7_999}, LITTLE), "more bytes"),

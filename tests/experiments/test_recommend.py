@@ -318,3 +318,99 @@ def test_where_a_greedy_client_was_not_measured_that_is_said_of_what_would_diffe
 
 def test_what_does_not_handle_events_in_turn_needs_no_word_on_many_clients():
     assert "one client" not in repr(recommended({"inline": NEIGHBOURS_WAIT, "process-pool": GOOD}))
+
+
+# --- in which order ---
+
+LATER_FIRST = {"own_ms": [150 - 5 * i for i in range(10)]}  # of a burst of one client
+IN_ORDER = {"own_ms": [100 + 5 * i for i in range(10)], **IN_TURN}
+AT_ONCE = burst(10, connections=1)
+
+
+def test_what_breaks_a_clients_order_is_for_those_to_whom_it_does_not_matter():
+    found = recommended({"inline": LATER_FIRST, "inline-serial": IN_ORDER, "ordered-pool": IN_ORDER}, plan=AT_ONCE)
+    assert (found.strategy, found.in_order) == ("inline", "inline-serial")
+    assert "Write inline, the simplest of them (nothing to add), where a client's answers may come in any order." in (
+        found.sentences
+    )
+    assert (
+        "If a client's events must stay in order: write inline-serial, the simplest that holds and kept it; inline "
+        "answered 36 of 36 in another order." in found.sentences
+    )
+    assert found.to_dict()["in_order"] == "inline-serial"
+
+
+def test_what_kept_order_is_recommended_without_a_word_on_it():
+    found = recommended({"inline": IN_ORDER, "inline-serial": IN_ORDER}, plan=AT_ONCE)
+    assert (found.strategy, found.in_order) == ("inline", "inline-serial")
+    assert "Write inline, the simplest of them (nothing to add)." in found.sentences
+    assert "in order" not in repr(found)
+
+
+def test_order_is_not_asked_of_clients_that_send_one_event_each():
+    found = recommended({"inline": LATER_FIRST, "inline-serial": IN_ORDER}, plan=burst(10))
+    assert (found.strategy, found.in_order) == ("inline", None)
+    assert "in order" not in repr(found)
+
+
+def test_the_runs_of_a_greedy_client_tell_the_order_that_those_of_a_room_could_not():
+    """Six people with a stroke each, and one with six, who waits for his turn longer than the bound."""
+    strokes, in_turn = [120, 100, 80, 60, 40, 20], {"own_ms": [120, 220, 300, 360, 400, 420], **IN_TURN}
+    room = {"inline": {"own_ms": strokes}, "inline-serial": {"own_ms": strokes, **IN_TURN},
+            "ordered-pool": {"own_ms": strokes, **IN_TURN}}  # fmt: skip
+    one = {"inline": {"own_ms": strokes}, "inline-serial": in_turn, "ordered-pool": in_turn}
+    many, alone = (simulated.comparison(s, 1, clients=c) for s, c in ((room, 6), (one, 1)))
+    found = recommend(diagnosis(WAITS), many + alone)
+    assert (found.strategy, found.in_order) == ("inline", "inline-serial")
+    assert "kept it (for one greedy client: callers 420 ms (max)); inline answered 5 of 5 in another" in repr(found)
+    assert "nothing else follows" not in repr(found)
+
+
+def test_where_nothing_holds_it_is_still_said_who_kept_order():
+    slow = {"own_ms": [900 + 5 * i for i in range(10)], "bystander_ms": 450, **IN_TURN}
+    reverse = {"own_ms": [950 - 5 * i for i in range(10)], "bystander_ms": 450}
+    found = recommended({"inline": reverse, "inline-serial": slow}, plan=AT_ONCE)
+    assert (found.strategy, found.in_order) == (None, None)
+    assert "inline-serial kept it, but does not hold (callers 945 ms (max), neighbours 450" in repr(found)
+
+
+def test_of_runs_that_must_not_be_used_no_order_is_told():
+    found = recommended({"inline": {**LATER_FIRST, "late_ms": 90}, "inline-serial": IN_ORDER}, plan=AT_ONCE)
+    assert found.in_order is None
+    assert "in order" not in repr(found)
+
+
+# --- work that nobody can check ---
+
+UNCHECKED = {"conditions": {"answers_checked": False}}
+
+
+def test_work_whose_answers_nobody_could_check_is_recommended_nothing():
+    found = recommended({"inline": GOOD, "thread": GOOD}, **UNCHECKED)
+    assert (found.strategy, found.in_order) == (None, None)
+    assert found.holding == ("inline", "thread")
+    assert "Write" not in repr(found)
+    assert "No recommendation: the same data were answered otherwise each time" in repr(found)
+
+
+def test_unless_the_reader_says_that_they_differ_by_nature():
+    result = simulated.comparison({"inline": GOOD, "thread": GOOD}, 4, plan=RATE, **UNCHECKED)
+    assert recommend(diagnosis(), result, answers_differ=True).strategy == "inline"
+
+
+@pytest.mark.parametrize("answers_differ", [False, True])
+def test_work_that_is_known_to_keep_state_is_recommended_nothing_whatever_the_reader_says(answers_differ):
+    why = "tickets:draw answers the same payload otherwise from call to call."
+    result = simulated.comparison({"inline": GOOD}, 4, plan=RATE)
+    found = recommend(diagnosis(), result, keeps_state=why, answers_differ=answers_differ)
+    assert found.strategy is None
+    assert found.sentences[-1] == (
+        f"No recommendation: {why} Make the answers comparable, or guard the state: events at once may corrupt it."
+    )
+
+
+def test_runs_of_another_mode_that_were_not_checked_are_no_doubt():
+    runs = [simulated.run("inline", plan=RATE, own_ms=110, mode=m, conditions={"answers_checked": m == "threading"})
+            for m in ("threading", "gevent")]  # fmt: skip
+    assert recommend(diagnosis(), Comparison(tuple(runs)), mode="threading").strategy == "inline"
+    assert recommend(diagnosis(), Comparison(tuple(runs)), mode="gevent").strategy is None

@@ -89,6 +89,21 @@ def test_the_table_has_a_row_a_strategy(three):
     assert table["verdict"].tolist() == ["poor", "needs work", "needs work"]
 
 
+def test_answers_out_of_order_are_in_the_table_and_in_a_note():
+    """Three events of one client; of three clients with one each there is nothing to tell."""
+    found = simulated.comparison({"inline": {"own_ms": [9, 5, 1]}, "serial": {"own_ms": [1, 5, 9]}}, clients=1)
+    assert found.table()["overtaken"].tolist() == [6, 0]
+    assert [str(summary.order) for summary in found.summaries] == ["6 of 6", "none"]
+    (note,) = found.out_of_order
+    assert note in found.notes
+    assert "overtook earlier ones under inline (6 of 6): if they depend" in note
+    (note,) = simulated.comparison({name: {"own_ms": [9, 5, 1]} for name in "abcd"}, clients=1).out_of_order
+    assert "under 4 strategies: if" in note
+    room = simulated.comparison({"inline": {"own_ms": [9, 5, 1]}})
+    assert room.out_of_order == ()
+    assert room.table()["overtaken"].isna().all()
+
+
 def test_the_text_and_the_html_contain_every_strategy(three):
     for text in (repr(three), three._repr_html_()):
         assert all(name in text for name in three.strategies)

@@ -50,7 +50,7 @@ def test_a_row_says_what_was_measured():
     )
     name, verdicts, *figures = table.row(summary)
     assert name == "inline"
-    assert figures == ["100", "0.1", "300", "never", "3.0", "3.0 max", "90%", "1", "2", "+4", "1.00"]
+    assert figures == ["100", "0.1", "300", "never", "3.0", "3.0 max", "90%", "1", "2", "-", "+4", "1.00"]
     assert verdicts.split("/")[0].strip() == "poor"
     assert verdicts.split("/")[1].strip() == "good"
 
@@ -64,9 +64,23 @@ def test_what_was_not_measured_is_a_dash():
         "connection\nblocked",
         "bystander\np50",
         "bystander\ntail",
+        "out of\norder",
         "threads",
         "CPU s",
     ]
+
+
+@pytest.mark.parametrize(
+    ("own_ms", "clients", "cell"), [([9, 5, 1], 1, "2 of 2"), ([1, 5, 9], 1, "none"), ([9, 5, 1], 3, "-")]
+)
+def test_a_row_says_how_many_were_answered_out_of_order(own_ms, clients, cell):
+    (summary,) = summaries("x", own_ms=own_ms, clients=clients)
+    assert dict(zip(table.HEADERS, table.row(summary), strict=True))["out of\norder"] == cell
+
+
+def test_many_cpu_seconds_need_no_fraction():
+    cells = [table.row(s)[-1] for spent in (99.99, 123.456) for s in summaries("x", conditions={"server_cpu_s": spent})]
+    assert cells == ["99.99", "123"]
 
 
 def test_the_tail_says_what_it_is():

@@ -110,6 +110,7 @@ def run(
     about: dict[str, Any] = {
         "warm_up_asked": 2, "warm_up_answered": 2, "spare_cpu": (1.0, 1.0), "server_cpu_s": 1.0, "gc_frozen": True,
         "ping_hz": 50.0, "window_s": len(took) / 50, "switch_interval_s": 0.005, "instrumented": instrumented,
+        "answers_checked": True,
     }  # fmt: skip
     return Run(
         strategy, work, mode, plan, timeout_s, at,

@@ -71,6 +71,27 @@ def test_a_narrow_table_comes_in_two_parts_that_both_name_the_strategy(width, ro
     assert sum(line.startswith("server-batch") for line in lines) == rows
 
 
+def test_at_80_columns_a_table_with_more_counts_than_fit_comes_in_three_parts():
+    """Answers in reverse make the widest cell of all."""
+    names = ("inline", "asgi-process-pool", "thread-broadcast")
+    result = simulated.comparison(
+        {name: {"own_ms": range(450, 250, -1)} for name in names}, clients=1, bystander_ms=300, threads=200
+    )
+    found = printed(terminal.table(result, 80))
+    assert all(cell in found for summary in result.summaries for cell in tables.row(summary))
+    assert found.count("597 of 597") == len(names)
+    assert max(len(line.rstrip()) for line in found.splitlines()) <= 80
+    assert sum(line.startswith("inline ") for line in found.splitlines()) == 3
+
+
+def test_no_cell_is_cut_at_80_columns_where_runs_are_invalid():
+    result = simulated.comparison({name: {"outcomes": {"unaccounted": 1}} for name in ("inline-serial", "thread")})
+    found = printed(terminal.table(result, 80))
+    assert "inline-serial (3 of 3 INVALID)" in found
+    assert "…" not in found
+    assert max(len(line.rstrip()) for line in found.splitlines()) <= 80
+
+
 def test_a_strategy_that_lost_events_stands_out():
     def style(result):
         return terminal.table(result, 200).rows[0].style
@@ -167,6 +188,7 @@ def test_the_object_says_what_was_measured():
     assert [s["name"] for s in found["strategies"]] == ["thread", "inline"]
     assert [s["own"]["p50_ms"] for s in found["strategies"]] == [7, 9]
     assert [s["runs"] for s in found["strategies"]] == [2, 2]
+    assert [s["order"] for s in found["strategies"]] == [{"kept": None, "overtaken": 0, "of": 0}] * 2
     assert (found["scope"], found["mode"], found["work"]) == ("here", "threading", "cpu:100ms")
     assert (found["plan"], found["events"], found["service_ms"]) == ("10 events at once from 10 clients", 10, 100)
     assert found["bounds_ms"] == [1, 2]

@@ -70,6 +70,9 @@ ONE_CLIENT = "one-client"
     help="What events carry: JSON for all, or a file with a value a line, each sent once if there are enough.",
 )
 @click.option(
+    "--answers-differ", is_flag=True, help="They differ by nature, as a time does: recommend although none was checked."
+)
+@click.option(
     "--mode",
     default="threading",
     show_default=True,
@@ -128,6 +131,7 @@ class Request:
     data: str | None
     mode: str
     seed: int
+    answers_differ: bool = False
 
     def require_sense(self) -> None:
         """UsageError where options do not go together, or name what there is not."""
@@ -383,10 +387,12 @@ class _Comparing(Session):
         greedy = self.greedy
         if greedy is not None:
             greedy.save_about(self.folder / ONE_CLIENT)
-        advice = terminal.advice(self.diagnosis, result if greedy is None else result + greedy)
+        differ = self.request.answers_differ
+        advice = terminal.advice(self.diagnosis, result if greedy is None else result + greedy, answers_differ=differ)
         scope = early[:1].lower() + early[1:] if early else self.scope
         one_client = [] if greedy is None else [summary.to_dict() for summary in greedy.summaries]
-        more = {"load": self.request.load, "one_client": one_client, **advice.json}
+        notes = [*result.notes, *(greedy.out_of_order if greedy is not None else ())]
+        more = {"load": self.request.load, "one_client": one_client, "notes": notes, **advice.json}
         text = terminal.as_json(result, scope_line=scope, figure=figure, folder=self.folder, more=more)
         session.write(self.folder / "summary.json", text)
         if early:
@@ -398,6 +404,8 @@ class _Comparing(Session):
             if greedy is not None:
                 self._say(f"\nThe same from one client that sends everything ({greedy.runs[0].plan.name}):")
                 self.console.print(terminal.table(greedy, self.console.width))
+                for note in greedy.out_of_order:
+                    self._say(note)
             self._say(advice.text)
             if by_kind is not None:
                 self._say(result.by_kind().text())

@@ -86,6 +86,33 @@ def test_one_greedy_client_is_measured_beside_a_room_and_told_apart_from_it(meas
     assert about["clients"] == 10
 
 
+def test_answers_out_of_order_are_told_of_a_greedy_client_where_each_of_a_room_sent_one_event(measured):
+    reverse = [120, 100, 80, 60, 40, 20]
+    room = simulated.run(own_ms=reverse), in_turn(1, own_ms=reverse)
+    measured(
+        *room, greedy=(simulated.run(own_ms=reverse, clients=1), in_turn(1, own_ms=range(100, 160, 10), clients=1))
+    )
+    arguments = ("compare", "prices", "--strategies", "inline,inline-serial", "--events", 6, "--out", "X")
+    shown = " ".join(labkit(*arguments).stdout.split())
+    (note,) = Comparison.load("X/one-client").out_of_order
+    assert "under inline (5 of 5)" in note
+    assert note in shown
+    assert "If a client's events must stay in order: write inline-serial" in shown
+    about = json.loads(Path("X/summary.json").read_text())
+    assert note in about["notes"]
+    assert [each["order"]["kept"] for each in about["strategies"]] == [None, None]
+    assert [each["order"]["kept"] for each in about["one_client"]] == [False, True]
+    assert (about["recommendation"]["strategy"], about["recommendation"]["in_order"]) == ("inline", "inline-serial")
+
+
+@pytest.mark.parametrize("options", [(), ("--answers-differ",)])
+def test_answers_that_nobody_could_check_need_the_readers_word_for_a_recommendation(measured, options):
+    measured(simulated.run(own_ms=5, conditions={"answers_checked": False}))
+    labkit("compare", "prices", "--strategies", "inline", *options, "--out", "X")
+    about = json.loads(Path("X/summary.json").read_text())["recommendation"]
+    assert about["strategy"] == ("inline" if options else None)
+
+
 @pytest.mark.parametrize(
     "arguments", [("--connections", 10), ("--connections", 1), ("--strategies", "inline,thread"), ("--events", 1)]
 )
