@@ -9,6 +9,7 @@ from labkit.base.errors import TooMuchMemory, UsageError
 from labkit.base.renamed import refuse_old, refuse_unknown
 from labkit.client.process import Client
 from labkit.plan.calibration import Expected
+from labkit.plan.modes import MODES
 from labkit.plan.schedules import Schedule
 
 #: Bytes that an event takes in server, client and record together, at most (measured: about 900).
@@ -16,6 +17,10 @@ BYTES_PER_EVENT = 2_000
 
 #: Descriptors that a process has open besides its clients' sockets: Python's own, the kernel's of a notebook, pools.
 OWN_DESCRIPTORS = 100
+
+
+#: The bystander's rate where nobody names one.
+PING_HZ = 50.0
 
 
 class ServeSettings(TypedDict, total=False):
@@ -102,6 +107,11 @@ def require_memory(plan: Schedule) -> None:
         raise TooMuchMemory(
             f"{len(plan):,} events need about {needed / 1e9:.1f} GB and {available / 1e9:.1f} GB are free: fire fewer"
         )
+
+
+def require_room(plan: Schedule, mode: str, ping_hz: float) -> None:
+    """Raise `ModeError` where the mode has no place for a connection of each client, the bystander and the listener."""
+    MODES[mode].require_room(plan.connections, 1 + (ping_hz > 0))
 
 
 def require_descriptors(plan: Schedule) -> None:

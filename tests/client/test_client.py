@@ -270,9 +270,22 @@ def test_what_is_not_known_is_not_checked(client, server):
 
 
 def test_payloads_arrive_as_they_are(client, server):
-    payloads = [None, 1.5, 'żółć \N{SNOWMAN} " \\ \n', {"a": [1, {"b": None}]}, [], "x" * 100_000, float("nan")]
+    payloads = [None, 1.5, 'żółć \N{SNOWMAN} " \\ \n', {"a": [1, {"b": None}]}, [], "x" * 100_000]
     fired = fire(client, server(), make_job(len(payloads), payloads=payloads))
     assert list(fired.delivery_status) == [Outcome.ANSWERED] * len(payloads)
+
+
+@pytest.mark.parametrize("answer", [float("nan"), {"deep": [1, {"down": float("-inf")}]}])
+def test_an_answer_that_no_page_can_read_is_unreadable_and_says_why(client, server, answer):
+    fired = fire(client, server(), make_job(2, payloads=[1, answer]))
+    assert list(fired.delivery_status) == [Outcome.ANSWERED, Outcome.UNREADABLE]
+    assert re.fullmatch(r"no page can read it: (NaN|-Infinity) is no JSON; socket.io's client .*", fired.messages[1])
+
+
+def test_numbers_of_which_a_page_loses_digits_are_counted(client, server):
+    fired = fire(client, server(), make_job(4, payloads=[2**53 - 1, [{"id": 2**53 + 1}], -(2**60), "9" * 20]))
+    assert list(fired.delivery_status) == [Outcome.ANSWERED] * 4
+    assert fired.rounded == 2
 
 
 def test_other_events_are_no_deliveries(client, server):
