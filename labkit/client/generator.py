@@ -110,7 +110,8 @@ class Generator:
             sent += senders[i % len(senders)].send(packets.event(-2 - i, payload))
         deadline_ns = now_ns() + round(timeout_s * NS_PER_S)
         answered = 0
-        while now_ns() < deadline_ns and any(not c.closed_ns for c in senders):
+        asked = senders[: len(payloads)]  # where all of these have closed, nobody is left who could be answered
+        while now_ns() < deadline_ns and any(not c.closed_ns for c in asked):
             answered = sum(
                 len({a.event for _, frame in c.frames for a in packets.answers(frame) if a.event < -1}) for c in senders
             )

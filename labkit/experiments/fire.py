@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from labkit.base import clock, interrupts
 from labkit.base.errors import ServerError, UsageError
-from labkit.client import process as clients
 from labkit.client import packets
+from labkit.client import process as clients
 from labkit.client.firing import Job
 from labkit.client.process import Client
-from labkit.experiments.confounders import ServerCost
 from labkit.experiments import foreseen
+from labkit.experiments.confounders import ServerCost
 from labkit.experiments.settings import PING_HZ, require_descriptors, require_known, require_memory, require_room
 from labkit.plan.calibration import Expected, expected_answers
 from labkit.plan.schedules import Schedule

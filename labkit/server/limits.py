@@ -36,7 +36,9 @@ def of_server(mode: str, options: Mapping[str, Any], largest: int = 0) -> Limit:
     """
     default = inspect.signature(BaseServer).parameters[SETTING].default
     own = Limit(
-        SETTING, int(options.get(SETTING, default)), f'options={{"{SETTING}": {largest}}} of SocketIO(...) raises it'
+        SETTING,
+        int(options.get(SETTING, default)),
+        f'options={{"{SETTING}": {largest}}} raises it, as --option {SETTING}={largest} does',
     )
     below = [Limit(name, most, "labkit leaves it as it is") for name, most in MODES[mode].bytes_at_most.items()]
     return min((own, *below), key=lambda limit: limit.most)

@@ -25,9 +25,7 @@ def list_logger(log: list[str]) -> logging.Logger:
 
 
 #: Why engine.io closes a connection: it says so at the level of information, where it tells of every packet as well.
-_WHY_CLOSED = frozenset(
-    {'%s: Unexpected error "%s", closing connection', "%s: Client is gone, closing socket"}
-)
+_WHY_CLOSED = frozenset({'%s: Unexpected error "%s", closing connection', "%s: Client is gone, closing socket"})
 
 
 class _ListLogger(logging.Logger):
