@@ -128,10 +128,10 @@ class Request:
     app: str | None
     data: str | None
     mode: str
-    ping_interval: float | None
-    ping_timeout: float | None
-    option: tuple[str, ...]
     seed: int
+    ping_interval: float | None = None
+    ping_timeout: float | None = None
+    option: tuple[str, ...] = ()
 
     def require_sense(self) -> None:
         """UsageError where options do not go together, or name what there is not."""
