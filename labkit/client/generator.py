@@ -20,6 +20,15 @@ Int64 = NDArray[np.int64]
 MAX_SOCKETS = 900
 
 
+def require_sockets(count: int) -> None:
+    """Raise `UsageError` where these are more than one client process drives."""
+    if count > MAX_SOCKETS:
+        raise UsageError(
+            f"one client process drives {MAX_SOCKETS} sockets and {count} are asked for: give "
+            f"client=labkit.client.fleet.ClientFleet({-(-count // MAX_SOCKETS)})"
+        )
+
+
 @dataclass
 class Generator:
     """Clients of one server, each on its own connection: the senders, and where asked a bystander and a listener.
@@ -59,11 +68,7 @@ class Generator:
         self.senders = senders
         self.bystander = senders if bystander else -1
         count = senders + bystander + listener
-        if count > MAX_SOCKETS:
-            raise UsageError(
-                f"one client process drives {MAX_SOCKETS} sockets and {count} are asked for: give "
-                f"client=labkit.client.fleet.ClientFleet({-(-count // MAX_SOCKETS)})"
-            )
+        require_sockets(count)
         self.connections = self.loop.run_until_complete(connect_all(url, count, timeout_s))
 
     def warm(self, payloads: list[Any], timeout_s: float) -> int:

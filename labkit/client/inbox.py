@@ -70,7 +70,8 @@ class Inbox:
     def _append(self, at_ns: int, connection: int, answer: packets.Answer) -> None:
         status, message = self._judged(answer)
         if message:
-            self.messages[len(self)] = message
+            # Half of a surrogate pair is JSON, and no terminal or file takes it.
+            self.messages[len(self)] = message.encode(errors="backslashreplace").decode()
         if answer.event >= 0 and self.owner[answer.event] == connection:
             self.answered[answer.event] = True
         row = (answer.event, connection, at_ns, status, answer.start_ns, answer.end_ns, answer.cpu_ns)

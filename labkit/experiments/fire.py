@@ -62,7 +62,7 @@ def fire(
     require_known({**numbers, "reads_from_s": reads_from_s})
     require_memory(plan)
     require_descriptors(plan)
-    require_room(plan, server.mode, ping_hz)
+    require_room(plan, server.mode, ping_hz, client)
     require_handler(server.server, packets.MESSAGE)
     expected = expected or expected_answers(server.work, plan)
     client = client or clients.shared()

@@ -12,8 +12,8 @@ from labkit.client.connection import MAX_FRAME_BYTES
 from labkit.plan.calibration import Expected
 from labkit.server import limits
 
-#: Smaller values are not worth a look: no limit is so low that somebody set it on purpose.
-_SMALL = 1000
+#: Where a limit is above the second, texts up to the first are not worth a look.
+_SMALL, _LIMIT = 1_000, 10_000
 
 
 def foreseen(expected: Expected, mode: str, options: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -52,9 +52,10 @@ def _why_unreadable(answer: Any) -> str:
 
 def too_large(expected: Expected, mode: str, options: Mapping[str, Any]) -> tuple[str, ...]:
     """A sentence for the events, and one for the answers, where some exceed a limit of who receives them."""
-    events = _sizes(expected.payloads, lambda payload: packets.event(len(expected.payloads), payload))
-    largest = max(events, default=0)
-    server = limits.of_server(mode, options, largest)
+    count = len(expected.payloads)
+    is_low = limits.of_server(mode, options).most < _LIMIT
+    events = _sizes(expected.payloads, lambda payload: packets.event(count, payload), every=is_low)
+    server = limits.of_server(mode, options, max(events, default=0))
     client = limits.Limit("MAX_FRAME_BYTES of labkit.client.connection", MAX_FRAME_BYTES, "a page has no such limit")
     answers = _sizes(expected.answers, lambda answer: packets.message([packets.RESPONSE, {"result": answer}]))
     return (
@@ -63,12 +64,15 @@ def too_large(expected: Expected, mode: str, options: Mapping[str, Any]) -> tupl
     )
 
 
-def _sizes(values: Iterable[Any], frame: Callable[[Any], bytes]) -> list[int]:
-    """The bytes of the frame of each value; 0 of a small one. Values that come several times are encoded once."""
+def _sizes(values: Iterable[Any], frame: Callable[[Any], bytes], every: bool = False) -> list[int]:
+    """The bytes of the frame of each value; 0 of a small one, unless of every one it matters. What comes several times
+    is encoded once.
+    """
     known: dict[int, int] = {}
     sizes = []
     for value in values:
-        if value is None or isinstance(value, int | float) or (isinstance(value, str) and len(value) < _SMALL):
+        is_text = isinstance(value, str) and len(value) < _SMALL
+        if not every and (value is None or isinstance(value, int | float) or is_text):
             sizes.append(0)
             continue
         if id(value) not in known:

@@ -83,7 +83,7 @@ def require_measurable(strategy: AnyStrategy, work: Work, plan: Schedule, settin
     require_descriptors(plan)
     mode = settings.get("mode", "threading")
     chosen = require_possible(strategy, work, mode)
-    require_room(plan, mode, settings.get("ping_hz", PING_HZ))
+    require_room(plan, mode, settings.get("ping_hz", PING_HZ), settings.get("client"))
     return chosen
 
 

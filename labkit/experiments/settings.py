@@ -7,6 +7,7 @@ import psutil
 
 from labkit.base.errors import TooMuchMemory, UsageError
 from labkit.base.renamed import refuse_old, refuse_unknown
+from labkit.client.generator import require_sockets
 from labkit.client.process import Client
 from labkit.plan.calibration import Expected
 from labkit.plan.modes import MODES
@@ -109,9 +110,17 @@ def require_memory(plan: Schedule) -> None:
         )
 
 
-def require_room(plan: Schedule, mode: str, ping_hz: float) -> None:
-    """Raise `ModeError` where the mode has no place for a connection of each client, the bystander and the listener."""
-    MODES[mode].require_room(plan.connections, 1 + (ping_hz > 0))
+def require_room(plan: Schedule, mode: str, ping_hz: float, client: Client | None) -> None:
+    """Raise where the mode or the client has no place for a connection of each sender, the bystander and the listener.
+
+    Raises:
+        ModeError: the mode's server holds fewer at once.
+        UsageError: one client process drives fewer sockets.
+    """
+    others = 1 + (ping_hz > 0)
+    MODES[mode].require_room(plan.connections, others)
+    if client is None:  # the session's one process
+        require_sockets(plan.connections + others)
 
 
 def require_descriptors(plan: Schedule) -> None:

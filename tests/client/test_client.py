@@ -899,3 +899,50 @@ def test_ctrl_c_is_the_parents_to_handle():
         assert process.order("spin", 1000) > 0
         os.kill(process.pid, signal.SIGINT)
         assert process.order("spin", 1000) > 0
+
+
+# Connections that close, and those that are never let in
+
+
+@pytest.mark.parametrize(
+    ("answer", "closing"),
+    [
+        (lambda data: disconnect(), "Socket.IO's disconnect"),
+        (lambda data: emit("response", "x" * 3_000), "by labkit's client, websocket code 1009 (Received frame"),
+    ],
+)
+def test_a_connection_that_closes_tells_with_what(server, monkeypatch, capfd, answer, closing):
+    monkeypatch.setattr("labkit.client.connection.MAX_FRAME_BYTES", 2_000)
+    with ClientThread() as client:
+        fired = fire(client, server(answering(answer)), make_job(1, timeout_ms=1_000))
+        assert fired.closings[SENDER].startswith(closing)
+        assert fired.closings[1:] == ("", "")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_event_that_the_server_finds_too_large_closes_its_connection_and_the_log_says_why(client, server):
+    running = server(options={"max_http_buffer_size": 2_000})
+    client.open(running.url, 2)
+    assert client.warm(["x" * 3_000], 5.0) == 0
+    fired = client.fire(make_job(4, senders=2, timeout_ms=2_000))
+    assert fired.closings == ("websocket code 1000", "", "", "")
+    assert (fired.sent_ns > 0).tolist() == [False, True, False, True]
+    assert len(running.log) == 1
+    assert "packet is too large" in running.log[0]
+
+
+@ends_within(10)
+def test_who_is_kept_waiting_at_the_door_is_told_how_many_were_let_in(client, server):
+    let_in, rest = threading.Semaphore(2), threading.Event()
+
+    def register(socketio, complex_calculation):
+        @socketio.on("connect")
+        def connect(auth=None):
+            if not let_in.acquire(blocking=False):
+                rest.wait(5)
+
+        return rest.set
+
+    with pytest.raises(ConnectFailed, match=r"2 of 4 connections were let in at http.* within 0\.5 s, and the rest"):
+        client.open(server(register).url, 2, timeout_s=0.5)
+    rest.set()

@@ -1,6 +1,8 @@
 """Frames, round trip by python-socketio's own packets, and what cannot be one."""
 
+import contextlib
 import json
+import math
 
 import engineio.packet
 import pytest
@@ -11,7 +13,6 @@ from hypothesis import strategies as st
 from labkit.client import packets
 from labkit.client.packets import acknowledged, answers, same
 from labkit.runs.stages import Outcome
-
 
 
 def values(numbers):
@@ -279,3 +280,46 @@ def test_the_order_of_keys_does_not_matter():
 @pytest.mark.parametrize(("result", "expected"), [(1, 2), (None, 0), ([1, 2], [2, 1]), ({"a": 1}, {}), ("1", 1)])
 def test_what_differs_is_not_the_same(result, expected):
     assert not same(result, expected)
+
+
+# As a page reads them
+
+
+@given(NUMBERS, st.sampled_from([math.nan, math.inf, -math.inf]), PAGE_JSON)
+def test_an_answer_that_no_page_can_read_is_unreadable_and_names_what_it_cannot(number, bad, beside):
+    (answer,) = answers(response({"id": number, "result": [beside, {"deep": [bad]}], "start_ns": 7}))
+    assert (answer.event, answer.status, answer.result, answer.start_ns) == (number, Outcome.UNREADABLE, None, 7)
+    assert f"{json.dumps(bad)} is no JSON" in answer.message
+
+
+def test_one_unreadable_answer_spoils_its_whole_batch():
+    found = answers(response([{"id": 1, "result": 1}, {"id": 2, "result": math.nan}, {"id": 3, "busy": True}]))
+    assert [(one.event, one.status) for one in found] == [(1, Outcome.UNREADABLE), (2, 9), (3, 9)]
+
+
+def test_another_event_that_no_page_can_read_costs_it_its_connection_too():
+    (answer,) = answers(response(math.nan, name="progress"))
+    assert (answer.event, answer.status) == (-1, Outcome.UNREADABLE)
+    assert "closes the connection" in answer.message
+
+
+def test_a_number_that_is_none_is_found_in_a_packet_with_a_namespace():
+    (answer,) = answers(b'42/desk,["response",{"id":4,"result":NaN}]')
+    assert (answer.event, answer.status) == (4, Outcome.UNREADABLE)
+
+
+def test_a_frame_that_is_no_utf8_is_unreadable_and_still_tells_its_event():
+    (answer,) = answers(b'42["response",{"id":5,"result":"\xff\xfe"}]')
+    assert (answer.event, answer.status) == (5, Outcome.UNREADABLE)
+    assert answer.message == "no page can read it: it is no UTF-8; a browser closes the connection with the code 1007"
+
+
+@pytest.mark.parametrize("body", [b"[NaN]", b'[{"a":-Infinity}]', b'["\xff"]'])
+def test_an_acknowledgement_that_no_page_can_read_acknowledges_nothing(body):
+    assert (acknowledged(b"437[1]"), acknowledged(b"437" + body)) == (7, -1)
+
+
+@given(KINDS, HEADS, st.binary())
+def test_no_bytes_make_the_page_s_reading_raise_anything_else(kind, head, tail):
+    with contextlib.suppress(ValueError, RecursionError):
+        packets.parsed(kind + head + tail)
