@@ -65,6 +65,7 @@ def fire(
     require_room(plan, server.mode, ping_hz, client)
     require_handler(server.server, packets.MESSAGE)
     expected = expected or expected_answers(server.work, plan)
+    require_memory(plan, foreseen.frame_bytes(expected))
     client = client or clients.shared()
     need_s = expected.mean_service_ms * len(plan) / 1000
     window_s = plan.span_s + need_s if window_s is None else window_s

@@ -64,6 +64,11 @@ def too_large(expected: Expected, mode: str, options: Mapping[str, Any]) -> tupl
     )
 
 
+def frame_bytes(expected: Expected) -> int:
+    """What all events come to on the wire; small ones are not worth counting."""
+    return sum(_sizes(expected.payloads, lambda payload: packets.event(len(expected.payloads), payload)))
+
+
 def _sizes(values: Iterable[Any], frame: Callable[[Any], bytes], every: bool = False) -> list[int]:
     """The bytes of the frame of each value; 0 of a small one, unless of every one it matters. What comes several times
     is encoded once.

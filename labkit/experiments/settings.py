@@ -101,9 +101,14 @@ def require_known(settings: Mapping[str, Any]) -> None:
         raise UsageError(f"switch_interval_s must be above 0, not {interval_s}")
 
 
-def require_memory(plan: Schedule) -> None:
-    """Raise `TooMuchMemory` where this machine cannot keep so many events."""
-    needed, available = len(plan) * BYTES_PER_EVENT, psutil.virtual_memory().available
+def require_memory(plan: Schedule, frame_bytes: int = 0) -> None:
+    """Raise `TooMuchMemory` where this machine cannot keep so many events.
+
+    Args:
+        frame_bytes: what all of them come to on the wire, where that is known: a client has all encoded before it
+            sends, and once more where the server does not read as fast.
+    """
+    needed, available = len(plan) * BYTES_PER_EVENT + 2 * frame_bytes, psutil.virtual_memory().available
     if needed > available:
         raise TooMuchMemory(
             f"{len(plan):,} events need about {needed / 1e9:.1f} GB and {available / 1e9:.1f} GB are free: fire fewer"

@@ -2,10 +2,15 @@
 
 import math
 
+import psutil
+import pytest
+
 import labkit as lab
+from labkit.base.errors import TooMuchMemory
 from labkit.client.connection import MAX_FRAME_BYTES
 from labkit.experiments import foreseen as tested
-from labkit.experiments.foreseen import foreseen, too_large, unreadable
+from labkit.experiments.foreseen import foreseen, frame_bytes, too_large, unreadable
+from labkit.experiments.settings import require_memory
 from labkit.plan.calibration import Expected, expect
 
 LIMIT = 1_000_000
@@ -51,6 +56,18 @@ def test_answers_that_the_client_does_not_take_are_told(monkeypatch):
     (sentence,) = too_large(expected(1, 2, answers=["x" * 6_000, "x"]), "threading", {})
     assert sentence.startswith("1 of 2 answers are larger than labkit's client takes")
     assert MAX_FRAME_BYTES > 10 * LIMIT
+
+
+def test_what_all_events_come_to_is_every_one_of_them():
+    big = "x" * 10_000
+    assert 30_000 < frame_bytes(expected(big, big, "small", {"deep": [big]})) < 30_300
+
+
+def test_events_that_no_client_could_keep_encoded_are_refused():
+    plan, free = lab.burst(1000), psutil.virtual_memory().total
+    require_memory(plan, 1_000)
+    with pytest.raises(TooMuchMemory, match=r"1,000 events need about .* GB and .* GB are free: fire fewer"):
+        require_memory(plan, free)
 
 
 def test_servers_that_share_a_limit_are_told_of_once():
