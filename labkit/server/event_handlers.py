@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from socketio.base_server import BaseServer
+
 from labkit.base.errors import StrategyError
 from labkit.server.contract import PING_EVENT, Served
 
@@ -33,8 +35,9 @@ def _of_class(handlers: Any) -> Iterable[str]:
 
 def of_app(app: Any) -> dict[str, tuple[str, ...]] | None:
     """The same of a :class:`~labkit.server.contract.App`; None of one that does not show its Socket.IO server."""
-    server = getattr(app, "server", None) or getattr(getattr(app, "socketio", None), "server", None)
-    return None if getattr(server, "namespace_handlers", None) is None else handled(server)
+    shown = (getattr(app, "server", None), getattr(getattr(app, "socketio", None), "server", None))
+    servers = [one for one in shown if isinstance(one, BaseServer)]
+    return handled(servers[0]) if servers else None
 
 
 def handles(there: Mapping[str, Iterable[str]], event: str, namespace: str) -> bool:

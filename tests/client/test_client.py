@@ -911,19 +911,20 @@ def test_ctrl_c_is_the_parents_to_handle():
         (lambda data: emit("response", "x" * 3_000), "by labkit's client, websocket code 1009 (Received frame"),
     ],
 )
-def test_a_connection_that_closes_tells_with_what(server, monkeypatch, capfd, answer, closing):
+def test_a_connection_that_closes_tells_with_what(server, monkeypatch, caplog, answer, closing):
     monkeypatch.setattr("labkit.client.connection.MAX_FRAME_BYTES", 2_000)
     with ClientThread() as client:
         fired = fire(client, server(answering(answer)), make_job(1, timeout_ms=1_000))
         assert fired.closings[SENDER].startswith(closing)
         assert fired.closings[1:] == ("", "")
-    assert capfd.readouterr() == ("", "")
+    assert caplog.records == []  # or it would stand on stderr, in a notebook's cell
 
 
+@ends_within(30)
 def test_an_event_that_the_server_finds_too_large_closes_its_connection_and_the_log_says_why(client, server):
     running = server(options={"max_http_buffer_size": 2_000})
     client.open(running.url, 2)
-    assert client.warm(["x" * 3_000], 5.0) == 0
+    assert client.warm(["x" * 3_000], 60.0) == 0
     fired = client.fire(make_job(4, senders=2, timeout_ms=2_000))
     assert fired.closings == ("websocket code 1000", "", "", "")
     assert (fired.sent_ns > 0).tolist() == [False, True, False, True]

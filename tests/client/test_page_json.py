@@ -58,3 +58,4 @@ def test_whole_numbers_that_a_double_may_not_hold_are_found_wherever_they_are(va
 )
 def test_the_bound_is_javascripts_own(number, is_lost):
     assert (page_json.rounded([number]) is not None) == is_lost
+    assert page_json.has_long_digits(b"%d" % number)

@@ -1,5 +1,7 @@
 """What a server has a handler for, held to what python-socketio itself would call."""
 
+from types import SimpleNamespace
+
 import pytest
 import socketio
 from flask import Flask
@@ -62,6 +64,15 @@ def test_what_the_lab_itself_handles_and_what_no_client_sends_is_not_listed():
 
 def test_an_app_that_does_not_show_its_server_is_taken_at_its_word():
     assert event_handlers.of_app(object()) is None
+    assert event_handlers.of_app(SimpleNamespace(server=object(), socketio=None)) is None
+
+
+def test_an_app_shows_its_server_by_one_name_or_the_other():
+    server = socketio.Server(async_mode="threading")
+    server.on("price", lambda *_: None)
+    flask = SimpleNamespace(server=server)
+    for app in (flask, SimpleNamespace(socketio=flask), SimpleNamespace(server=object(), socketio=flask)):
+        assert event_handlers.of_app(app) == {"/": ("price",)}
 
 
 class Told:
