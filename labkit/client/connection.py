@@ -1,9 +1,13 @@
 """One client on one websocket: it answers heartbeats, acknowledges what asks for it, stamps what comes and keeps it."""
 
 import asyncio
+import contextlib
+import logging
 import select
 import selectors
+from collections.abc import Sequence
 from socket import SO_RCVBUF, SOL_SOCKET
+from typing import Any
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
@@ -13,6 +17,15 @@ from labkit.client import packets
 
 #: What the socket of a client that does not read may hold; by itself it would grow to some MB.
 SLOW_BUFFER_BYTES, USUAL_BUFFER_BYTES = 8192, 131_072
+
+#: The largest frame that a client takes, so that one answer cannot fill the memory. A page has no such limit.
+MAX_FRAME_BYTES = 100 * 2**20
+
+# What picows has to say is told by `closing`; on stderr it would stand in a notebook's cell.
+_quiet = logging.Logger("labkit.client", logging.CRITICAL)
+
+#: The code of a connection that is closed because all is done.
+_GOODBYE = 1000
 
 # Looked up once: a member of an enumeration costs as much as reading a frame.
 _TEXT, _CLOSE = WSMsgType.TEXT, WSMsgType.CLOSE
@@ -54,6 +67,7 @@ class Connection(WSListener):
         self.frames: list[tuple[int, bytes]] = []
         self.closed_ns = 0
         self.beats_ns: list[int] = []  # the handshake, and every PING since
+        self.closing = ""  # with what it was closed
         self.told_ns = (0, 0)  # the server's ping interval and timeout
         self.transport: WSTransport | None = None
         self.greeted = False
@@ -68,11 +82,14 @@ class Connection(WSListener):
         if self.greeted and text.startswith(packets.USUAL):  # asked first, since it is asked of every frame of a burst
             self.frames.append((at_ns, text))
         elif frame.msg_type == _CLOSE:
+            if not transport.is_close_frame_sent:  # else it only says yes to ours
+                self.closing = _in_words(int.from_bytes(text[:2], "big"), text[2:].decode(errors="replace"))
             transport.disconnect()
         elif text == packets.HEARTBEAT:
             self.beats_ns.append(at_ns)
             transport.send(_TEXT, packets.HEARTBEAT_ANSWER)
         elif self.greeted and text.startswith(packets.GOODBYE):
+            self.closing = self.closing or "Socket.IO's disconnect"
             transport.disconnect()  # as a Socket.IO client does when the server disconnects it
         elif self.greeted:
             self.frames.append((at_ns, text))
@@ -92,6 +109,13 @@ class Connection(WSListener):
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self.closed_ns = self.closed_ns or now_ns()
+        handshake = transport.close_handshake  # None where the connection broke without one
+        ours = None if handshake is None else handshake.sent
+        if ours is not None and ours.code.value != _GOODBYE and not self.closing:
+            # Not the server's doing: a frame that picows does not take.
+            self.closing = f"by labkit's client, {_in_words(ours.code.value, ours.reason)}"
+            self._ended = asyncio.ensure_future(_until_ended(transport))
+        self.closing = self.closing or "without a websocket code"
         if not self.ready.done():
             self.ready.set_exception(ConnectFailed("the server closed the connection during the handshake"))
 
@@ -125,7 +149,15 @@ async def connect_all(url: str, count: int, timeout_s: float) -> list[Connection
     address = url.replace("http", "ws", 1).rstrip("/") + "/socket.io/?EIO=4&transport=websocket"
     # A handshake ends by picows' own timer: it closes the socket, which a cancellation would not.
     openings = [
-        asyncio.ensure_future(ws_connect(Connection, address, websocket_handshake_timeout=0.9 * timeout_s))
+        asyncio.ensure_future(
+            ws_connect(
+                Connection,
+                address,
+                websocket_handshake_timeout=0.9 * timeout_s,
+                max_frame_size=MAX_FRAME_BYTES,
+                logger_name=_quiet,
+            )
+        )
         for _ in range(count)
     ]
     try:
@@ -140,14 +172,35 @@ async def connect_all(url: str, count: int, timeout_s: float) -> list[Connection
         if isinstance(error, ConnectFailed) or not isinstance(error, Exception):
             raise
         if isinstance(error, TimeoutError):
-            raise ConnectFailed(
-                f"no Socket.IO server answered at {url} within {timeout_s:g} s: check the address"
-            ) from None
+            raise ConnectFailed(_timed_out(url, openings, timeout_s)) from None
         raise ConnectFailed(
             f"cannot connect to {url} ({type(error).__name__}: {error}): check that a Socket.IO server with the "
             "websocket transport listens there"
         ) from None
     return connections
+
+
+def _timed_out(url: str, openings: Sequence["asyncio.Future[Any]"], timeout_s: float) -> str:
+    """A sentence that says how many were let in, where some were."""
+    done = [o.result()[1] for o in openings if o.done() and not o.cancelled() and o.exception() is None]
+    greeted = sum(isinstance(c, Connection) and c.greeted for c in done)
+    if not greeted:
+        return f"no Socket.IO server answered at {url} within {timeout_s:g} s: check the address"
+    return (
+        f"{greeted} of {len(openings)} connections were let in at {url} within {timeout_s:g} s, and the rest still "
+        "waits: ask for fewer connections, or give the server more threads or processes"
+    )
+
+
+async def _until_ended(transport: WSTransport) -> None:
+    """Take the error that picows keeps for who waits, or asyncio would complain on stderr."""
+    with contextlib.suppress(Exception):
+        await transport.wait_disconnected()
+
+
+def _in_words(code: int, reason: str) -> str:
+    """``websocket code 1009 (message too big)``; 0 where there is no code."""
+    return f"websocket code {code or 'not given'}" + (f" ({reason})" if reason else "")
 
 
 def _opened(listener: WSListener | None) -> Connection:

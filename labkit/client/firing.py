@@ -243,6 +243,8 @@ class Firing:
                 [c.beats_ns for c in self.connections],
                 [c.closed_ns or end_ns for c in self.connections],
             ),
+            rounded=self.inbox.rounded,
+            closings=tuple(c.closing for c in self.connections),
             acked_ns=self.inbox.event_acked_ns if self.job.acknowledge else np.zeros(0, np.int64),
         )
 

@@ -138,12 +138,15 @@ def merge(parts: list[Fired], connection: Int64, senders: int) -> Fired:
     rows: dict[str, list[Int64]] = {name: [] for name in inbox.COLUMNS}
     messages: dict[int, str] = {}
     closed_ns = np.zeros(senders + len(first.closed_ns) - len(range(0, senders, count)), np.int64)
+    closings = [""] * len(closed_ns)
     begin = 0
     for k, part in enumerate(parts):
         own = len(range(k, senders, count))
         # Numbers of this process' connections in the whole: its senders, and for the first the others behind them.
         numbers = np.concatenate([np.arange(k, senders, count), np.arange(len(part.closed_ns) - own) + senders])
         closed_ns[numbers] = part.closed_ns
+        for number, closing in zip(numbers.tolist(), part.closings, strict=False):
+            closings[number] = closing
         messages |= {begin + place: message for place, message in part.messages.items()}
         begin += len(part.delivery_ns)
         for name, column in _deliveries(part).items():
@@ -159,6 +162,8 @@ def merge(parts: list[Fired], connection: Int64, senders: int) -> Fired:
         messages=messages,
         cpu_ns=sum(part.cpu_ns for part in parts),
         collections=sum(part.collections for part in parts),
+        rounded=sum(part.rounded for part in parts),
+        closings=tuple(closings) if first.closings else (),
         heartbeats=heartbeats.merged([part.heartbeats for part in parts]),
         **delivered,
     )

@@ -20,6 +20,15 @@ Int64 = NDArray[np.int64]
 MAX_SOCKETS = 900
 
 
+def require_sockets(count: int) -> None:
+    """Raise `UsageError` where these are more than one client process drives."""
+    if count > MAX_SOCKETS:
+        raise UsageError(
+            f"one client process drives {MAX_SOCKETS} sockets and {count} are asked for: give "
+            f"client=labkit.client.fleet.ClientFleet({-(-count // MAX_SOCKETS)})"
+        )
+
+
 @dataclass
 class Generator:
     """Clients of one server, each on its own connection: the senders, and where asked a bystander and a listener.
@@ -59,11 +68,7 @@ class Generator:
         self.senders = senders
         self.bystander = senders if bystander else -1
         count = senders + bystander + listener
-        if count > MAX_SOCKETS:
-            raise UsageError(
-                f"one client process drives {MAX_SOCKETS} sockets and {count} are asked for: give "
-                f"client=labkit.client.fleet.ClientFleet({-(-count // MAX_SOCKETS)})"
-            )
+        require_sockets(count)
         self.connections = self.loop.run_until_complete(connect_all(url, count, timeout_s))
 
     def warm(self, payloads: list[Any], timeout_s: float) -> int:
@@ -110,7 +115,8 @@ class Generator:
             sent += senders[i % len(senders)].send(packets.event(-2 - i, payload))
         deadline_ns = now_ns() + round(timeout_s * NS_PER_S)
         answered = 0
-        while now_ns() < deadline_ns and any(not c.closed_ns for c in senders):
+        asked = senders[: len(payloads)]  # where all of these have closed, nobody is left who could be answered
+        while now_ns() < deadline_ns and any(not c.closed_ns for c in asked):
             answered = sum(
                 len({a.event for _, frame in c.frames for a in packets.answers(frame) if a.event < -1}) for c in senders
             )

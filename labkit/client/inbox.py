@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labkit.client import packets
+from labkit.client import packets, page_json
 from labkit.runs.stages import Outcome
 
 Int64 = NDArray[np.int64]
@@ -29,6 +29,7 @@ class Inbox:
         columns: the deliveries, by name of :data:`COLUMNS`.
         messages: what went wrong, by number of delivery.
         answered: which events have been answered on the connection that sent them.
+        rounded: how many answers hold a whole number of which a page loses digits.
         acked_ns, event_acked_ns: when each ping and each event was acknowledged; 0 where it was not.
     """
 
@@ -39,6 +40,7 @@ class Inbox:
         self.columns = {name: array("q") for name in COLUMNS}
         self.messages: dict[int, str] = {}
         self.answered = np.zeros(len(owner), bool)
+        self.rounded = 0
         self.acked_ns = np.zeros(pings, np.int64)
         self.event_acked_ns = np.zeros(len(owner), np.int64)
 
@@ -51,9 +53,11 @@ class Inbox:
             if (number := packets.acknowledged(frame)) >= 0:
                 self._acknowledge(number, connection, at_ns)
                 continue
+            has_long_digits = page_json.has_long_digits(frame)
             for answer in packets.answers(frame):
                 if -1 <= answer.event < len(self.owner):  # else it is of the warm-up, or of somebody else's plan
                     self._append(at_ns, connection, answer)
+                    self.rounded += has_long_digits and page_json.rounded(answer.result) is not None
 
     def _acknowledge(self, number: int, connection: int, at_ns: int) -> None:
         """Of a ping on the bystander's connection, of an event on the connection that sent it."""
@@ -66,7 +70,8 @@ class Inbox:
     def _append(self, at_ns: int, connection: int, answer: packets.Answer) -> None:
         status, message = self._judged(answer)
         if message:
-            self.messages[len(self)] = message
+            # Half of a surrogate pair is JSON, and no terminal or file takes it.
+            self.messages[len(self)] = message.encode(errors="backslashreplace").decode()
         if answer.event >= 0 and self.owner[answer.event] == connection:
             self.answered[answer.event] = True
         row = (answer.event, connection, at_ns, status, answer.start_ns, answer.end_ns, answer.cpu_ns)

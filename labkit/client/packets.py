@@ -11,13 +11,15 @@ by ``Packet``.
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import engineio.packet
 import socketio.packet
 
 from labkit.base.clock import NS_PER_MS
+from labkit.client import page_json
 from labkit.runs.stages import Outcome
 
 #: The event that a strategy handles, and the one that it answers with.
@@ -45,18 +47,38 @@ def message(data: list[Any], number: int | None = None) -> bytes:
     return b"42%b%b" % (b"" if number is None else b"%d" % number, _to_json(data).encode())
 
 
-def _parsed(frame: bytes) -> tuple[int | None, Any]:
+def _parsed(
+    frame: bytes, read: Callable[[str], tuple[Any, int]] = _from_json, packet_class: Any = socketio.packet.Packet
+) -> tuple[int | None, Any]:
     """The number and the data of a frame that is an event or an acknowledgement; ValueError where it is malformed."""
     bracket = frame.find(b"[", 2)
     number = frame[2:bracket]
     if bracket == 2 or (bracket > 2 and number.isdigit()):
         text = frame[bracket:].decode()
-        data, end = _from_json(text)
+        data, end = read(text)
         if end < len(text) and text[end:].strip(" \t\n\r"):
             raise ValueError("more than one JSON value")
         return int(number) if number else None, data
-    packet = socketio.packet.Packet(encoded_packet=frame[1:].decode())
+    packet = packet_class(encoded_packet=frame[1:].decode())
     return packet.id, packet.data
+
+
+def parsed(frame: bytes) -> tuple[int | None, Any]:
+    """The number and the data of a frame that is an event or an acknowledgement, as a page reads them.
+
+    Raises:
+        Unreadable: Python can read it and no page can (:mod:`labkit.client.page_json`).
+        ValueError, RecursionError: it is malformed.
+    """
+    try:
+        return _parsed(frame, page_json.read, page_json.Packet)
+    except UnicodeDecodeError:
+        raise page_json.no_utf8() from None
+
+
+def unreadable(frame: bytes) -> tuple[int | None, Any]:
+    """The same of a frame that no page can read, as far as Python can; ValueError and RecursionError where not."""
+    return _parsed(frame.decode(errors="replace").encode())
 
 
 def heartbeat_told_ns(handshake: bytes) -> tuple[int, int]:
@@ -83,7 +105,7 @@ def acknowledged(frame: bytes) -> int:
     if not frame.startswith(ACKNOWLEDGEMENT):
         return -1
     try:
-        number, _ = _parsed(frame)
+        number, _ = parsed(frame)
     except (ValueError, RecursionError):
         return -1
     return -1 if number is None else number
@@ -103,7 +125,7 @@ class Answer:
 
     Attributes:
         event: its number in the plan; -1 where it cannot be told.
-        status: the first five of :class:`~labkit.runs.stages.Outcome` (whether it is WRONG is not known here).
+        status: a :class:`~labkit.runs.stages.Outcome` of an answer (whether it is WRONG is not known here).
         result: what the work returned.
         message: what went wrong, where something did.
         start_ns, end_ns, cpu_ns: the work's own stamps; 0 where it did not run.
@@ -119,17 +141,27 @@ class Answer:
 
 
 def answers(frame: bytes) -> list[Answer]:
-    """The answers that a frame carries: none where it is another event, several where the server sends batches."""
+    """The answers that a frame carries: none where it is another event, several where the server sends batches.
+
+    Of a frame that no page can read every answer is unreadable, and another event is an answer to nothing: it costs the
+    page its connection all the same.
+    """
     if not frame.startswith(EVENT):
         return []
+    why = ""
     try:
-        name, *arguments = _parsed(frame)[1]
+        try:
+            _, data = parsed(frame)
+        except page_json.Unreadable as refused:
+            why, (_, data) = str(refused), unreadable(frame)
+        name, *arguments = data
     except (ValueError, TypeError, RecursionError) as error:
         return [Answer(-1, Outcome.GARBLED, message=f"not a Socket.IO packet ({error}): {frame[:60]!r}")]
     if name != RESPONSE:
-        return []
+        return [Answer(-1, Outcome.UNREADABLE, message=why)] if why else []
     body = arguments[0] if arguments else None
-    return [_answer(item) for item in (body if isinstance(body, list) else [body])]
+    found = [_answer(item) for item in (body if isinstance(body, list) else [body])]
+    return [replace(one, status=Outcome.UNREADABLE, result=None, message=why) for one in found] if why else found
 
 
 def _answer(item: Any) -> Answer:

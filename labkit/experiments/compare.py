@@ -143,6 +143,11 @@ class Ordered:
     def __len__(self) -> int:
         return len(self.turns)
 
+    @property
+    def options(self) -> tuple[Mapping[str, Any], ...]:
+        """What the servers will be given, one a run."""
+        return tuple({**one.options, **(settings.get("options") or {})} for one, settings, _ in self.turns)
+
     def runs(self) -> Iterator[Run]:
         """Measure them one by one, for those who show or save each as it comes. The work is calibrated at first."""
         lacking = any(settings.get("expected") is None for _, settings, _ in self.turns)

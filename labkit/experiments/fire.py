@@ -1,6 +1,7 @@
 """Fire a plan at a server that runs, and keep what became of every event."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,11 +10,13 @@ from numpy.typing import NDArray
 
 from labkit.base import clock, interrupts
 from labkit.base.errors import ServerError, UsageError
+from labkit.client import packets
 from labkit.client import process as clients
 from labkit.client.firing import Job
 from labkit.client.process import Client
+from labkit.experiments import foreseen
 from labkit.experiments.confounders import ServerCost
-from labkit.experiments.settings import require_descriptors, require_known, require_memory
+from labkit.experiments.settings import PING_HZ, require_descriptors, require_known, require_memory, require_room
 from labkit.plan.calibration import Expected, expected_answers
 from labkit.plan.schedules import Schedule
 from labkit.runs import close, environment
@@ -21,6 +24,7 @@ from labkit.runs.conditions import Conditions
 from labkit.runs.fired import Fired
 from labkit.runs.run import Run
 from labkit.server.contract import PING_EVENT
+from labkit.server.event_handlers import require_handler
 from labkit.server.serving import Serving
 
 
@@ -29,7 +33,7 @@ def fire(
     server: Serving,
     plan: Schedule,
     *,
-    ping_hz: float = 50.0,
+    ping_hz: float = PING_HZ,
     window_s: float | None = None,
     timeout_s: float | None = None,
     warm_up: int = 2,
@@ -58,7 +62,10 @@ def fire(
     require_known({**numbers, "reads_from_s": reads_from_s})
     require_memory(plan)
     require_descriptors(plan)
+    require_room(plan, server.mode, ping_hz, client)
+    require_handler(server.server, packets.MESSAGE)
     expected = expected or expected_answers(server.work, plan)
+    require_memory(plan, foreseen.frame_bytes(expected))
     client = client or clients.shared()
     need_s = expected.mean_service_ms * len(plan) / 1000
     window_s = plan.span_s + need_s if window_s is None else window_s
@@ -71,6 +78,7 @@ def fire(
         reads_from_ns=round(reads_from_s * clock.NS_PER_S),
     )
     about = {"ping_hz": ping_hz, "window_s": window_s, "answers_checked": expected.checked, "client": client.place}
+    about["too_large"] = foreseen.too_large(expected, server.mode, server.server.options)
     fired, stamps, told = _fired(server, client, job, plan.connections, warm_up_payloads(expected, warm_up))
     about |= told
     return close.close(
@@ -157,12 +165,20 @@ def _conditions(server: Serving, fired: Fired, plan: Schedule, about: dict[str, 
         duration_s=(fired.end_ns - fired.start_ns) / clock.NS_PER_S,
         clock_resolution_s=clock.resolution_s(),
         heartbeats=fired.heartbeats,
+        closings=_counted(fired.closings),
+        rounded=fired.rounded,
         closed_senders=int(np.count_nonzero(fired.closed_ns[: plan.connections])),
         closed_others=int(np.count_nonzero(fired.closed_ns[plan.connections :])),
         handler_errors=tuple(error.strip().splitlines()[-1] for error in served.errors),
         server_log=tuple(served.log[:20]),
         **about,
     )
+
+
+def _counted(closings: Sequence[str]) -> tuple[str, ...]:
+    """Each once, with its number."""
+    numbers = Counter(closing for closing in closings if closing)
+    return tuple(f"{closing} ({number} connection{'s'[: number > 1]})" for closing, number in numbers.most_common())
 
 
 def _json(value: Any) -> Any:

@@ -9,12 +9,14 @@ from labkit.client import process as clients
 from labkit.experiments.confounders import spare_cpu
 from labkit.experiments.fire import fire
 from labkit.experiments.settings import (
+    PING_HZ,
     FireSettings,
     ServeSettings,
     Settings,
     require_descriptors,
     require_known,
     require_memory,
+    require_room,
 )
 from labkit.plan.calibration import expected_answers
 from labkit.plan.schedules import Schedule
@@ -79,7 +81,10 @@ def require_measurable(strategy: AnyStrategy, work: Work, plan: Schedule, settin
     require_known(settings)
     require_memory(plan)
     require_descriptors(plan)
-    return require_possible(strategy, work, settings.get("mode", "threading"))
+    mode = settings.get("mode", "threading")
+    chosen = require_possible(strategy, work, mode)
+    require_room(plan, mode, settings.get("ping_hz", PING_HZ), settings.get("client"))
+    return chosen
 
 
 def _part(settings: Settings, of: Any) -> dict[str, Any]:

@@ -7,8 +7,10 @@ import psutil
 
 from labkit.base.errors import TooMuchMemory, UsageError
 from labkit.base.renamed import refuse_old, refuse_unknown
+from labkit.client.generator import require_sockets
 from labkit.client.process import Client
 from labkit.plan.calibration import Expected
+from labkit.plan.modes import MODES
 from labkit.plan.schedules import Schedule
 
 #: Bytes that an event takes in server, client and record together, at most (measured: about 900).
@@ -16,6 +18,10 @@ BYTES_PER_EVENT = 2_000
 
 #: Descriptors that a process has open besides its clients' sockets: Python's own, the kernel's of a notebook, pools.
 OWN_DESCRIPTORS = 100
+
+
+#: The bystander's rate where nobody names one.
+PING_HZ = 50.0
 
 
 class ServeSettings(TypedDict, total=False):
@@ -95,13 +101,31 @@ def require_known(settings: Mapping[str, Any]) -> None:
         raise UsageError(f"switch_interval_s must be above 0, not {interval_s}")
 
 
-def require_memory(plan: Schedule) -> None:
-    """Raise `TooMuchMemory` where this machine cannot keep so many events."""
-    needed, available = len(plan) * BYTES_PER_EVENT, psutil.virtual_memory().available
+def require_memory(plan: Schedule, frame_bytes: int = 0) -> None:
+    """Raise `TooMuchMemory` where this machine cannot keep so many events.
+
+    Args:
+        frame_bytes: what all of them come to on the wire, where that is known: a client has all encoded before it
+            sends, and once more where the server does not read as fast.
+    """
+    needed, available = len(plan) * BYTES_PER_EVENT + 2 * frame_bytes, psutil.virtual_memory().available
     if needed > available:
         raise TooMuchMemory(
             f"{len(plan):,} events need about {needed / 1e9:.1f} GB and {available / 1e9:.1f} GB are free: fire fewer"
         )
+
+
+def require_room(plan: Schedule, mode: str, ping_hz: float, client: Client | None) -> None:
+    """Raise where the mode or the client has no place for a connection of each sender, the bystander and the listener.
+
+    Raises:
+        ModeError: the mode's server holds fewer at once.
+        UsageError: one client process drives fewer sockets.
+    """
+    others = 1 + (ping_hz > 0)
+    MODES[mode].require_room(plan.connections, others)
+    if client is None:  # the session's one process
+        require_sockets(plan.connections + others)
 
 
 def require_descriptors(plan: Schedule) -> None:

@@ -32,6 +32,9 @@ class Mode:
         arbiter: ``module:name`` of what runs in the child process where that does not serve but starts what does.
         first: Python code that the child process executes before anything else.
         like: a mode whose strategies run here too, without naming this one.
+        connections_at_most: how many websockets can be open at once; None where nothing of the mode limits them.
+        bytes_at_most: settings of the server below Socket.IO that end a connection on which a larger message comes,
+            each with its value.
         tuned: what differs from the server as it is started by default, for people to read.
     """
 
@@ -46,6 +49,8 @@ class Mode:
     first: str = ""
     like: str = ""
     tuned: Mapping[str, str] = field(default_factory=dict)
+    connections_at_most: int | None = None
+    bytes_at_most: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_in_process(self) -> bool:
@@ -58,6 +63,24 @@ class Mode:
         if missing:
             raise MissingExtra(f"mode {self.name} needs {', '.join(missing)}: pip install 'labkit[modes]'")
 
+    def require_room(self, clients: int, others: int) -> None:
+        """Raise `ModeError` where so many connections cannot be open at once.
+
+        Args:
+            clients: those that send.
+            others: of the lab's own: the bystander, the listener.
+        """
+        most = self.connections_at_most
+        if most is not None and clients + others > most:
+            raise ModeError(
+                f"mode {self.name} holds {most} connections at once, since each websocket takes one of its {most} "
+                f"threads, and {clients} clients and {others} of the lab's own are asked for: ask for "
+                f"{most - others} clients or fewer"
+            )
+
+
+#: Of gunicorn's one worker. Each websocket holds one.
+GUNICORN_THREADS = 100
 
 _PYWSGI = {"Nagle's algorithm": "off (pywsgi's default: on)"}
 
@@ -68,11 +91,12 @@ MODES: dict[str, Mode] = {
         Mode("threading", "Werkzeug in this process, async_mode=threading", "werkzeug"),
         Mode(
             "gunicorn",
-            "gunicorn (gthread, one worker, 100 threads), async_mode=threading",
+            f"gunicorn (gthread, one worker, {GUNICORN_THREADS} threads), async_mode=threading",
             "gunicorn",
             ("gunicorn",),
             maker="labkit.server.hosts.flask_threading:ThreadingHost",
             arbiter="labkit.server.hosts.gunicorn_gthread:arbitrate",
+            connections_at_most=GUNICORN_THREADS,
         ),
         Mode(
             "gevent",
@@ -99,6 +123,7 @@ MODES: dict[str, Mode] = {
             is_asynchronous=True,
             hidden={"read": "uvicorn's protocol reads ahead into a buffer of its own, which has no place for a hook"},
             maker="labkit.server.hosts.uvicorn_asgi:AsgiHost",
+            bytes_at_most={"ws_max_size": 16 * 2**20},  # uvicorn's default
         ),
     )
 }

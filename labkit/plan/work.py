@@ -77,6 +77,7 @@ class Calculation:
         end_ns = clock.now_ns()
         cpu_ns = clock.thread_cpu_ns() - cpu_ns
         try:
+            # NaN passes here as it passes in the reader's app; what a page makes of it, the client sees.
             json.dumps(outcome)
         except (TypeError, ValueError, RecursionError) as error:
             # Emitting it would raise in whatever thread the strategy answers from, and the answer would be lost.
@@ -227,7 +228,7 @@ def call(function: Callable[..., Any], payloads: Sequence[Any] | None = None) ->
         if not payloads:
             raise WorkloadError("payloads is empty: give at least one, or leave it out")
         try:
-            json.dumps(list(payloads))
+            json.dumps(list(payloads), allow_nan=False)  # a page cannot send NaN
         except (TypeError, ValueError) as error:
             raise WorkloadError(
                 f"a payload cannot be sent as JSON ({error}): give dicts, lists, strings, numbers"

@@ -35,8 +35,9 @@ def close(
     """Attribute every delivery to its event, give every event its outcome.
 
     An event's outcome is that of the first answer on its own connection before its deadline. Without one it has timed
-    out, or was disconnected (its connection closed before the deadline), or was never sent. If the client stopped
-    waiting before the deadline it is *unaccounted*, which is a fault of the lab and not of the server.
+    out, or was disconnected (its connection closed before the deadline, or even before it was sent), or was never sent
+    for another reason. If the client stopped waiting before the deadline it is *unaccounted*, which is a fault of the
+    lab and not of the server.
 
     `kinds` are the names of the kinds of a mix, and `kind` is each event's number in them.
     """
@@ -83,8 +84,8 @@ def _outcomes(fired: Fired, plan: Schedule, deadline: Int64, places: Int64) -> I
     outcome[answered] = fired.delivery_status[places[answered]]
     outcome[silent & (fired.end_ns - fired.start_ns >= deadline)] = Outcome.TIMED_OUT
     closed = _relative(fired.closed_ns, fired.start_ns)[plan.connection]
-    outcome[silent & (closed != NEVER) & (closed <= deadline)] = Outcome.DISCONNECTED
     outcome[silent & (fired.sent_ns == MISSING)] = Outcome.UNSENT
+    outcome[silent & (closed != NEVER) & (closed <= deadline)] = Outcome.DISCONNECTED
     return outcome
 
 

@@ -18,7 +18,7 @@ OUTSIDE, INSIDE = "outside", "inside"
 _YES_OR_NO = ("stock", "instrumented", "gc_frozen", "answers_checked")
 _TEXT = ("measured", "client")
 _NAMED = ("options", "tuned", "parameters")
-_LISTS = ("handler_errors", "spare_cpu", "server_log")
+_LISTS = ("handler_errors", "spare_cpu", "server_log", "closings", "too_large")
 _UNKNOWN_AT_TIMES = ("switch_interval_s", "client_cpu_s", "server_cpu_s", "server_switches")
 
 
@@ -50,6 +50,9 @@ class Conditions:
         clocks_parted_s: by how much the wall clock and the stamps' clock parted during the run.
         heartbeats: how close the clients came to leaving; None where nobody looked.
         closed_senders, closed_others: how many connections of senders, and how many others, closed before the end.
+        closings: with what connections closed before the end, each once: ``websocket code 1000 (9 connections)``.
+        too_large: events or answers that are larger than a limit of this server or client, each as a sentence.
+        rounded: how many answers held a whole number of which a page loses digits (beyond 2**53).
         handler_errors: the last line of each traceback.
         spare_cpu: of the CPU that a loop found alone, the share that two loops find: before and after the run.
         server_log: its first lines.
@@ -81,6 +84,9 @@ class Conditions:
     heartbeats: Heartbeats | None = None
     closed_senders: int = 0
     closed_others: int = 0
+    closings: tuple[str, ...] = ()
+    too_large: tuple[str, ...] = ()
+    rounded: int = 0
     handler_errors: tuple[str, ...] = ()
     spare_cpu: tuple[float, ...] = ()
     server_log: tuple[str, ...] = ()
@@ -105,7 +111,7 @@ class Conditions:
         for name, value in known.items():
             if not _is_of_its_kind(name, value):
                 raise TypeError(f"{name} is {value!r}")
-        for name in ("handler_errors", "spare_cpu", "server_log"):
+        for name in _LISTS:
             known[name] = tuple(known.get(name, ()))
         beats = known.get("heartbeats")
         return cls(**{**known, "heartbeats": None if beats is None else Heartbeats.from_dict(beats)})

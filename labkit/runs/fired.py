@@ -26,6 +26,9 @@ class Fired:
         cpu_ns: CPU time of this process from start to end.
         collections: garbage collections in this process meanwhile.
         heartbeats: of all connections, since they were opened; None where nobody looked.
+        rounded: answers that hold a whole number of which a page loses digits.
+        closings: of each connection what it was closed with, such as ``websocket code 1000``; empty where it stayed
+            open. Nothing where nobody looked.
         acked_ns: when each event was acknowledged; empty where the client did not ask for it.
     """
 
@@ -47,4 +50,6 @@ class Fired:
     cpu_ns: int
     collections: int
     heartbeats: Heartbeats | None = None
+    rounded: int = 0
+    closings: tuple[str, ...] = ()
     acked_ns: Int64 = field(default_factory=lambda: np.zeros(0, np.int64))

@@ -101,12 +101,38 @@ def _unaccounted(run: "Run") -> Note | None:
 
 def _not_answered_well(run: "Run") -> Note | None:
     """Not the measurement's fault, but nobody must miss it: a strategy that is fast and wrong."""
-    bad = {name: count for name in ("failed", "wrong", "garbled") if (count := run.outcomes[name])}
+    bad = {name: count for name in ("failed", "wrong", "garbled", "unreadable") if (count := run.outcomes[name])}
     if not bad:
         return None
     counts = ", ".join(f"{count} {name}" for name, count in bad.items())
     first = next(iter(run.messages.values()), "without a message")
     return Note("outcomes", sum(bad.values()), False, f"{counts} of {len(run)} events: {first}", "see run.messages")
+
+
+def _closed(run: "Run") -> Note | None:
+    """Connections that closed before the end, by whomever: their events and pings are lost."""
+    closed = run.conditions.closed_senders + run.conditions.closed_others
+    if not closed:
+        return None
+    with_what = "; ".join(run.conditions.closings) or "nobody looked with what"
+    log = run.conditions.server_log
+    said = f"; the server's last word: {log[-1].splitlines()[-1]}" if log and log[-1] else ""
+    why = f"{closed} {'connection' if closed == 1 else 'connections'} closed before the end: {with_what}{said}"
+    return Note("closed", closed, False, why, "their events and pings count as lost")
+
+
+def _too_large(run: "Run") -> Note | None:
+    """Told before the run as well, where somebody looks."""
+    found = run.conditions.too_large
+    return Note("size", len(found), False, "; ".join(found), "or send less at a time") if found else None
+
+
+def _rounded(run: "Run") -> Note | None:
+    if not (count := run.conditions.rounded):
+        return None
+    hold = "answer holds" if count == 1 else "answers hold"
+    why = f"{count} {hold} a whole number beyond 2**53, of which a page loses the last digits"
+    return Note("digits", count, False, why, "send it as text")
 
 
 def _order(run: "Run") -> Note | None:
@@ -209,6 +235,9 @@ def _gc(run: "Run") -> Note | None:
 _CHECKS: tuple[Check, ...] = (
     _unaccounted,
     _not_answered_well,
+    _closed,
+    _too_large,
+    _rounded,
     _order,
     _clock,
     _warm_up,

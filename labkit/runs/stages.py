@@ -50,7 +50,10 @@ NEVER = -(2**63)
 
 
 class Outcome(IntEnum):
-    """What can become of an event; each has exactly one. The first six are the kinds of its first answer."""
+    """What can become of an event; each has exactly one. The first six and the last are kinds of its first answer.
+
+    Saved runs hold these numbers: a new one comes last.
+    """
 
     ANSWERED = 0
     FAILED = 1
@@ -61,6 +64,7 @@ class Outcome(IntEnum):
     TIMED_OUT = 6
     DISCONNECTED = 7
     UNSENT = 8
+    UNREADABLE = 9  # Python reads it, and no page can: NaN is no JSON
 
     @property
     def label(self) -> str:

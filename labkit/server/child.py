@@ -114,6 +114,11 @@ class ChildServer(Served):
         if process is not None:
             process.kill()
 
+    def handlers(self) -> Mapping[str, tuple[str, ...]] | None:
+        """Of each namespace the events that have a handler; None where the mode's app does not show it."""
+        told: dict[str, tuple[str, ...]] | None = self._order("handlers")
+        return told
+
     def record(self, events: int) -> None:
         """From now on stamp this many events."""
         self._events = events

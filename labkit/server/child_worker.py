@@ -18,6 +18,7 @@ import psutil
 from labkit.base import processes
 from labkit.base.errors import LabError, ServerError
 from labkit.base.processes import Pipes
+from labkit.server import event_handlers
 from labkit.server.contract import App, Host
 from labkit.server.setup import Setup
 from labkit.server.stamps import Stamps
@@ -57,6 +58,7 @@ class ServingProcess:
         self.end = self.finish
         self._holding = contextlib.ExitStack()
         self._orders: dict[str, Callable[..., Any]] = {
+            "handlers": lambda: event_handlers.of_app(self.app),
             "record": self._record,
             "collect": self._collect,
             "hold": self._hold,

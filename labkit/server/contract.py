@@ -71,6 +71,10 @@ class Served(ABC):
     def errors(self) -> list[str]:
         """Tracebacks of handlers that raised, in the order in which they did."""
 
+    def handlers(self) -> Mapping[str, tuple[str, ...]] | None:
+        """Of each namespace the events that have a handler; None where that cannot be told."""
+        return None
+
     @abstractmethod
     def record(self, events: int) -> None:
         """From now on stamp this many events."""

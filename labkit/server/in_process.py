@@ -22,6 +22,7 @@ from flask_socketio import SocketIO
 
 from labkit.base import clock
 from labkit.base.errors import ServerError
+from labkit.server import event_handlers
 from labkit.server.contract import Served
 from labkit.server.hooks import Hooks
 from labkit.server.hosts.flask_threading import ThreadingHost
@@ -108,6 +109,10 @@ class Server(Served):
     def errors(self) -> list[str]:
         """Tracebacks of handlers that raised, in the order in which they did."""
         return [] if self.hooks is None else self.hooks.errors
+
+    def handlers(self) -> Mapping[str, tuple[str, ...]] | None:
+        """Of each namespace the events that have a handler."""
+        return event_handlers.of_app(self._app)
 
     def record(self, events: int) -> None:
         """From now on stamp this many events."""

@@ -3,6 +3,7 @@
 import contextlib
 import http.server
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -270,9 +271,22 @@ def test_what_is_not_known_is_not_checked(client, server):
 
 
 def test_payloads_arrive_as_they_are(client, server):
-    payloads = [None, 1.5, 'żółć \N{SNOWMAN} " \\ \n', {"a": [1, {"b": None}]}, [], "x" * 100_000, float("nan")]
+    payloads = [None, 1.5, 'żółć \N{SNOWMAN} " \\ \n', {"a": [1, {"b": None}]}, [], "x" * 100_000]
     fired = fire(client, server(), make_job(len(payloads), payloads=payloads))
     assert list(fired.delivery_status) == [Outcome.ANSWERED] * len(payloads)
+
+
+@pytest.mark.parametrize("answer", [float("nan"), {"deep": [1, {"down": float("-inf")}]}])
+def test_an_answer_that_no_page_can_read_is_unreadable_and_says_why(client, server, answer):
+    fired = fire(client, server(), make_job(2, payloads=[1, answer]))
+    assert list(fired.delivery_status) == [Outcome.ANSWERED, Outcome.UNREADABLE]
+    assert re.fullmatch(r"no page can read it: (NaN|-Infinity) is no JSON; socket.io's client .*", fired.messages[1])
+
+
+def test_numbers_of_which_a_page_loses_digits_are_counted(client, server):
+    fired = fire(client, server(), make_job(4, payloads=[2**53 - 1, [{"id": 2**53 + 1}], -(2**60), "9" * 20]))
+    assert list(fired.delivery_status) == [Outcome.ANSWERED] * 4
+    assert fired.rounded == 2
 
 
 def test_other_events_are_no_deliveries(client, server):
@@ -885,3 +899,51 @@ def test_ctrl_c_is_the_parents_to_handle():
         assert process.order("spin", 1000) > 0
         os.kill(process.pid, signal.SIGINT)
         assert process.order("spin", 1000) > 0
+
+
+# Connections that close, and those that are never let in
+
+
+@pytest.mark.parametrize(
+    ("answer", "closing"),
+    [
+        (lambda data: disconnect(), "Socket.IO's disconnect"),
+        (lambda data: emit("response", "x" * 3_000), "by labkit's client, websocket code 1009 (Received frame"),
+    ],
+)
+def test_a_connection_that_closes_tells_with_what(server, monkeypatch, caplog, answer, closing):
+    monkeypatch.setattr("labkit.client.connection.MAX_FRAME_BYTES", 2_000)
+    with ClientThread() as client:
+        fired = fire(client, server(answering(answer)), make_job(1, timeout_ms=1_000))
+        assert fired.closings[SENDER].startswith(closing)
+        assert fired.closings[1:] == ("", "")
+    assert caplog.records == []  # or it would stand on stderr, in a notebook's cell
+
+
+@ends_within(30)
+def test_an_event_that_the_server_finds_too_large_closes_its_connection_and_the_log_says_why(client, server):
+    running = server(options={"max_http_buffer_size": 2_000})
+    client.open(running.url, 2)
+    assert client.warm(["x" * 3_000], 60.0) == 0
+    fired = client.fire(make_job(4, senders=2, timeout_ms=2_000))
+    assert fired.closings == ("websocket code 1000", "", "", "")
+    assert (fired.sent_ns > 0).tolist() == [False, True, False, True]
+    assert len(running.log) == 1
+    assert "packet is too large" in running.log[0]
+
+
+@ends_within(10)
+def test_who_is_kept_waiting_at_the_door_is_told_how_many_were_let_in(client, server):
+    let_in, rest = threading.Semaphore(2), threading.Event()
+
+    def register(socketio, complex_calculation):
+        @socketio.on("connect")
+        def connect(auth=None):
+            if not let_in.acquire(blocking=False):
+                rest.wait(5)
+
+        return rest.set
+
+    with pytest.raises(ConnectFailed, match=r"2 of 4 connections were let in at http.* within 0\.5 s, and the rest"):
+        client.open(server(register).url, 2, timeout_s=0.5)
+    rest.set()

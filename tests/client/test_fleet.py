@@ -56,6 +56,14 @@ def test_a_fleet_of_one_is_that_one():
         assert np.array_equal(getattr(merged, field.name), getattr(one, field.name)), field.name
 
 
+def test_each_connection_keeps_with_what_it_was_closed():
+    one = dataclasses.replace(fired_of(sent=(1,), closed=(None, 40, None)), closings=("", "code 1000", ""), rounded=2)
+    two = dataclasses.replace(fired_of(sent=(0,), closed=(60,)), closings=("code 1009",), rounded=3)
+    merged = fleet.merge([one, two], np.array([0]), senders=3)  # senders 0 and 2 and the bystander; sender 1
+    assert merged.closings == ("", "code 1009", "code 1000", "")
+    assert merged.rounded == 5
+
+
 def test_acknowledgements_are_taken_from_the_process_that_asked():
     one = dataclasses.replace(fired_of(sent=(1, 0), closed=(None,)), acked_ns=np.array([7, 0]))
     two = dataclasses.replace(fired_of(sent=(0, 1), closed=(None,)), acked_ns=np.array([0, 9]))

@@ -1,6 +1,8 @@
 """Frames, round trip by python-socketio's own packets, and what cannot be one."""
 
+import contextlib
 import json
+import math
 
 import engineio.packet
 import pytest
@@ -12,11 +14,18 @@ from labkit.client import packets
 from labkit.client.packets import acknowledged, answers, same
 from labkit.runs.stages import Outcome
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=10,
-)
+
+def values(numbers):
+    """Whatever can be nested, with these numbers."""
+    return st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**53), 2**53) | numbers | st.text(),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+        max_leaves=10,
+    )
+
+
+#: What Python's JSON writes and reads; what a page reads of it.
+JSON, PAGE_JSON = values(st.floats(allow_nan=False)), values(st.floats(allow_nan=False, allow_infinity=False))
 NUMBERS = st.integers(0, 10**6)
 STAMPS = st.integers(0, 2**63 - 1)
 
@@ -130,7 +139,7 @@ def test_nothing_is_owed_to_what_has_no_number_or_no_data():
     assert [packets.acknowledgement(frame) for frame in (b'42["a"]', b"4212", b"42", b"", b"431[]")] == [None] * 5
 
 
-@given(NUMBERS, st.lists(JSON, max_size=3))
+@given(NUMBERS, st.lists(PAGE_JSON, max_size=3))
 def test_an_acknowledgement_names_its_ping(number, data):
     packet = socketio.packet.Packet(socketio.packet.ACK, id=number, data=data)
     assert acknowledged(b"4" + packet.encode().encode()) == number
@@ -149,7 +158,7 @@ def test_no_bytes_make_an_acknowledgement_raise(tail):
 # Answers
 
 
-@given(NUMBERS, JSON, STAMPS, STAMPS, STAMPS)
+@given(NUMBERS, PAGE_JSON, STAMPS, STAMPS, STAMPS)
 def test_a_result_arrives_with_the_stamps_of_the_work(number, result, start, end, cpu):
     body = {"id": number, "result": result, "start_ns": start, "end_ns": end, "cpu_ns": cpu}
     (answer,) = answers(response(body))
@@ -271,3 +280,46 @@ def test_the_order_of_keys_does_not_matter():
 @pytest.mark.parametrize(("result", "expected"), [(1, 2), (None, 0), ([1, 2], [2, 1]), ({"a": 1}, {}), ("1", 1)])
 def test_what_differs_is_not_the_same(result, expected):
     assert not same(result, expected)
+
+
+# As a page reads them
+
+
+@given(NUMBERS, st.sampled_from([math.nan, math.inf, -math.inf]), PAGE_JSON)
+def test_an_answer_that_no_page_can_read_is_unreadable_and_names_what_it_cannot(number, bad, beside):
+    (answer,) = answers(response({"id": number, "result": [beside, {"deep": [bad]}], "start_ns": 7}))
+    assert (answer.event, answer.status, answer.result, answer.start_ns) == (number, Outcome.UNREADABLE, None, 7)
+    assert f"{json.dumps(bad)} is no JSON" in answer.message
+
+
+def test_one_unreadable_answer_spoils_its_whole_batch():
+    found = answers(response([{"id": 1, "result": 1}, {"id": 2, "result": math.nan}, {"id": 3, "busy": True}]))
+    assert [(one.event, one.status) for one in found] == [(1, Outcome.UNREADABLE), (2, 9), (3, 9)]
+
+
+def test_another_event_that_no_page_can_read_costs_it_its_connection_too():
+    (answer,) = answers(response(math.nan, name="progress"))
+    assert (answer.event, answer.status) == (-1, Outcome.UNREADABLE)
+    assert "closes the connection" in answer.message
+
+
+def test_a_number_that_is_none_is_found_in_a_packet_with_a_namespace():
+    (answer,) = answers(b'42/desk,["response",{"id":4,"result":NaN}]')
+    assert (answer.event, answer.status) == (4, Outcome.UNREADABLE)
+
+
+def test_a_frame_that_is_no_utf8_is_unreadable_and_still_tells_its_event():
+    (answer,) = answers(b'42["response",{"id":5,"result":"\xff\xfe"}]')
+    assert (answer.event, answer.status) == (5, Outcome.UNREADABLE)
+    assert answer.message == "no page can read it: it is no UTF-8; a browser closes the connection with the code 1007"
+
+
+@pytest.mark.parametrize("body", [b"[NaN]", b'[{"a":-Infinity}]', b'["\xff"]'])
+def test_an_acknowledgement_that_no_page_can_read_acknowledges_nothing(body):
+    assert (acknowledged(b"437[1]"), acknowledged(b"437" + body)) == (7, -1)
+
+
+@given(KINDS, HEADS, st.binary())
+def test_no_bytes_make_the_page_s_reading_raise_anything_else(kind, head, tail):
+    with contextlib.suppress(ValueError, RecursionError):
+        packets.parsed(kind + head + tail)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import labkit as lab
-from labkit.base.errors import ServerError, UsageError
+from labkit.base.errors import ModeError, ServerError, StrategyError, UsageError
 from labkit.experiments.fire import ping_instants_ns, warm_up_payloads
 from labkit.plan.calibration import expected_answers
+from labkit.strategies import Strategy
 from tests.support.helpers import nothing_left_behind
 
 WORK = lab.io_wait(2)
@@ -68,3 +69,65 @@ def test_nobody_pings_where_nobody_is_asked_to():
     assert len(ping_instants_ns(0, 1.0)) == 0
     assert np.diff(ping_instants_ns(50, 1.0)).tolist() == [20_000_000] * 49
     assert ping_instants_ns(50, 0.0).tolist() == [10_000_000]
+
+
+def desk(socketio, complex_calculation):
+    """Class-based, and elsewhere than fired at."""
+    from flask_socketio import Namespace, emit
+
+    class Desk(Namespace):
+        def on_message(self, data):
+            emit("response", complex_calculation(data))
+
+    socketio.on_namespace(Desk("/desk"))
+
+
+def asynchronous(server, complex_calculation):
+    """Of another name than is fired."""
+
+    @server.on("price")
+    async def price(sid, data):
+        await server.emit("response", complex_calculation(data), to=sid)
+
+
+@pytest.mark.measured
+@pytest.mark.parametrize(
+    ("strategy", "mode", "there"),
+    [
+        (desk, "threading", "/desk: message"),
+        (desk, "gunicorn", "/desk: message"),
+        (Strategy("asynchronous", asynchronous, modes=frozenset({"asgi"})), "asgi", "/: price"),
+    ],
+)
+def test_nothing_is_fired_at_a_handler_that_is_not_there(strategy, mode, there):
+    """Nor is a client connected: this one would say so."""
+    with nothing_left_behind(5.0), lab.serve(strategy, WORK, mode=mode) as server:
+        sentence = f"has no handler for `message` in `/`, so nothing was fired; there are: {there}$"
+        with pytest.raises(StrategyError, match=sentence):
+            lab.fire(server, lab.burst(1), client=object())
+
+
+@pytest.mark.measured
+def test_events_that_are_too_large_are_lost_and_the_limit_is_named_and_can_be_raised(client):
+    work = lab.call(len, payloads=["x" * 5_000])
+    with lab.serve("inline", work, options={"max_http_buffer_size": 2_000}) as server:
+        run = lab.fire(server, lab.burst(3), client=client)
+    assert (run.outcomes["disconnected"], run.lost, run.outcomes["unsent"]) == (3, 3, 0)
+    assert run.conditions.closings == ("websocket code 1000 (3 connections)",)
+    told = {note.kind: str(note) for note in run.quality}
+    assert "max_http_buffer_size is 2,000" in told["size"]
+    assert "packet is too large" in told["closed"]
+    with lab.serve("inline", work, options={"max_http_buffer_size": 6_000}) as server:
+        run = lab.fire(server, lab.burst(3), client=client)
+    assert (run.outcomes["answered"], run.conditions.closings, run.conditions.too_large) == (3, (), ())
+
+
+def test_a_mode_that_has_no_room_for_so_many_is_refused_before_anything_starts():
+    for clients, pings in ((99, 50), (100, 0)):
+        with pytest.raises(ModeError, match="mode gunicorn holds 100 connections at once"):
+            lab.measure("inline", WORK, lab.burst(clients, connections=clients), mode="gunicorn", ping_hz=pings)
+
+
+def test_more_sockets_than_one_client_process_drives_are_refused_before_anything_starts():
+    with pytest.raises(UsageError, match=r"one client process drives 900 sockets and 902 are asked for"):
+        lab.compare("inline", WORK, lab.burst(900, connections=900))

@@ -48,6 +48,12 @@ def test_each_distinct_payload_is_run_once():
     assert sorted(seen) == ["a", "a", "b"]  # and the first once more, to see whether it answers alike
 
 
+def test_an_answer_that_is_no_number_is_the_same_each_time_and_so_checked():
+    expected = expect(call(lambda n: {"n": n, "mean": float("nan"), 1: 2, "b": 3}), 2)
+    assert expected.checked
+    assert [answer["n"] for answer in expected.answers] == [0, 1]
+
+
 def test_a_function_that_answers_differently_each_time_is_not_checked():
     numbers = iter(range(100))
     expected = expect(call(lambda: next(numbers)), 3)

@@ -7,7 +7,7 @@ import pytest
 from labkit import strategies
 from labkit.base.errors import MissingExtra, ModeError, UsageError
 from labkit.plan import modes
-from labkit.plan.modes import FLASK_MODES, MODES, Mode, hidden
+from labkit.plan.modes import FLASK_MODES, GUNICORN_THREADS, MODES, Mode, hidden
 from labkit.plan.work import io_wait
 from labkit.runs.stages import SERVER_COLUMNS
 from labkit.strategies import Strategy, names_in, strategy
@@ -57,6 +57,25 @@ def test_a_mode_whose_package_is_absent_names_the_extra(monkeypatch):
     with pytest.raises(MissingExtra, match=r"mode asgi needs uvicorn: pip install 'labkit\[modes\]'"):
         MODES["asgi"].require()
     MODES["threading"].require()
+
+
+@pytest.mark.parametrize("others", [1, 2])
+def test_gunicorn_has_a_thread_for_each_connection_and_no_more(others):
+    mode = MODES["gunicorn"]
+    mode.require_room(GUNICORN_THREADS - others, others)
+    said = (
+        f"mode gunicorn holds 100 connections .* 130 clients and {others} .*: ask for {100 - others} clients or fewer"
+    )
+    with pytest.raises(ModeError, match=said):
+        mode.require_room(130, others)
+    with pytest.raises(ModeError):
+        mode.require_room(GUNICORN_THREADS - others + 1, others)
+    assert f"{GUNICORN_THREADS} threads" in mode.served_by
+
+
+@pytest.mark.parametrize("mode", set(MODES) - {"gunicorn"})
+def test_the_other_modes_have_room_for_whoever_comes(mode):
+    MODES[mode].require_room(5_000, 2)
 
 
 def test_the_module_says_what_became_of_eventlet():

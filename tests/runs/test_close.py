@@ -97,6 +97,7 @@ def kinds(run):
         (Outcome.SUPERSEDED, "superseded"),
         (Outcome.GARBLED, "garbled"),
         (Outcome.WRONG, "wrong"),
+        (Outcome.UNREADABLE, "unreadable"),
     ],
 )
 def test_the_outcome_is_what_the_first_answer_says(status, outcome):
@@ -126,8 +127,14 @@ def test_an_event_that_was_not_sent_is_unsent():
     assert outcomes(closed(fired_of(sent=(None,)))) == ["unsent"]
 
 
-def test_an_event_that_a_closed_connection_could_not_send_is_unsent():
-    assert outcomes(closed(fired_of(sent=(None,), closed=(5, None, None)))) == ["unsent"]
+@pytest.mark.parametrize("closed_ms", [5, -50])  # during the run, and in the warm-up before it
+def test_an_event_that_a_closed_connection_could_not_send_is_lost(closed_ms):
+    run = closed(fired_of(sent=(None,), closed=(closed_ms, None, None)))
+    assert (outcomes(run), run.lost) == (["disconnected"], 1)
+
+
+def test_an_event_that_was_due_before_its_connection_closed_too_late_to_matter_is_unsent():
+    assert outcomes(closed(fired_of(sent=(None,), closed=(101, None, None)))) == ["unsent"]
 
 
 def test_an_event_whose_connection_closes_before_its_deadline_is_disconnected():

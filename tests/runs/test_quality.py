@@ -200,3 +200,36 @@ def test_a_run_tells_its_own_quality():
     run = simulated.run(outcomes={"unaccounted": 2})
     assert run.quality == tuple(quality.check(run))
     assert [note.kind for note in run.quality] == ["unaccounted"]
+
+
+def test_an_answer_that_no_page_can_read_is_told_with_its_message():
+    note = note_of("outcomes", simulated.run(outcomes={"unreadable": 2}, messages={8: "NaN is no JSON"}))
+    assert (note.badness, note.invalid) == (2, False)
+    assert note.why == "2 unreadable of 10 events: NaN is no JSON"
+
+
+def test_connections_that_closed_are_told_with_their_reason_and_the_server_s_last_word():
+    about = {"closed_senders": 2, "closings": ("websocket code 1009 (too big) (2 connections)",)}
+    note = note_of("closed", simulated.run(conditions={**about, "server_log": ("first", "lines\nof the last")}))
+    assert note.why == (
+        "2 connections closed before the end: websocket code 1009 (too big) (2 connections); the server's last word: "
+        "of the last"
+    )
+    assert (note.badness, note.invalid) == (2, False)
+
+
+def test_a_connection_of_which_nobody_knows_why_it_closed_is_told_as_well():
+    note = note_of("closed", simulated.run(conditions={"closed_others": 1}))
+    assert note.why == "1 connection closed before the end: nobody looked with what"
+
+
+def test_what_is_too_large_is_told():
+    note = note_of("size", simulated.run(conditions={"too_large": ("3 of 3 events are larger",)}))
+    assert str(note) == "caution: 3 of 3 events are larger; or send less at a time"
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "1 answer holds a whole"), (7, "7 answers hold a whole")])
+def test_numbers_of_which_a_page_loses_digits_are_a_caution(count, words):
+    note = note_of("digits", simulated.run(conditions={"rounded": count}))
+    assert words in note.why
+    assert not note.invalid

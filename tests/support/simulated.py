@@ -68,7 +68,8 @@ def run(
     own = own * random.uniform(1 - spread, 1 + spread, events)
     outcome = np.where(np.isinf(own), Outcome.TIMED_OUT, 0)
     outcome[events - len(names) :] = [NUMBERS[name] for name in names]
-    answer, sent = (outcome >= 0) & (outcome <= Outcome.WRONG), outcome != Outcome.UNSENT
+    answer = ((outcome >= 0) & (outcome <= Outcome.WRONG)) | (outcome == Outcome.UNREADABLE)
+    sent = outcome != Outcome.UNSENT
     worked = answer & ~np.isin(outcome, (Outcome.SHED, Outcome.SUPERSEDED))
 
     at = {"intended": plan.intended_ns, "sent": plan.intended_ns + _ns(_each(late_ms, events))}

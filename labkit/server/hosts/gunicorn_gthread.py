@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from gunicorn.app.base import BaseApplication
 
-THREADS = 100
+from labkit.plan.modes import GUNICORN_THREADS
 
 
 class Worker(Protocol):
@@ -33,7 +33,7 @@ def arbitrate(host: str, port: int, worker: Worker) -> None:
                 "bind": [f"{host}:{port}"],
                 "worker_class": "gthread",
                 "workers": 1,
-                "threads": THREADS,
+                "threads": GUNICORN_THREADS,
                 "loglevel": "critical",  # else its remarks on a worker's end would hide the worker's own last words
                 "graceful_timeout": 1,
                 "control_socket_disable": True,

@@ -3,6 +3,7 @@
 import inspect
 import logging
 from collections.abc import Iterable
+from typing import Any
 
 import engineio
 import socketio
@@ -18,9 +19,21 @@ def list_logger(log: list[str]) -> logging.Logger:
         def emit(self, record: logging.LogRecord) -> None:
             log.append(self.format(record))
 
-    logger = logging.Logger("labkit.server", logging.WARNING)
+    logger = _ListLogger("labkit.server", logging.WARNING)
     logger.addHandler(ListHandler())
     return logger
+
+
+#: Why engine.io closes a connection: it says so at the level of information, where it tells of every packet as well.
+_WHY_CLOSED = frozenset({'%s: Unexpected error "%s", closing connection', "%s: Client is gone, closing socket"})
+
+
+class _ListLogger(logging.Logger):
+    """Warnings, and why a connection was closed. What it leaves out costs a look at the message."""
+
+    def info(self, msg: object, *args: object, **rest: Any) -> None:
+        if msg in _WHY_CLOSED:
+            self.warning(msg, *args, **rest)
 
 
 def acknowledge(*_: object) -> None:

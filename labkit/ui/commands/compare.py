@@ -78,6 +78,13 @@ ONE_CLIENT = "one-client"
     show_default=True,
     help=f"What serves: {', '.join(MODES)}; all but the first in a child process.",
 )
+@click.option("--ping-interval", type=float, metavar="S", help="Of the server's heartbeat.  [default: 25]")
+@click.option(
+    "--ping-timeout", type=float, metavar="S", help="A client that says nothing for so long is dropped.  [default: 20]"
+)
+@click.option(
+    "--option", multiple=True, metavar="NAME=VALUE", help="Of SocketIO(...), such as max_http_buffer_size=5000000."
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of payloads, arrivals and the order of runs.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the results.  [default: labkit-results/TIME]")
 @click.option("--json", "json_", is_flag=True, help="Print one JSON object instead of the table.")
@@ -101,8 +108,8 @@ def compare(out: Path | None, json_: bool, **asked: Any) -> None:
     --load 1.5 when too much does. --mode puts the server into a child process, under what an app is deployed with.
     (eventlet is deprecated upstream and not measured.)
 
-    Exit code: 0 measured, 1 a run is invalid or lost events, 2 wrong usage. Failed and wrong answers are results: they
-    are told below the table, and count as never answered.
+    Exit code: 0 measured, 1 a run is invalid or lost events, 2 wrong usage. Answers that failed, are wrong, or cannot
+    be read by a page are results: they are told below the table, and count as never answered.
     """
     request = Request(**asked)
     request.require_sense()
@@ -132,6 +139,9 @@ class Request:
     mode: str
     seed: int
     answers_differ: bool = False
+    ping_interval: float | None = None
+    ping_timeout: float | None = None
+    option: tuple[str, ...] = ()
 
     def require_sense(self) -> None:
         """UsageError where options do not go together, or name what there is not."""
@@ -149,7 +159,7 @@ class Request:
             raise UsageError("--mix takes the place of TARGET, --app and --data: give one or the other")
         if self.apart and not self.mix:
             raise UsageError("--apart is about the kinds of a mix: give --mix")
-        _ = self.load or self.plan, self.work, self.chosen
+        _ = self.load or self.plan, self.work, self.chosen, self.serving
 
     def _require_load(self) -> None:
         """UsageError where a load makes no sense, or stands beside what it decides itself."""
@@ -181,6 +191,18 @@ class Request:
         clients = CLIENTS if self.connections is None else self.connections
         seconds = SECONDS if self.seconds is None else self.seconds
         return offered.offered(work, self.load, seconds=seconds, connections=clients, seed=self.seed)
+
+    @cached_property
+    def serving(self) -> "Settings":
+        """How the servers are started: the mode, and what else was named."""
+        from labkit.ui.commands.server_options import parsed
+
+        beats = {"ping_interval_s": self.ping_interval, "ping_timeout_s": self.ping_timeout}
+        for name, seconds in beats.items():
+            if seconds is not None and not 0 < seconds < 1e6:
+                raise UsageError(f"--{name[:-2].replace('_', '-')} must be above 0, not {seconds:g}")
+        named: Settings = {"mode": self.mode, "options": parsed(self.option)}
+        return {**named, "ping_interval_s": self.ping_interval, "ping_timeout_s": self.ping_timeout}
 
     @cached_property
     def plan(self) -> "Schedule":
@@ -281,6 +303,7 @@ class _Comparing(Session):
 
     def measure(self) -> None:
         from labkit.experiments.compare import ordered
+        from labkit.experiments.foreseen import foreseen
         from labkit.ui import terminal
         from labkit.ui.commands import example_job
 
@@ -310,6 +333,8 @@ class _Comparing(Session):
         self._say(self.scope)
         if again := asked.repeated(len(plan)):
             self._say(again)
+        for sentence in foreseen(expected, asked.mode, order.options):
+            self._say(sentence)
         if not expected.checked:
             self._say("Answers are not checked: the work gives different ones for the same data.")
         self._run_all(order, greedy)
@@ -321,12 +346,12 @@ class _Comparing(Session):
         asked = self.request
         if asked.load is None:
             expected = expected_answers(work, asked.plan)
-            return asked.plan, asked.plan.name, {"mode": asked.mode, "expected": expected}
+            return asked.plan, asked.plan.name, {**asked.serving, "expected": expected}
         found = asked.offered(work)
         # Work that waits takes no core's time, and how much of it is possible at once is the strategy's own.
         computes = sum(found.expected.cpu_ms) > sum(found.expected.service_ms) / 2
         of_what = "one core" if computes else "what one at a time can do"
-        return found.plan, f"{found.plan.name}, {asked.load:.0%} of {of_what}", {**found.settings, "mode": asked.mode}
+        return found.plan, f"{found.plan.name}, {asked.load:.0%} of {of_what}", {**found.settings, **asked.serving}
 
     def _run_all(self, order: "Ordered", greedy: "Ordered | None") -> None:
         from labkit.base import interrupts

@@ -147,6 +147,57 @@ def test_no_payload_is_sent_twice_unless_so_many_are_asked_for(
     assert ("payloads are sent again" in result.stdout) is again
 
 
+# --- how the server is started ---
+
+
+def asked_for(**options):
+    names = ("target", "events", "burst", "every", "rate", "load", "seconds", "strategies", "repeats", "connections")
+    rest = dict.fromkeys((*names, "app", "data"))
+    return Request(**rest, poisson=False, mix=(), apart=False, mode="threading", seed=0, **options)
+
+
+def test_heartbeat_and_options_reach_every_server_of_a_comparison(measured, monkeypatch):
+    serving = asked_for(
+        ping_interval=2.5, ping_timeout=7.0, option=("max_http_buffer_size=5000", "cookie=None")
+    ).serving
+    assert serving == {
+        "mode": "threading",
+        "ping_interval_s": 2.5,
+        "ping_timeout_s": 7.0,
+        "options": {"max_http_buffer_size": 5000, "cookie": None},
+    }
+    orders = []
+    measured(simulated.run())
+    by_hand = Ordered.runs
+    monkeypatch.setattr(Ordered, "runs", lambda order: orders.append(order) or by_hand(order))
+    done = labkit(
+        "compare", "cpu:1ms", "--strategies", "inline", "--ping-interval", 1, "--option", "cookie=x", "--out", "X"
+    )
+    assert done.exit_code == 0
+    settings = [settings for order in orders for _, settings, _ in order.turns]
+    assert settings
+    assert {(s["ping_interval_s"], s["ping_timeout_s"], s["options"]["cookie"]) for s in settings} == {(1.0, None, "x")}
+
+
+@pytest.mark.measured
+def test_what_is_too_large_is_told_before_the_run_with_what_raises_the_limit(measured):
+    measured(simulated.run())
+    Path("big.jsonl").write_text(json.dumps("x" * 3000) + "\n")
+    arguments = (
+        "builtins:len",
+        "--data",
+        "big.jsonl",
+        "--strategies",
+        "inline",
+        "--option",
+        "max_http_buffer_size=2000",
+    )
+    shown = " ".join(labkit("compare", *arguments, "--out", "X").stdout.split())
+    before, _, _ = shown.partition("own p50")
+    assert "10 of 10 events are larger than the server takes" in before
+    assert "--option max_http_buffer_size=3036 does" in before
+
+
 # --- modes ---
 
 
