@@ -15,6 +15,7 @@ from labkit.client.process import Client
 from labkit.experiments.confounders import ServerCost
 from labkit.experiments.settings import require_descriptors, require_known, require_memory
 from labkit.plan.calibration import Expected, expected_answers
+from labkit.plan.exchange import BY_VALUE, MESSAGE, RESPONSE, ROOT, WEBSOCKET, Exchange
 from labkit.plan.schedules import Schedule
 from labkit.runs import close, environment
 from labkit.runs.conditions import Conditions
@@ -37,6 +38,13 @@ def fire(
     reads_from_s: float = 0.0,
     client: Client | None = None,
     expected: Expected | None = None,
+    event: str = MESSAGE,
+    answer_event: str = RESPONSE,
+    namespace: str = ROOT,
+    answer: str | None = None,
+    transport: str = WEBSOCKET,
+    fan_out: bool = False,
+    listeners: int = 0,
 ) -> Run:
     """Fire a plan at a server, from another process, and return what became of every event.
 
@@ -45,8 +53,8 @@ def fire(
     Args:
         server: of :func:`labkit.serve`.
         plan: what is sent when, and by how many clients.
-        ping_hz, window_s, timeout_s, warm_up, acknowledge, reads_from_s, client, expected: see
-            :class:`labkit.experiments.settings.FireSettings`.
+        ping_hz, window_s, timeout_s, warm_up, acknowledge, reads_from_s, client, expected, event, answer_event,
+            namespace, answer, transport, fan_out, listeners: see :class:`labkit.experiments.settings.FireSettings`.
 
     Raises:
         UsageError: the request makes no sense; nothing was fired.
@@ -55,7 +63,8 @@ def fire(
     """
     _require_running(server)
     numbers = {"ping_hz": ping_hz, "window_s": window_s, "timeout_s": timeout_s, "warm_up": warm_up}
-    require_known({**numbers, "reads_from_s": reads_from_s})
+    exchange = Exchange(event, answer_event, namespace, answer, transport, fan_out, listeners)
+    require_known({**numbers, "reads_from_s": reads_from_s, "transport": transport})
     require_memory(plan)
     require_descriptors(plan)
     expected = expected or expected_answers(server.work, plan)
@@ -69,6 +78,7 @@ def fire(
         timeout_ns=round(timeout_s * clock.NS_PER_S),
         acknowledge=acknowledge,
         reads_from_ns=round(reads_from_s * clock.NS_PER_S),
+        exchange=exchange,
     )
     about = {"ping_hz": ping_hz, "window_s": window_s, "answers_checked": expected.checked, "client": client.place}
     fired, stamps, told = _fired(server, client, job, plan.connections, warm_up_payloads(expected, warm_up))
@@ -109,16 +119,19 @@ def _fired(
     """Connect, warm up, fire, disconnect: what the clients saw, what the server stamped, and what it cost meanwhile."""
     served = server.server
     try:
-        client.open(server.url, connections, len(job.ping_ns) > 0)
+        client.open(server.url, connections, len(job.ping_ns) > 0, exchange=job.exchange)
         answered = client.warm(warm_up, job.timeout_ns / clock.NS_PER_S) if warm_up else 0
+        seen = client.seen_answers() if warm_up else frozenset()
+        exchange = job.exchange.settled(seen)
         served.record(len(job.intended_ns))
         cost, parted = ServerCost(served.serving_pid, client), clock.parting()
-        fired = client.fire(replace(job, watch_pid=served.serving_pid))
+        fired = client.fire(replace(job, watch_pid=served.serving_pid, exchange=exchange))
         spent = {"server_cpu_s": cost.cpu_s, "server_switches": cost.switches, "clocks_parted_s": parted()}
         stamps = served.collect()
     finally:
         client.close()
-    return fired, stamps.columns(), {"warm_up_asked": len(warm_up), "warm_up_answered": answered, **spent}
+    told = {"exchange": exchange.to_dict(), "acknowledged_otherwise": BY_VALUE in seen and not answered}
+    return fired, stamps.columns(), {"warm_up_asked": len(warm_up), "warm_up_answered": answered, **told, **spent}
 
 
 def warm_up_payloads(expected: Expected, count: int) -> list[Any]:

@@ -9,6 +9,7 @@ from labkit.base.errors import TooMuchMemory, UsageError
 from labkit.base.renamed import refuse_old, refuse_unknown
 from labkit.client.process import Client
 from labkit.plan.calibration import Expected
+from labkit.plan.exchange import POLLING, Exchange
 from labkit.plan.schedules import Schedule
 
 #: Bytes that an event takes in server, client and record together, at most (measured: about 900).
@@ -54,6 +55,15 @@ class FireSettings(TypedDict, total=False):
         client: who fires; the session's client process where None.
         expected: of an earlier :func:`labkit.plan.calibration.expected_answers`, which costs a call of the work per
             payload.
+        event: the event that is sent; ``message`` where it is not named.
+        answer_event: the one that carries the answer; ``response`` where it is not named.
+        namespace: of senders and listeners; ``/`` where it is not named. The bystander is always on ``/``.
+        answer: how an event is answered: by an ``event``, or by what the handler returns (``ack``). Where None, the
+            warm-up tells: acknowledged with what the work answered, and by no event, it is ``ack``.
+        transport: of the senders: ``websocket``, or ``polling``. Bystander and listeners have a websocket.
+        fan_out: every answer is meant for everybody who is connected to the namespace (``run.fan_out``); else one that
+            reaches another client than its sender is a stray.
+        listeners: further clients that only read: the silent members of a room.
     """
 
     ping_hz: float
@@ -64,6 +74,13 @@ class FireSettings(TypedDict, total=False):
     reads_from_s: float
     client: Client | None
     expected: Expected | None
+    event: str
+    answer_event: str
+    namespace: str
+    answer: str | None
+    transport: str
+    fan_out: bool
+    listeners: int
 
 
 class Settings(ServeSettings, FireSettings, total=False):
@@ -90,6 +107,9 @@ def require_known(settings: Mapping[str, Any]) -> None:
         value = settings.get(name)
         if value is not None and not 0 <= value < 1e6:
             raise UsageError(f"{name} must be 0 or more, not {value}")
+    exchange = Exchange.of(settings)
+    if exchange.transport == POLLING and settings.get("reads_from_s"):
+        raise UsageError("a client that polls asks for what it reads: leave out reads_from_s, or transport='polling'")
     interval_s = settings.get("switch_interval_s")
     if interval_s is not None and not interval_s > 0:
         raise UsageError(f"switch_interval_s must be above 0, not {interval_s}")

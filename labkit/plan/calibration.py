@@ -1,6 +1,5 @@
 """The work alone, before anything else runs: the answers that are expected, and what one event costs."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from labkit.base import clock
 from labkit.base.errors import WorkloadError
 from labkit.base.time_limit import LIMIT_S, call_within
+from labkit.plan import wire
 from labkit.plan.mix import Mix
 from labkit.plan.schedules import Schedule
 from labkit.plan.work import Calculation, Work
@@ -80,7 +80,7 @@ def expect(work: Work, count: int, seed: int = 0, samples: int = 3) -> Expected:
         name = f"{work.name} on {_short(data['payload'])}"
         return call_within(LIMIT_S, name, lambda: calculation(data)) if work.kind == "call" else calculation(data)
 
-    keys = [json.dumps(p, sort_keys=True) for p in payloads]
+    keys = [wire.text(p) for p in payloads]
     distinct = dict(zip(keys, payloads, strict=True))
     limit = samples if work.echoes else max(samples, 1000)
     seen: dict[str, dict[str, Any]] = {}
@@ -95,7 +95,7 @@ def expect(work: Work, count: int, seed: int = 0, samples: int = 3) -> Expected:
         return Expected(payloads, payloads, True, (service_ms,) * count, (least_cpu_ms,) * count)
     again = calculate({"id": 0, "payload": payloads[0]})
     checked = again.get("result") == seen[keys[0]].get("result")
-    answers = tuple(json.loads(json.dumps(seen[k].get("result"))) if checked and k in seen else None for k in keys)
+    answers = tuple(wire.as_received(seen[k].get("result")) if checked and k in seen else None for k in keys)
     timed = [*seen.values(), again]
     typical = median(a["end_ns"] - a["start_ns"] for a in timed), median(a["cpu_ns"] for a in timed)
     service = tuple(_ms(seen[k]["end_ns"] - seen[k]["start_ns"]) if k in seen else _ms(typical[0]) for k in keys)
@@ -211,5 +211,5 @@ def _ms(ns: float) -> float:
 
 
 def _short(payload: Any) -> str:
-    text = json.dumps(payload)
+    text = wire.text(payload)
     return text if len(text) < 80 else text[:77] + "..."

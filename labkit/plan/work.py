@@ -18,14 +18,13 @@ A kind of the reader's is a function from milliseconds to :class:`Work`, put int
 import functools
 import hashlib
 import inspect
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from labkit.base import clock
 from labkit.base.errors import NotPicklable, WorkloadError
-from labkit.plan import prices
+from labkit.plan import prices, wire
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class Calculation:
         end_ns = clock.now_ns()
         cpu_ns = clock.thread_cpu_ns() - cpu_ns
         try:
-            json.dumps(outcome)
+            wire.require(outcome)
         except (TypeError, ValueError, RecursionError) as error:
             # Emitting it would raise in whatever thread the strategy answers from, and the answer would be lost.
             outcome = {"error": f"the result cannot be sent as JSON: {error}"}
@@ -230,10 +229,10 @@ def call(function: Callable[..., Any], payloads: Sequence[Any] | None = None) ->
         if not payloads:
             raise WorkloadError("payloads is empty: give at least one, or leave it out")
         try:
-            json.dumps(list(payloads))
+            wire.require(list(payloads))
         except (TypeError, ValueError) as error:
             raise WorkloadError(
-                f"a payload cannot be sent as JSON ({error}): give dicts, lists, strings, numbers"
+                f"a payload cannot be sent as JSON ({error}): give dicts, lists, strings, numbers, bytes"
             ) from None
     work = _WithoutArgument(function) if _takes_nothing(function, name) else function
     return Work(name, "call", work, _numbers if payloads is None else _Given(tuple(payloads)))

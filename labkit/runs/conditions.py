@@ -15,9 +15,9 @@ OUTSIDE, INSIDE = "outside", "inside"
 
 
 #: The kinds of fields, as a file has them; all others are numbers.
-_YES_OR_NO = ("stock", "instrumented", "gc_frozen", "answers_checked")
+_YES_OR_NO = ("stock", "instrumented", "gc_frozen", "answers_checked", "acknowledged_otherwise")
 _TEXT = ("measured", "client")
-_NAMED = ("options", "tuned", "parameters")
+_NAMED = ("options", "tuned", "parameters", "exchange")
 _LISTS = ("handler_errors", "spare_cpu", "server_log")
 _UNKNOWN_AT_TIMES = ("switch_interval_s", "client_cpu_s", "server_cpu_s", "server_switches")
 
@@ -43,6 +43,9 @@ class Conditions:
         server_cpu_s: CPU seconds of the server's process and of those below it.
         server_switches: context switches of the server's process; None where they cannot be counted.
         warm_up_asked, warm_up_answered: events before the run.
+        exchange: how events were asked and answered (:class:`labkit.plan.exchange.Exchange`), by name; empty where it
+            was as usual and nobody noted it.
+        acknowledged_otherwise: nothing answered the warm-up, and its acknowledgements carried something.
         answers_checked: every answer was compared with the expected one.
         ping_hz, window_s: of the bystander: its rate, and for how long it pinged.
         duration_s: of the run.
@@ -72,6 +75,8 @@ class Conditions:
     server_switches: int | None = None
     warm_up_asked: int = 0
     warm_up_answered: int = 0
+    exchange: Mapping[str, Any] = field(default_factory=dict)
+    acknowledged_otherwise: bool = False
     answers_checked: bool = False
     ping_hz: float = 0.0
     window_s: float = 0.0

@@ -134,6 +134,14 @@ def _clock(run: "Run") -> Note | None:
     return Note("clock", parted_s, True, why, "the machine slept or its clock was set: run it again")
 
 
+def _acknowledged(run: "Run") -> Note | None:
+    """Answers where nobody looked for them."""
+    if not run.conditions.acknowledged_otherwise:
+        return None
+    why = "events were acknowledged with a value and answered by nothing else"
+    return Note("acknowledged", 1, False, why, "if that value is the answer, give answer='ack'")
+
+
 def _warm_up(run: "Run") -> Note | None:
     asked, answered = run.conditions.warm_up_asked, run.conditions.warm_up_answered
     if answered >= asked:
@@ -211,6 +219,7 @@ _CHECKS: tuple[Check, ...] = (
     _not_answered_well,
     _order,
     _clock,
+    _acknowledged,
     _warm_up,
     _drift,
     _growth,
