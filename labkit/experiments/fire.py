@@ -65,8 +65,8 @@ def fire(
     numbers = {"ping_hz": ping_hz, "window_s": window_s, "timeout_s": timeout_s, "warm_up": warm_up}
     exchange = Exchange(event, answer_event, namespace, answer, transport, fan_out, listeners)
     require_known({**numbers, "reads_from_s": reads_from_s, "transport": transport})
-    require_memory(plan)
-    require_descriptors(plan)
+    require_memory(plan, exchange)
+    require_descriptors(plan, exchange)
     expected = expected or expected_answers(server.work, plan)
     client = client or clients.shared()
     need_s = expected.mean_service_ms * len(plan) / 1000

@@ -17,6 +17,7 @@ from labkit.experiments.settings import (
     require_memory,
 )
 from labkit.plan.calibration import expected_answers
+from labkit.plan.exchange import Exchange
 from labkit.plan.schedules import Schedule
 from labkit.plan.work import Work
 from labkit.runs.run import Run
@@ -77,8 +78,8 @@ def require_measurable(strategy: AnyStrategy, work: Work, plan: Schedule, settin
         MissingExtra: a package that the mode needs is absent.
     """
     require_known(settings)
-    require_memory(plan)
-    require_descriptors(plan)
+    require_memory(plan, Exchange.of(settings))
+    require_descriptors(plan, Exchange.of(settings))
     return require_possible(strategy, work, settings.get("mode", "threading"))
 
 

@@ -9,11 +9,14 @@ from labkit.base.errors import TooMuchMemory, UsageError
 from labkit.base.renamed import refuse_old, refuse_unknown
 from labkit.client.process import Client
 from labkit.plan.calibration import Expected
-from labkit.plan.exchange import POLLING, Exchange
+from labkit.plan.exchange import POLLING, USUAL, Exchange
 from labkit.plan.schedules import Schedule
 
 #: Bytes that an event takes in server, client and record together, at most (measured: about 900).
 BYTES_PER_EVENT = 2_000
+
+#: The same of an answer that reaches one of several (its frame, and eight columns twice).
+BYTES_PER_DELIVERY = 500
 
 #: Descriptors that a process has open besides its clients' sockets: Python's own, the kernel's of a notebook, pools.
 OWN_DESCRIPTORS = 100
@@ -115,23 +118,26 @@ def require_known(settings: Mapping[str, Any]) -> None:
         raise UsageError(f"switch_interval_s must be above 0, not {interval_s}")
 
 
-def require_memory(plan: Schedule) -> None:
-    """Raise `TooMuchMemory` where this machine cannot keep so many events."""
+def require_memory(plan: Schedule, exchange: Exchange = USUAL) -> None:
+    """Raise `TooMuchMemory` where this machine cannot keep so many events, or as many answers as go to everybody."""
     needed, available = len(plan) * BYTES_PER_EVENT, psutil.virtual_memory().available
+    if exchange.fan_out:
+        needed += len(plan) * (plan.connections + exchange.listeners) * BYTES_PER_DELIVERY
     if needed > available:
         raise TooMuchMemory(
             f"{len(plan):,} events need about {needed / 1e9:.1f} GB and {available / 1e9:.1f} GB are free: fire fewer"
         )
 
 
-def require_descriptors(plan: Schedule) -> None:
+def require_descriptors(plan: Schedule, exchange: Exchange = USUAL) -> None:
     """Raise `UsageError` where this process may not open a socket for each of so many clients."""
     import resource
 
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = plan.connections + OWN_DESCRIPTORS
+    clients = plan.connections + exchange.listeners
+    needed = clients + OWN_DESCRIPTORS
     if soft not in (-1, resource.RLIM_INFINITY) and needed > soft:
         raise UsageError(
-            f"{plan.connections:,} clients need about {needed:,} open files and {soft:,} are allowed here: run "
+            f"{clients:,} clients need about {needed:,} open files and {soft:,} are allowed here: run "
             f"`ulimit -n {needed}` before, or ask for fewer connections"
         )

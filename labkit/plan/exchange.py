@@ -22,6 +22,9 @@ TRANSPORTS = (WEBSOCKET, POLLING)
 #: The namespace of who names none.
 ROOT = "/"
 
+#: More sockets no machine has for this.
+MOST_LISTENERS = 50_000
+
 #: Events that are not an app's to send: Socket.IO's own, and the lab's bystander's.
 _RESERVED = ("connect", "connect_error", "disconnect", "bystander")
 
@@ -62,8 +65,10 @@ class Exchange:
             raise UsageError(f"the transport is {' or '.join(TRANSPORTS)}, not {self.transport!r}")
         if not isinstance(self.fan_out, bool):
             raise UsageError(f"fan_out is True or False, not {self.fan_out!r}: give the number of members as listeners")
-        if not isinstance(self.listeners, int) or isinstance(self.listeners, bool) or self.listeners < 0:
-            raise UsageError(f"listeners is a number of clients, 0 or more, not {self.listeners!r}")
+        if type(self.listeners) is not int or not 0 <= self.listeners <= MOST_LISTENERS:
+            raise UsageError(
+                f"listeners is a number of clients from 0 to {MOST_LISTENERS:,}, not {str(self.listeners)[:20]}"
+            )
         if self.answer == BY_ACK and self.answer_event != RESPONSE:
             raise UsageError("answer='ack' reads no event, and answer_event names one: give one or the other")
         if self.answer == BY_ACK and self.fan_out:

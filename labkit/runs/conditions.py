@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
+from labkit.plan.exchange import Exchange
 from labkit.runs.heartbeats import Heartbeats
 
 #: Where a client fires from: a process of its own, or a thread of the server's process.
@@ -104,7 +105,7 @@ class Conditions:
         """What :meth:`to_dict` wrote; a field of a newer labkit is left out.
 
         Raises:
-            TypeError, ValueError: a value is not of its field's kind.
+            TypeError, ValueError, UsageError: a value is not of its field's kind.
         """
         known = {each.name: told[each.name] for each in fields(cls) if each.name in told}
         for name, value in known.items():
@@ -112,6 +113,7 @@ class Conditions:
                 raise TypeError(f"{name} is {value!r}")
         for name in ("handler_errors", "spare_cpu", "server_log"):
             known[name] = tuple(known.get(name, ()))
+        Exchange.of(known.get("exchange", {}))
         beats = known.get("heartbeats")
         return cls(**{**known, "heartbeats": None if beats is None else Heartbeats.from_dict(beats)})
 

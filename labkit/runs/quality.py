@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from labkit.base.clock import NS_PER_S
+from labkit.runs import fan_out
 from labkit.runs.stages import NEVER, STAGES
 
 if TYPE_CHECKING:
@@ -142,6 +143,15 @@ def _acknowledged(run: "Run") -> Note | None:
     return Note("acknowledged", 1, False, why, "if that value is the answer, give answer='ack'")
 
 
+def _fan_out(run: "Run") -> Note | None:
+    """Strays by plan, or the broadcast bug: only the reader knows."""
+    everybody = 0 if run.strays == 0 else fan_out.reached_everybody(run)
+    if everybody == 0:
+        return None
+    why = f"each answer reached all {everybody} connections"
+    return Note("fan-out", everybody, False, why, "if that is meant, give fan_out=True")
+
+
 def _warm_up(run: "Run") -> Note | None:
     asked, answered = run.conditions.warm_up_asked, run.conditions.warm_up_answered
     if answered >= asked:
@@ -220,6 +230,7 @@ _CHECKS: tuple[Check, ...] = (
     _order,
     _clock,
     _acknowledged,
+    _fan_out,
     _warm_up,
     _drift,
     _growth,
