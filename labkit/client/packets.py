@@ -59,8 +59,11 @@ def usual(place: bytes) -> tuple[bytes, bytes]:
 
 
 def plain(frame: bytes, place: bytes) -> bytes:
-    """A frame of the namespace at `place` as it would be on the root."""
-    return frame[:2] + frame[2 + len(place) :] if frame.startswith(place, 2) else frame
+    """A frame of the namespace at `place` as it would be on the root; one with bytes stays, since it is read by
+    python-socketio."""
+    if not place or not frame.startswith(place, 2):
+        return frame
+    return frame[:2] + frame[2 + len(place) :]
 
 
 class WithBytes(bytes):
