@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from labkit.base.clock import NS_PER_S, now_ns
 from labkit.base.errors import ClientError, UsageError
-from labkit.client import closed_loop, packets
+from labkit.client import closed_loop, packets, polling
 from labkit.client.connection import Loop, connect_all, hang_up
 from labkit.client.firing import GRACE_MS, QUIET_S, Firing, Job
 from labkit.client.listening import Listening
-from labkit.plan.exchange import BY_ACK, BY_EVENT, BY_VALUE, ROOT, USUAL, Exchange
+from labkit.plan.exchange import BY_ACK, BY_EVENT, BY_VALUE, POLLING, ROOT, USUAL, Exchange
 from labkit.runs.fired import Fired
 
 Int64 = NDArray[np.int64]
@@ -76,15 +76,15 @@ class Generator:
         self.senders, self.exchange, self.seen = senders, exchange, frozenset()
         self.bystander = senders if bystander else -1
         listeners = listener + exchange.listeners
-        count = senders + bystander + listeners
+        count = senders * exchange.sockets + bystander + listeners
         if count > MAX_SOCKETS:
             raise UsageError(
                 f"one client process drives {MAX_SOCKETS} sockets and {count} are asked for: give "
                 f"client=labkit.client.fleet.ClientFleet({-(-count // MAX_SOCKETS)})"
             )
         # A bystander stays where the lab's own handler is.
-        namespaces = [exchange.namespace] * senders + [ROOT] * bystander + [exchange.namespace] * listeners
-        self.connections = list(self.loop.run_until_complete(connect_all(url, namespaces, timeout_s)))
+        others = [ROOT] * bystander + [exchange.namespace] * listeners
+        self.loop.run_until_complete(self._connect(url, [exchange.namespace] * senders, others, timeout_s))
 
     def warm(self, payloads: list[Any], timeout_s: float) -> int:
         """Send events that no plan has, all at once, the senders in turn; how many were answered in time."""
@@ -120,8 +120,19 @@ class Generator:
             self.loop.run_until_complete(self._disconnect())
         self.connections = []
 
+    async def _connect(self, url: str, senders: list[str], others: list[str], timeout_s: float) -> None:
+        if self.exchange.transport == POLLING:
+            self.connections = [*await polling.connect_all(url, senders, timeout_s)]
+        try:
+            self.connections += await connect_all(url, others if self.connections else senders + others, timeout_s)
+        except BaseException:
+            await self._disconnect()
+            self.connections = []
+            raise
+
     async def _disconnect(self) -> None:
         hang_up(self.connections)
+        await polling.finish_all(self.connections)
         await asyncio.sleep(0)
 
     async def _warm(self, payloads: list[Any], timeout_s: float) -> int:

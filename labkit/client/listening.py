@@ -17,6 +17,7 @@ class Listening(ABC):
     Attributes:
         frames: what came, with its instant, as it came; :meth:`heard` takes it away.
         closed_ns: when the connection closed; 0 while it is open.
+        closing: with what it was closed; empty where nobody said.
         beats_ns: when the handshake came, and every PING since.
         told_ns: the server's ping interval and timeout.
         greeted: the namespace has let it in.
@@ -29,6 +30,7 @@ class Listening(ABC):
         self.usual: tuple[bytes, ...] = packets.usual(self.place)
         self.frames: list[tuple[int, bytes]] = []
         self.closed_ns = 0
+        self.closing = ""
         self.beats_ns: list[int] = []
         self.told_ns = (0, 0)
         self.greeted = False

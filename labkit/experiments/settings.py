@@ -7,6 +7,7 @@ import psutil
 
 from labkit.base.errors import TooMuchMemory, UsageError
 from labkit.base.renamed import refuse_old, refuse_unknown
+from labkit.client import polling
 from labkit.client.process import Client
 from labkit.plan.calibration import Expected
 from labkit.plan.exchange import POLLING, USUAL, Exchange
@@ -113,6 +114,8 @@ def require_known(settings: Mapping[str, Any]) -> None:
     exchange = Exchange.of(settings)
     if exchange.transport == POLLING and settings.get("reads_from_s"):
         raise UsageError("a client that polls asks for what it reads: leave out reads_from_s, or transport='polling'")
+    if exchange.transport == POLLING:
+        polling.require()
     interval_s = settings.get("switch_interval_s")
     if interval_s is not None and not interval_s > 0:
         raise UsageError(f"switch_interval_s must be above 0, not {interval_s}")
@@ -135,7 +138,7 @@ def require_descriptors(plan: Schedule, exchange: Exchange = USUAL) -> None:
 
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     clients = plan.connections + exchange.listeners
-    needed = clients + OWN_DESCRIPTORS
+    needed = plan.connections * exchange.sockets + exchange.listeners + OWN_DESCRIPTORS
     if soft not in (-1, resource.RLIM_INFINITY) and needed > soft:
         raise UsageError(
             f"{clients:,} clients need about {needed:,} open files and {soft:,} are allowed here: run "

@@ -84,6 +84,11 @@ class Exchange:
         return cls(**{each.name: settings[each.name] for each in fields(cls) if each.name in settings})
 
     @property
+    def sockets(self) -> int:
+        """How many each sender has open: who polls needs one more, to send while it waits."""
+        return 2 if self.transport == POLLING else 1
+
+    @property
     def by_ack(self) -> bool:
         """Whether answers come by acknowledgement."""
         return self.answer == BY_ACK

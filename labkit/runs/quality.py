@@ -40,6 +40,10 @@ DRIFT, DRIFT_EVENTS = 2.0, 100
 GROWTH = 1.5
 
 
+#: What Engine.IO's server complains of (engineio/payload.py).
+_TOO_MANY_PACKETS = "Too many packets in payload"
+
+
 @dataclass(frozen=True)
 class Note:
     """One reason for doubt.
@@ -152,6 +156,16 @@ def _fan_out(run: "Run") -> Note | None:
     return Note("fan-out", everybody, False, why, "if that is meant, give fan_out=True")
 
 
+def _too_many_packets(run: "Run") -> Note | None:
+    """Of who polls: Engine.IO drops the whole body, and its answer to the client is that all is well."""
+    bodies = sum(_TOO_MANY_PACKETS in line for line in run.conditions.server_log)
+    if bodies == 0:
+        return None
+    why = f"the server dropped {bodies} POSTs whole, since they held more packets than it takes at once (16)"
+    advice = "raise engineio.payload.Payload.max_decode_packets in the app, or use the websocket"
+    return Note("packets", bodies, False, why, advice)
+
+
 def _warm_up(run: "Run") -> Note | None:
     asked, answered = run.conditions.warm_up_asked, run.conditions.warm_up_answered
     if answered >= asked:
@@ -231,6 +245,7 @@ _CHECKS: tuple[Check, ...] = (
     _clock,
     _acknowledged,
     _fan_out,
+    _too_many_packets,
     _warm_up,
     _drift,
     _growth,
