@@ -130,8 +130,8 @@ def _meant(fired: Fired, delivery: Int64) -> None:
     """Where answers are meant for everybody, what would be a stray is not: the first on each connection is meant."""
     strays = np.flatnonzero(delivery == Delivery.STRAY)
     strays = strays[np.argsort(fired.delivery_ns[strays], kind="stable")]
-    to = np.column_stack([fired.delivery_event[strays], fired.delivery_connection[strays]])
-    _, first = np.unique(to, axis=0, return_index=True)
+    pair = fired.delivery_event[strays] * (1 + fired.delivery_connection.max(initial=0))
+    _, first = np.unique(pair + fired.delivery_connection[strays], return_index=True)
     delivery[strays] = Delivery.DUPLICATE
     delivery[strays[first]] = Delivery.MEANT
 

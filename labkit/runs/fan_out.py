@@ -75,13 +75,12 @@ def _everybody(run: "Run") -> tuple[int, ...]:
 
 def _told(run: "Run", everybody: tuple[int, ...]) -> FanOut:
     events, count = len(run), len(everybody)
-    event, at = run.deliveries["event"], run.deliveries["at"]
+    event, connection, at = (run.deliveries[name] for name in ("event", "connection", "at"))
     in_time = (event >= 0) & (at <= run.plan.intended_ns[event] + round(run.timeout_s * NS_PER_S))
-    heard = np.flatnonzero(in_time & np.isin(run.deliveries["connection"], everybody))
+    heard = np.flatnonzero(in_time & np.isin(connection, everybody))
     # The first of each event on each connection, in the order in which an event's came.
     heard = heard[np.argsort(at[heard], kind="stable")]
-    pairs = np.column_stack([event[heard], run.deliveries["connection"][heard]])
-    _, first = np.unique(pairs, axis=0, return_index=True)
+    _, first = np.unique(event[heard] * (max(everybody) + 1) + connection[heard], return_index=True)
     heard = heard[np.sort(first)]
     heard = heard[np.argsort(event[heard], kind="stable")]
     had = np.bincount(event[heard], minlength=events)
@@ -93,6 +92,6 @@ def _told(run: "Run", everybody: tuple[int, ...]) -> FanOut:
         found[had > place] = waited_ms[begin[had > place] + place]
         return found
 
-    by = np.bincount(run.deliveries["connection"][heard], minlength=max(everybody) + 1)
+    by = np.bincount(connection[heard], minlength=max(everybody) + 1)
     missed_by = events - by[list(everybody)]
     return FanOut(everybody, nth_ms(0), nth_ms((count - 1) // 2), nth_ms(count - 1), count - had, missed_by)

@@ -1,5 +1,6 @@
 """Every rule of the recommendation, on simulated runs: what it names, and what it refuses to name."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -318,3 +319,17 @@ def test_where_a_greedy_client_was_not_measured_that_is_said_of_what_would_diffe
 
 def test_what_does_not_handle_events_in_turn_needs_no_word_on_many_clients():
     assert "one client" not in repr(recommended({"inline": NEIGHBOURS_WAIT, "process-pool": GOOD}))
+
+
+def test_where_answers_are_meant_for_everybody_the_last_member_counts():
+    def to_all(last_ms):
+        """Two clients, who have each answer after 10 ms, and a listener, who has it later."""
+        run = simulated.run("inline", plan=burst(2), own_ms=10, pings=0, conditions={"exchange": {"fan_out": True}})
+        others = [(0, 1, 10), (1, 0, 10), (0, 2, last_ms), (1, 2, last_ms)]
+        rows = np.array([(e, c, ms * 1e6, simulated.Delivery.MEANT) for e, c, ms in others], np.int64)
+        columns = dict(zip(("event", "connection", "at", "kind"), rows.T, strict=True))
+        both = {name: np.concatenate([run.deliveries[name], column]) for name, column in columns.items()}
+        return recommend(diagnosis(), Comparison((dataclasses.replace(run, deliveries=both),)))
+
+    assert to_all(150).strategy == "inline"
+    assert to_all(450).rejected == {"inline": "the last member 450 ms (max)"}
