@@ -4,14 +4,16 @@ For comparison only: it shows what a client does not see that waits for its answ
 """
 
 import asyncio
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labkit.base.clock import NS_PER_S, now_ns
 from labkit.client import packets
-from labkit.client.connection import Connection, Loop
+from labkit.client.connection import Loop
 from labkit.client.firing import Job
+from labkit.client.listening import Listening
 
 Int64 = NDArray[np.int64]
 
@@ -29,7 +31,7 @@ class _NextFrame(list[tuple[int, bytes]]):
             self.next.set_result(item[0])
 
 
-async def run(loop: Loop, connections: list[Connection], job: Job) -> tuple[Int64, Int64, Int64]:
+async def run(loop: Loop, connections: Sequence[Listening], job: Job) -> tuple[Int64, Int64, Int64]:
     """Fire the plan, and wait for its answers until the time limit.
 
     Returns:
@@ -39,7 +41,7 @@ async def run(loop: Loop, connections: list[Connection], job: Job) -> tuple[Int6
     due_ns = job.intended_ns + start_ns
     sent_ns, answered_ns = np.zeros_like(due_ns), np.zeros_like(due_ns)
 
-    async def in_turn(number: int, connection: Connection) -> None:
+    async def in_turn(number: int, connection: Listening) -> None:
         frames = connection.frames = _NextFrame(loop)
         for event in np.flatnonzero(job.connection == number).tolist():
             await asyncio.sleep((int(due_ns[event]) - now_ns()) / NS_PER_S)

@@ -2,18 +2,21 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import select
 import selectors
 from collections.abc import Sequence
 from socket import SO_RCVBUF, SOL_SOCKET
-from typing import Any
+from typing import Any, cast
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from labkit.base.clock import NS_PER_S, now_ns
 from labkit.base.errors import ConnectFailed
 from labkit.client import packets
+from labkit.client.listening import Listening
+from labkit.plan.exchange import ROOT
 
 #: What the socket of a client that does not read may hold; by itself it would grow to some MB.
 SLOW_BUFFER_BYTES, USUAL_BUFFER_BYTES = 8192, 131_072
@@ -28,7 +31,7 @@ _quiet = logging.Logger("labkit.client", logging.CRITICAL)
 _GOODBYE = 1000
 
 # Looked up once: a member of an enumeration costs as much as reading a frame.
-_TEXT, _CLOSE = WSMsgType.TEXT, WSMsgType.CLOSE
+_TEXT, _BINARY, _CLOSE = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CLOSE
 
 
 def fine_selector() -> selectors.BaseSelector:
@@ -60,18 +63,12 @@ class Loop(asyncio.SelectorEventLoop):
         return now_ns() / NS_PER_S
 
 
-class Connection(WSListener):
+class Connection(Listening, WSListener):
     """One client on one websocket: answers heartbeats, acknowledges, keeps everything else; may stop reading."""
 
-    def __init__(self) -> None:
-        self.frames: list[tuple[int, bytes]] = []
-        self.closed_ns = 0
-        self.beats_ns: list[int] = []  # the handshake, and every PING since
-        self.closing = ""  # with what it was closed
-        self.told_ns = (0, 0)  # the server's ping interval and timeout
+    def __init__(self, namespace: str = ROOT) -> None:
+        super().__init__(namespace)
         self.transport: WSTransport | None = None
-        self.greeted = False
-        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
@@ -79,33 +76,16 @@ class Connection(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         at_ns = now_ns()
         text = frame.get_payload_as_bytes()
-        if self.greeted and text.startswith(packets.USUAL):  # asked first, since it is asked of every frame of a burst
+        if self.greeted and text.startswith(self.usual):  # asked first, since it is asked of every frame of a burst
             self.frames.append((at_ns, text))
         elif frame.msg_type == _CLOSE:
             if not transport.is_close_frame_sent:  # else it only says yes to ours
                 self.closing = _in_words(int.from_bytes(text[:2], "big"), text[2:].decode(errors="replace"))
             transport.disconnect()
-        elif text == packets.HEARTBEAT:
-            self.beats_ns.append(at_ns)
-            transport.send(_TEXT, packets.HEARTBEAT_ANSWER)
-        elif self.greeted and text.startswith(packets.GOODBYE):
-            self.closing = self.closing or "Socket.IO's disconnect"
-            transport.disconnect()  # as a Socket.IO client does when the server disconnects it
-        elif self.greeted:
-            self.frames.append((at_ns, text))
-            if (owed := packets.acknowledgement(text)) is not None:
-                transport.send(_TEXT, owed)
-        elif self.ready.done():
-            pass  # the server has refused: whatever else it says
-        elif text.startswith(b"0"):
-            self.told_ns = packets.heartbeat_told_ns(text)
-            self.beats_ns.append(at_ns)
-            transport.send(_TEXT, packets.CONNECT)
-        elif text.startswith(packets.CONNECT):
-            self.greeted = True
-            self.ready.set_result(None)
+        elif frame.msg_type == _BINARY:
+            self.attach(at_ns, text)
         else:
-            self.ready.set_exception(ConnectFailed(f"the server refused the connection: {text[:80]!r}"))
+            self.heed(at_ns, text)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self.closed_ns = self.closed_ns or now_ns()
@@ -116,14 +96,30 @@ class Connection(WSListener):
             self.closing = f"by labkit's client, {_in_words(ours.code.value, ours.reason)}"
             self._ended = asyncio.ensure_future(_until_ended(transport))
         self.closing = self.closing or "without a websocket code"
-        if not self.ready.done():
-            self.ready.set_exception(ConnectFailed("the server closed the connection during the handshake"))
+        self.fail("the server closed the connection during the handshake")
+
+    def say(self, text: bytes) -> None:
+        if self.transport is not None:
+            self.transport.send(_TEXT, text)
+
+    def leave(self) -> None:
+        if self.transport is not None:
+            self.transport.disconnect()
 
     def send(self, frame: bytes) -> bool:
         if self.closed_ns or self.transport is None:
             return False
         self.transport.send(_TEXT, frame)
+        if type(frame) is not bytes:
+            for attachment in cast(packets.WithBytes, frame).attachments:
+                self.transport.send(_BINARY, attachment)
         return True
+
+    def hang_up(self) -> None:
+        if self.transport is not None and not self.closed_ns:
+            self.send(packets.GOODBYE + self.place)
+            self.transport.send_close()
+            self.transport.disconnect()
 
     def stop_reading(self) -> None:
         """Leave what comes in the socket, as a client that cannot keep up; its small buffer is soon full."""
@@ -140,25 +136,31 @@ class Connection(WSListener):
             self.transport.underlying_transport.resume_reading()
 
 
-async def connect_all(url: str, count: int, timeout_s: float) -> list[Connection]:
-    """`count` clients, each on a websocket of its own, all greeted by the server.
+async def connect_all(url: str, clients: int | Sequence[str], timeout_s: float) -> list[Connection]:
+    """Clients, each on a websocket of its own, all greeted by the server.
+
+    Args:
+        url: of the server.
+        clients: the namespace of each; a number of clients where all of them want the root.
+        timeout_s: within which all have to be greeted.
 
     Raises:
         ConnectFailed: nothing answers there, it is no Socket.IO server, or it refuses.
     """
+    namespaces = (ROOT,) * clients if isinstance(clients, int) else clients
     address = url.replace("http", "ws", 1).rstrip("/") + "/socket.io/?EIO=4&transport=websocket"
     # A handshake ends by picows' own timer: it closes the socket, which a cancellation would not.
     openings = [
         asyncio.ensure_future(
             ws_connect(
-                Connection,
+                functools.partial(Connection, namespace),
                 address,
                 websocket_handshake_timeout=0.9 * timeout_s,
                 max_frame_size=MAX_FRAME_BYTES,
                 logger_name=_quiet,
             )
         )
-        for _ in range(count)
+        for namespace in namespaces
     ]
     try:
         async with asyncio.timeout(timeout_s):
@@ -209,10 +211,7 @@ def _opened(listener: WSListener | None) -> Connection:
     return listener
 
 
-def hang_up(connections: list[Connection]) -> None:
+def hang_up(connections: Sequence[Listening]) -> None:
     """Say goodbye on all that are open."""
     for connection in connections:
-        if connection.transport is not None and not connection.closed_ns:
-            connection.send(packets.GOODBYE)
-            connection.transport.send_close()
-            connection.transport.disconnect()
+        connection.hang_up()

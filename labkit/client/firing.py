@@ -8,6 +8,7 @@ Nothing spins: on two cores, a client that spins slows the server down.
 
 import asyncio
 import gc
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +18,10 @@ from numpy.typing import NDArray
 
 from labkit.base.clock import NS_PER_MS, NS_PER_S, now_ns, process_cpu_ns
 from labkit.client import packets
-from labkit.client.connection import Connection, Loop
+from labkit.client.connection import Loop
 from labkit.client.inbox import Inbox
+from labkit.client.listening import Listening
+from labkit.plan.exchange import ROOT, USUAL, Exchange
 from labkit.runs import heartbeats
 from labkit.runs.fired import Fired
 
@@ -50,6 +53,7 @@ class Job:
         watch_ns: the time between two samples.
         lead_ns: the time from the order to the start.
         acknowledge: ask for an acknowledgement of every event.
+        exchange: how events are asked and answered; its answer is settled.
         reads_from_ns: the senders read nothing before this offset from the start; 0 where they always read.
         share: (k, n): this process is the k-th of n, and sends what the senders k, k + n, k + 2n, ... send.
     """
@@ -65,6 +69,7 @@ class Job:
     watch_ns: int = 20 * NS_PER_MS
     lead_ns: int = 50 * NS_PER_MS
     acknowledge: bool = False
+    exchange: Exchange = USUAL
     reads_from_ns: int = 0
     share: tuple[int, int] = (0, 1)
 
@@ -72,7 +77,7 @@ class Job:
 class Firing:
     """One plan being fired: everything is encoded when it is made, so that :meth:`run` only has to send."""
 
-    def __init__(self, loop: Loop, connections: list[Connection], bystander: int, job: Job) -> None:
+    def __init__(self, loop: Loop, connections: Sequence[Listening], bystander: int, job: Job) -> None:
         self.loop = loop
         self.connections = connections
         self.bystander = bystander
@@ -82,12 +87,17 @@ class Firing:
         self.mine = np.flatnonzero(here)  # the events that are sent from here
         self.local = np.where(here, job.connection // parts, -1)  # on which connection of this process; -1 elsewhere
         self.senders = [connections[c] for c in self.local[self.mine].tolist()]
-        self.frames = [packets.event(i, job.payloads[i], acknowledge=job.acknowledge) for i in self.mine.tolist()]
+        self.members = members(connections, bystander, job.exchange) if job.exchange.fan_out else ()
+        place, asks = packets.where(job.exchange.namespace), job.acknowledge or job.exchange.by_ack
+        self.frames = [
+            packets.event(i, job.payloads[i], job.exchange.event, acknowledge=asks, place=place)
+            for i in self.mine.tolist()
+        ]
         self.pings = [packets.ping(i, job.ping_event) for i in range(len(job.ping_ns))]
         self.sent_ns = np.zeros(len(job.intended_ns), np.int64)
         self.ping_sent_ns = np.zeros(len(job.ping_ns), np.int64)
         self.samples: list[tuple[int, int, int, int]] = []
-        self.inbox = Inbox(self.local, job.expected, bystander, len(job.ping_ns))
+        self.inbox = Inbox(self.local, job.expected, bystander, len(job.ping_ns), job.exchange, self.members)
 
     async def run(self, start_ns: int | None = None) -> Fired:
         """Fire; `start_ns` is given where several processes start at one instant."""
@@ -135,7 +145,7 @@ class Firing:
                 self.loop.call_at((start_ns + self.job.reads_from_ns) / NS_PER_S, connection.read_on)
 
     def _send_all(
-        self, start_ns: int, offsets_ns: Int64, connections: list[Connection], frames: list[bytes], sent_ns: Int64
+        self, start_ns: int, offsets_ns: Int64, connections: Sequence[Listening], frames: list[bytes], sent_ns: Int64
     ) -> "asyncio.Future[None]":
         """Send each frame at its instant; the future is done when the last one has been sent."""
         loop = self.loop
@@ -187,6 +197,10 @@ class Firing:
         waiting = (self.sent_ns > 0) & ~self.inbox.answered
         if closed.any():
             waiting[self.mine] &= ~closed[self.local[self.mine]]
+        if self.members:  # of events that others send, nobody here knows whether they were
+            open_members = ~closed[list(self.members)]
+            awaited = (self.sent_ns > 0) | (self.local < 0)
+            waiting |= awaited & ~self.inbox.reached[:, open_members].all(axis=1)
         pings_wait = bool(np.any((self.ping_sent_ns > 0) & (self.inbox.acked_ns == 0)))
         if self.bystander >= 0 and closed[self.bystander]:
             pings_wait = False
@@ -194,8 +208,7 @@ class Firing:
 
     def _decode(self) -> None:
         for number, connection in enumerate(self.connections):
-            frames, connection.frames = connection.frames, []
-            self.inbox.take(number, frames)
+            self.inbox.take(number, connection.heard())
 
     async def _watch(self) -> None:
         """Sample threads and memory of the server's process from here, where sampling does not take its GIL."""
@@ -247,6 +260,11 @@ class Firing:
             closings=tuple(c.closing for c in self.connections),
             acked_ns=self.inbox.event_acked_ns if self.job.acknowledge else np.zeros(0, np.int64),
         )
+
+
+def members(connections: Sequence[Listening], bystander: int, exchange: Exchange) -> tuple[int, ...]:
+    """The connections to which a fan-out goes: all of the namespace; the bystander's is always on the root."""
+    return tuple(n for n in range(len(connections)) if n != bystander or exchange.namespace == ROOT)
 
 
 def _collections() -> int:

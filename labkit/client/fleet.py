@@ -16,6 +16,7 @@ from labkit.base.errors import UsageError
 from labkit.client import inbox
 from labkit.client.firing import Job
 from labkit.client.process import ClientProcess
+from labkit.plan.exchange import USUAL, Exchange
 from labkit.runs import heartbeats
 from labkit.runs.conditions import OUTSIDE
 from labkit.runs.fired import Fired
@@ -26,7 +27,7 @@ Int64 = NDArray[np.int64]
 class ClientFleet:
     """Several client processes, to be given to ``measure(client=...)``; they end with the ``with`` block.
 
-    Sender k belongs to process k modulo `processes`; the bystander and the listener belong to the first.
+    Sender k belongs to process k modulo `processes`; the bystander and the listeners belong to the first.
 
     Args:
         processes: how many.
@@ -49,15 +50,22 @@ class ClientFleet:
         return tuple(pid for process in self.processes for pid in process.pids)
 
     def open(
-        self, url: str, senders: int, bystander: bool = True, listener: bool = True, timeout_s: float = 10
+        self,
+        url: str,
+        senders: int,
+        bystander: bool = True,
+        listener: bool = True,
+        timeout_s: float = 10,
+        exchange: Exchange = USUAL,
     ) -> None:
         """Connect everybody."""
         self._senders = senders
         count = len(self.processes)
+        of_each = [exchange, *[dataclasses.replace(exchange, listeners=0)] * (count - 1)]
         self._each(
             "open",
             [
-                (url, len(range(k, senders, count)), bystander and k == 0, listener and k == 0, timeout_s)
+                (url, len(range(k, senders, count)), bystander and k == 0, listener and k == 0, timeout_s, of_each[k])
                 for k in range(count)
             ],
         )
@@ -66,6 +74,10 @@ class ClientFleet:
         """Warm up; how many events were answered."""
         count = len(self.processes)
         return sum(self._each("warm", [(payloads[k::count], timeout_s) for k in range(count)]))
+
+    def seen_answers(self) -> frozenset[str]:
+        """How the events of the last warm-up were answered, those of any process."""
+        return frozenset[str]().union(*self._each("seen_answers", [()] * len(self.processes)))
 
     def fire(self, job: Job) -> Fired:
         """Fire the plan: all encode their part, then all start at one instant."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labkit.client import packets, page_json
+from labkit.plan.exchange import USUAL, Exchange
 from labkit.runs.stages import Outcome
 
 Int64 = NDArray[np.int64]
@@ -24,23 +25,38 @@ class Inbox:
         expected: what each event must be answered; None where that is not known.
         bystander: the connection on which pings are acknowledged; -1 for none.
         pings: how many there are.
+        exchange: what an answer looks like.
+        members: the connections that every answer is meant for, where it is meant for several.
 
     Attributes:
         columns: the deliveries, by name of :data:`COLUMNS`.
         messages: what went wrong, by number of delivery.
         answered: which events have been answered on the connection that sent them.
         rounded: how many answers hold a whole number of which a page loses digits.
+        reached: which events were answered to which of the members, by their places; without a row where an answer is
+            meant for its sender alone.
         acked_ns, event_acked_ns: when each ping and each event was acknowledged; 0 where it was not.
     """
 
-    def __init__(self, owner: Int64, expected: Sequence[Any] | None, bystander: int, pings: int) -> None:
+    def __init__(
+        self,
+        owner: Int64,
+        expected: Sequence[Any] | None,
+        bystander: int,
+        pings: int,
+        exchange: Exchange = USUAL,
+        members: Sequence[int] = (),
+    ) -> None:
         self.owner = owner
         self.expected = expected
         self.bystander = bystander
         self.columns = {name: array("q") for name in COLUMNS}
         self.messages: dict[int, str] = {}
+        self.exchange = exchange
         self.answered = np.zeros(len(owner), bool)
         self.rounded = 0
+        self.reached = np.zeros((len(owner) if members else 0, len(members)), bool)
+        self._member = {connection: place for place, connection in enumerate(members)}
         self.acked_ns = np.zeros(pings, np.int64)
         self.event_acked_ns = np.zeros(len(owner), np.int64)
 
@@ -50,22 +66,29 @@ class Inbox:
     def take(self, connection: int, frames: Sequence[tuple[int, bytes]]) -> None:
         """Decode what one connection received."""
         for at_ns, frame in frames:
-            if (number := packets.acknowledged(frame)) >= 0:
-                self._acknowledge(number, connection, at_ns)
+            number, values = packets.acknowledged_with(frame)
+            if number >= 0:
+                self._acknowledge(number, connection, at_ns, values)
+                continue
+            if self.exchange.by_ack:
+                if (unreadable := packets.unreadable_acknowledgement(frame)) is not None:
+                    self._append(at_ns, connection, unreadable)
                 continue
             has_long_digits = page_json.has_long_digits(frame)
-            for answer in packets.answers(frame):
+            for answer in packets.answers(frame, self.exchange.answer_event):
                 if -1 <= answer.event < len(self.owner):  # else it is of the warm-up, or of somebody else's plan
                     self._append(at_ns, connection, answer)
                     self.rounded += has_long_digits and page_json.rounded(answer.result) is not None
 
-    def _acknowledge(self, number: int, connection: int, at_ns: int) -> None:
+    def _acknowledge(self, number: int, connection: int, at_ns: int, values: Any) -> None:
         """Of a ping on the bystander's connection, of an event on the connection that sent it."""
         if connection == self.bystander:
             if number < len(self.acked_ns) and not self.acked_ns[number]:
                 self.acked_ns[number] = at_ns
         elif number < len(self.owner) and self.owner[number] == connection and not self.event_acked_ns[number]:
             self.event_acked_ns[number] = at_ns
+            if self.exchange.by_ack:
+                self._append(at_ns, connection, packets.answer_in(number, values))
 
     def _append(self, at_ns: int, connection: int, answer: packets.Answer) -> None:
         status, message = self._judged(answer)
@@ -74,6 +97,8 @@ class Inbox:
             self.messages[len(self)] = message.encode(errors="backslashreplace").decode()
         if answer.event >= 0 and self.owner[answer.event] == connection:
             self.answered[answer.event] = True
+        if answer.event >= 0 and (place := self._member.get(connection)) is not None:
+            self.reached[answer.event, place] = True
         row = (answer.event, connection, at_ns, status, answer.start_ns, answer.end_ns, answer.cpu_ns)
         for column, value in zip(self.columns.values(), row, strict=True):
             column.append(value)

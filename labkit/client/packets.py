@@ -1,29 +1,29 @@
-"""Between events and text frames: before the burst and after it, never during it.
+"""Between events and frames: before the burst and after it, never during it.
 
 Over a websocket each Engine.IO packet is one text frame: ``4`` (message) and then the Socket.IO packet, such as
 ``42["message",{"id":7,"payload":1}]`` (https://socket.io/docs/v4/socket-io-protocol/, and Engine.IO protocol 4,
-https://github.com/socketio/engine.io-protocol).
+https://github.com/socketio/engine.io-protocol). In another namespace than the root its name and a comma follow the
+first two digits. Bytes travel behind the text, each in a binary frame of its own.
 
-Plain events and acknowledgements are all that labkit sends and nearly all that it receives. They are written and read
+Events and acknowledgements without bytes are nearly all that labkit sends and receives. They are written and read
 here, in a line each: python-socketio's own ``Packet`` costs five times as much, and was half of what a client spends
-per event. The tests hold both to the same bytes and the same values. Everything else (a namespace, attachments) is read
-by ``Packet``.
+per event. The tests hold both to the same bytes and the same values. Everything else (bytes above all) is written and
+read by ``Packet``.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import engineio.packet
 import socketio.packet
 
 from labkit.base.clock import NS_PER_MS
 from labkit.client import page_json
+from labkit.plan import wire
+from labkit.plan.exchange import MESSAGE, RESPONSE, ROOT
 from labkit.runs.stages import Outcome
-
-#: The event that a strategy handles, and the one that it answers with.
-MESSAGE, RESPONSE = "message", "response"
 
 CONNECT = b"40"
 HEARTBEAT = b"2"
@@ -31,26 +31,88 @@ HEARTBEAT_ANSWER = b"3"
 GOODBYE = b"41"
 
 EVENT, ACKNOWLEDGEMENT = b"42", b"43"
+BINARY_EVENT, BINARY_ACKNOWLEDGEMENT = b"45", b"46"
+BINARY = (BINARY_EVENT, BINARY_ACKNOWLEDGEMENT)
 
-#: How nearly every frame begins that a client receives: an event that asks for no acknowledgement, or an
-#: acknowledgement. No other kind of websocket frame begins so: one that closes begins with its code, which is below
-#: 5000 (RFC 6455, 7.4.2).
-USUAL = (b"42[", b"43")
+_EVENTS, _ACKNOWLEDGEMENTS = (EVENT, BINARY_EVENT), (ACKNOWLEDGEMENT, BINARY_ACKNOWLEDGEMENT)
+
+#: One of these keys has whatever the lab's work or a strategy of its answers.
+_FORMS = frozenset(("result", "error", "busy", "superseded"))
 
 # Made once: `json.dumps` with separators makes an encoder for every call.
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 _from_json = json.JSONDecoder().raw_decode
 
 
-def message(data: list[Any], number: int | None = None) -> bytes:
-    """The frame of an event: its name and its arguments; with a number it asks for an acknowledgement."""
-    return b"42%b%b" % (b"" if number is None else b"%d" % number, _to_json(data).encode())
+def where(namespace: str) -> bytes:
+    """What names a namespace in a frame: nothing for the root, ``/desk,`` for another."""
+    return b"" if namespace == ROOT else namespace.encode() + b","
+
+
+def usual(place: bytes) -> tuple[bytes, bytes]:
+    """How nearly every frame begins that a client receives, by :func:`where` it is: an event that asks for no
+    acknowledgement, or an acknowledgement.
+
+    No other kind of websocket frame begins so: one that closes begins with its code, which is below 5000 (RFC 6455,
+    7.4.2), and a binary one is asked for before.
+    """
+    return b"42%b[" % place, b"43%b" % place
+
+
+def plain(frame: bytes, place: bytes) -> bytes:
+    """A frame of the namespace at `place` as it would be on the root; one with bytes stays, since it is read by
+    python-socketio."""
+    if not place or not frame.startswith(place, 2):
+        return frame
+    return frame[:2] + frame[2 + len(place) :]
+
+
+class WithBytes(bytes):
+    """The text frame of an event or an acknowledgement with bytes in it, and the binary frames that follow it.
+
+    Attributes:
+        attachments: their contents, in order.
+    """
+
+    attachments: tuple[bytes, ...]
+
+    @classmethod
+    def of(cls, text: bytes, attachments: Sequence[bytes]) -> Self:
+        """Both together."""
+        frame = cls(text)
+        frame.attachments = tuple(attachments)
+        return frame
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return WithBytes.of, (bytes(self), self.attachments)
+
+
+def attachments_of(frame: bytes) -> int:
+    """How many binary frames follow a text frame: ``2`` of ``452-[...]``; 0 of one that asks for none."""
+    count, dash, _ = frame[2:13].partition(b"-")
+    return int(count) if dash and count.isdigit() and frame.startswith(BINARY) else 0
+
+
+def message(data: list[Any], number: int | None = None, place: bytes = b"") -> bytes:
+    """The frame of an event: its name and its arguments; with a number it asks for an acknowledgement.
+
+    Raises:
+        TypeError, ValueError, RecursionError: Socket.IO cannot carry them.
+    """
+    try:
+        return b"42%b%b%b" % (place, b"" if number is None else b"%d" % number, _to_json(data).encode())
+    except TypeError:  # bytes are the only thing that JSON cannot carry and Socket.IO can
+        packet = socketio.packet.Packet(socketio.packet.EVENT, data, place[:-1].decode() or ROOT, number, binary=True)
+        text, *attachments = packet.encode()
+        return WithBytes.of(b"4" + text.encode(), attachments)
 
 
 def _parsed(
     frame: bytes, read: Callable[[str], tuple[Any, int]] = _from_json, packet_class: Any = socketio.packet.Packet
 ) -> tuple[int | None, Any]:
     """The number and the data of a frame that is an event or an acknowledgement; ValueError where it is malformed."""
+    if isinstance(frame, WithBytes):
+        return _joined(frame, packet_class)
     bracket = frame.find(b"[", 2)
     number = frame[2:bracket]
     if bracket == 2 or (bracket > 2 and number.isdigit()):
@@ -78,7 +140,18 @@ def parsed(frame: bytes) -> tuple[int | None, Any]:
 
 def unreadable(frame: bytes) -> tuple[int | None, Any]:
     """The same of a frame that no page can read, as far as Python can; ValueError and RecursionError where not."""
-    return _parsed(frame.decode(errors="replace").encode())
+    text = frame.decode(errors="replace").encode()
+    return _parsed(WithBytes.of(text, frame.attachments) if isinstance(frame, WithBytes) else text)
+
+
+def _joined(frame: WithBytes, packet_class: Any) -> tuple[int | None, Any]:
+    packet = packet_class(encoded_packet=frame[1:].decode())
+    try:
+        for attachment in frame.attachments:
+            packet.add_attachment(attachment)
+    except (LookupError, TypeError) as error:  # a placeholder without an attachment, or with no number
+        raise ValueError(f"a placeholder names no attachment: {error}") from error
+    return packet.id, packet.data
 
 
 def heartbeat_told_ns(handshake: bytes) -> tuple[int, int]:
@@ -90,9 +163,9 @@ def heartbeat_told_ns(handshake: bytes) -> tuple[int, int]:
         return 0, 0
 
 
-def event(number: int, payload: Any, name: str = MESSAGE, *, acknowledge: bool = False) -> bytes:
+def event(number: int, payload: Any, name: str = MESSAGE, *, acknowledge: bool = False, place: bytes = b"") -> bytes:
     """The frame of one event of the plan; `number` comes back in its answer, and in its acknowledgement if asked."""
-    return message([name, {"id": number, "payload": payload}], number if acknowledge else None)
+    return message([name, {"id": number, "payload": payload}], number if acknowledge else None, place)
 
 
 def ping(number: int, name: str) -> bytes:
@@ -102,21 +175,45 @@ def ping(number: int, name: str) -> bytes:
 
 def acknowledged(frame: bytes) -> int:
     """The number of the ping that a frame acknowledges; -1 where it is no acknowledgement."""
-    if not frame.startswith(ACKNOWLEDGEMENT):
-        return -1
+    return acknowledged_with(frame)[0]
+
+
+def acknowledged_with(frame: bytes) -> tuple[int, Any]:
+    """The same, and the values that came with it: a list, where the frame is as it should be."""
+    if not frame.startswith(_ACKNOWLEDGEMENTS):
+        return -1, None
     try:
-        number, _ = parsed(frame)
+        number, values = parsed(frame)
     except (ValueError, RecursionError):
-        return -1
-    return -1 if number is None else number
+        return -1, None
+    return (-1, None) if number is None else (number, values)
 
 
-def acknowledgement(frame: bytes) -> bytes | None:
-    """What a client owes to a frame: ``43`` and its number, where it has one (``427["response",...]``); else None."""
-    if not frame.startswith(EVENT) or not frame[2:3].isdigit():
+def unreadable_acknowledgement(frame: bytes) -> "Answer | None":
+    """An acknowledgement that no page can read, as the answer that it was meant to be; None where it is none."""
+    if not frame.startswith(_ACKNOWLEDGEMENTS):
         return None
-    number, bracket, _ = frame[2:].partition(b"[")
-    return b"43" + number + b"[]" if bracket and number.isdigit() else None
+    try:
+        parsed(frame)
+    except page_json.Unreadable as refused:
+        try:
+            number, _ = unreadable(frame)
+        except (ValueError, RecursionError):
+            number = None
+        return Answer(-1 if number is None else number, Outcome.UNREADABLE, message=str(refused))
+    except (ValueError, RecursionError):
+        return None
+    return None
+
+
+def acknowledgement(frame: bytes, place: bytes = b"") -> bytes | None:
+    """What a client owes to a frame: ``43`` and its number, where it has one (``427["response",...]``); else None."""
+    head, bracket, _ = frame.partition(b"[")
+    if not bracket or not head.startswith(_EVENTS):
+        return None
+    rest = head[2:] if head.startswith(EVENT) else head.partition(b"-")[2]
+    number = rest[len(place) :]
+    return b"43%b%b[]" % (place, number) if rest.startswith(place) and number.isdigit() else None
 
 
 @dataclass(frozen=True)
@@ -140,14 +237,16 @@ class Answer:
     cpu_ns: int = 0
 
 
-def answers(frame: bytes) -> list[Answer]:
+def answers(frame: bytes, event: str = RESPONSE) -> list[Answer]:
     """The answers that a frame carries: none where it is another event, several where the server sends batches.
 
     Of a frame that no page can read every answer is unreadable, and another event is an answer to nothing: it costs the
     page its connection all the same.
     """
-    if not frame.startswith(EVENT):
+    if not frame.startswith(_EVENTS):
         return []
+    if frame.startswith(BINARY_EVENT) and not isinstance(frame, WithBytes):
+        return [Answer(-1, Outcome.GARBLED, message=f"a packet whose binary frames did not follow it: {frame[:60]!r}")]
     why = ""
     try:
         try:
@@ -157,11 +256,26 @@ def answers(frame: bytes) -> list[Answer]:
         name, *arguments = data
     except (ValueError, TypeError, RecursionError) as error:
         return [Answer(-1, Outcome.GARBLED, message=f"not a Socket.IO packet ({error}): {frame[:60]!r}")]
-    if name != RESPONSE:
+    if name != event:
         return [Answer(-1, Outcome.UNREADABLE, message=why)] if why else []
     body = arguments[0] if arguments else None
     found = [_answer(item) for item in (body if isinstance(body, list) else [body])]
     return [replace(one, status=Outcome.UNREADABLE, result=None, message=why) for one in found] if why else found
+
+
+def answer_in(number: int, values: Any) -> Answer:
+    """The answer to event `number` that came as its acknowledgement: what the work answered, or its result alone."""
+    if not isinstance(values, list) or not values:
+        return Answer(number, Outcome.GARBLED, message="acknowledged without a value: let the handler return it")
+    if is_answer_to(number, values):
+        return _answer(values[0])
+    return Answer(number, Outcome.ANSWERED, values[0] if len(values) == 1 else values)
+
+
+def is_answer_to(number: int, values: Any) -> bool:
+    """Whether the values of an acknowledgement are the answer of the lab's work to an event, and no result alone."""
+    item = values[0] if isinstance(values, list) and values else None
+    return isinstance(item, dict) and item.get("id") == number and not _FORMS.isdisjoint(item)
 
 
 def _answer(item: Any) -> Answer:
@@ -183,8 +297,8 @@ def _answer(item: Any) -> Answer:
 
 
 def same(result: Any, expected: Any) -> bool:
-    """Whether an answer is the expected one, both as JSON gives them back."""
+    """Whether an answer is the expected one, both as Socket.IO gives them back."""
     if result == expected:
         return True
     # NaN, which Python's JSON passes through, is not equal to itself.
-    return json.dumps(result, sort_keys=True) == json.dumps(expected, sort_keys=True)
+    return wire.text(result) == wire.text(expected)

@@ -15,6 +15,7 @@ from labkit.base.errors import ClientError, LabError
 from labkit.base.processes import OrderedProcess, Pipes
 from labkit.client.firing import Job
 from labkit.client.generator import Generator
+from labkit.plan.exchange import USUAL, Exchange
 from labkit.plan.work import spin
 from labkit.runs.conditions import INSIDE, OUTSIDE
 from labkit.runs.fired import Fired
@@ -30,10 +31,18 @@ class Client(Protocol):
     def place(self) -> str: ...
 
     def open(
-        self, url: str, senders: int, bystander: bool = True, listener: bool = True, timeout_s: float = 10
+        self,
+        url: str,
+        senders: int,
+        bystander: bool = True,
+        listener: bool = True,
+        timeout_s: float = 10,
+        exchange: Exchange = USUAL,
     ) -> None: ...
 
     def warm(self, payloads: list[Any], timeout_s: float) -> int: ...
+
+    def seen_answers(self) -> frozenset[str]: ...
 
     def fire(self, job: Job) -> Fired: ...
 
@@ -50,15 +59,26 @@ class _ByOrder:
         raise NotImplementedError
 
     def open(
-        self, url: str, senders: int, bystander: bool = True, listener: bool = True, timeout_s: float = 10
+        self,
+        url: str,
+        senders: int,
+        bystander: bool = True,
+        listener: bool = True,
+        timeout_s: float = 10,
+        exchange: Exchange = USUAL,
     ) -> None:
         """Connect everybody."""
-        self.order("open", url, senders, bystander, listener, timeout_s)
+        self.order("open", url, senders, bystander, listener, timeout_s, exchange)
 
     def warm(self, payloads: list[Any], timeout_s: float) -> int:
         """Warm up; how many events were answered."""
         answered: int = self.order("warm", payloads, timeout_s)
         return answered
+
+    def seen_answers(self) -> frozenset[str]:
+        """How the events of the last warm-up were answered (:attr:`labkit.client.generator.Generator.seen`)."""
+        seen: frozenset[str] = self.order("seen_answers")
+        return seen
 
     def fire(self, job: Job) -> Fired:
         """Fire the plan."""

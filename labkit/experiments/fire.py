@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from labkit.base import clock, interrupts
 from labkit.base.errors import ServerError, UsageError
-from labkit.client import packets
 from labkit.client import process as clients
 from labkit.client.firing import Job
 from labkit.client.process import Client
@@ -18,6 +17,7 @@ from labkit.experiments import foreseen
 from labkit.experiments.confounders import ServerCost
 from labkit.experiments.settings import PING_HZ, require_descriptors, require_known, require_memory, require_room
 from labkit.plan.calibration import Expected, expected_answers
+from labkit.plan.exchange import BY_VALUE, MESSAGE, RESPONSE, ROOT, WEBSOCKET, Exchange
 from labkit.plan.schedules import Schedule
 from labkit.runs import close, environment
 from labkit.runs.conditions import Conditions
@@ -41,6 +41,13 @@ def fire(
     reads_from_s: float = 0.0,
     client: Client | None = None,
     expected: Expected | None = None,
+    event: str = MESSAGE,
+    answer_event: str = RESPONSE,
+    namespace: str = ROOT,
+    answer: str | None = None,
+    transport: str = WEBSOCKET,
+    fan_out: bool = False,
+    listeners: int = 0,
 ) -> Run:
     """Fire a plan at a server, from another process, and return what became of every event.
 
@@ -49,8 +56,8 @@ def fire(
     Args:
         server: of :func:`labkit.serve`.
         plan: what is sent when, and by how many clients.
-        ping_hz, window_s, timeout_s, warm_up, acknowledge, reads_from_s, client, expected: see
-            :class:`labkit.experiments.settings.FireSettings`.
+        ping_hz, window_s, timeout_s, warm_up, acknowledge, reads_from_s, client, expected, event, answer_event,
+            namespace, answer, transport, fan_out, listeners: see :class:`labkit.experiments.settings.FireSettings`.
 
     Raises:
         UsageError: the request makes no sense; nothing was fired.
@@ -59,13 +66,14 @@ def fire(
     """
     _require_running(server)
     numbers = {"ping_hz": ping_hz, "window_s": window_s, "timeout_s": timeout_s, "warm_up": warm_up}
-    require_known({**numbers, "reads_from_s": reads_from_s})
-    require_memory(plan)
-    require_descriptors(plan)
-    require_room(plan, server.mode, ping_hz, client)
-    require_handler(server.server, packets.MESSAGE)
+    exchange = Exchange(event, answer_event, namespace, answer, transport, fan_out, listeners)
+    require_known({**numbers, "reads_from_s": reads_from_s, "transport": transport})
+    require_memory(plan, exchange)
+    require_descriptors(plan, exchange)
+    require_room(plan, server.mode, ping_hz, client, exchange)
+    require_handler(server.server, exchange.event, exchange.namespace)
     expected = expected or expected_answers(server.work, plan)
-    require_memory(plan, foreseen.frame_bytes(expected))
+    require_memory(plan, exchange, foreseen.frame_bytes(expected))
     client = client or clients.shared()
     need_s = expected.mean_service_ms * len(plan) / 1000
     window_s = plan.span_s + need_s if window_s is None else window_s
@@ -76,6 +84,7 @@ def fire(
         timeout_ns=round(timeout_s * clock.NS_PER_S),
         acknowledge=acknowledge,
         reads_from_ns=round(reads_from_s * clock.NS_PER_S),
+        exchange=exchange,
     )
     about = {"ping_hz": ping_hz, "window_s": window_s, "answers_checked": expected.checked, "client": client.place}
     about["too_large"] = foreseen.too_large(expected, server.mode, server.server.options)
@@ -117,16 +126,19 @@ def _fired(
     """Connect, warm up, fire, disconnect: what the clients saw, what the server stamped, and what it cost meanwhile."""
     served = server.server
     try:
-        client.open(server.url, connections, len(job.ping_ns) > 0)
+        client.open(server.url, connections, len(job.ping_ns) > 0, exchange=job.exchange)
         answered = client.warm(warm_up, job.timeout_ns / clock.NS_PER_S) if warm_up else 0
+        seen = client.seen_answers() if warm_up else frozenset()
+        exchange = job.exchange.settled(seen)
         served.record(len(job.intended_ns))
         cost, parted = ServerCost(served.serving_pid, client), clock.parting()
-        fired = client.fire(replace(job, watch_pid=served.serving_pid))
+        fired = client.fire(replace(job, watch_pid=served.serving_pid, exchange=exchange))
         spent = {"server_cpu_s": cost.cpu_s, "server_switches": cost.switches, "clocks_parted_s": parted()}
         stamps = served.collect()
     finally:
         client.close()
-    return fired, stamps.columns(), {"warm_up_asked": len(warm_up), "warm_up_answered": answered, **spent}
+    told = {"exchange": exchange.to_dict(), "acknowledged_otherwise": BY_VALUE in seen and not answered}
+    return fired, stamps.columns(), {"warm_up_asked": len(warm_up), "warm_up_answered": answered, **told, **spent}
 
 
 def warm_up_payloads(expected: Expected, count: int) -> list[Any]:

@@ -3,13 +3,14 @@
 None of it is refused: what becomes of such events is for the run to show.
 """
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from labkit.client import packets, page_json
 from labkit.client.connection import MAX_FRAME_BYTES
+from labkit.plan import wire
 from labkit.plan.calibration import Expected
+from labkit.plan.exchange import RESPONSE
 from labkit.server import limits
 
 #: Where a limit is above the second, texts up to the first are not worth a look.
@@ -35,7 +36,7 @@ def unreadable(expected: Expected) -> tuple[str, ...]:
     if not bad:
         return ()
     payload, why = bad[0]
-    shown = json.dumps(payload)
+    shown = wire.text(payload)
     return (
         f"{len(bad)} of {len(expected.payloads)} events will be answered in vain, such as that with "
         f"{shown if len(shown) < 60 else shown[:57] + '...'}: {why}.",
@@ -44,7 +45,7 @@ def unreadable(expected: Expected) -> tuple[str, ...]:
 
 def _why_unreadable(answer: Any) -> str:
     try:
-        page_json.read(json.dumps(answer))
+        page_json.read(wire.text(answer))
     except page_json.Unreadable as why:
         return str(why)
     return ""
@@ -57,7 +58,7 @@ def too_large(expected: Expected, mode: str, options: Mapping[str, Any]) -> tupl
     events = _sizes(expected.payloads, lambda payload: packets.event(count, payload), every=is_low)
     server = limits.of_server(mode, options, max(events, default=0))
     client = limits.Limit("MAX_FRAME_BYTES of labkit.client.connection", MAX_FRAME_BYTES, "a page has no such limit")
-    answers = _sizes(expected.answers, lambda answer: packets.message([packets.RESPONSE, {"result": answer}]))
+    answers = _sizes(expected.answers, lambda answer: packets.message([RESPONSE, {"result": answer}]))
     return (
         *_exceeded("events", events, "the server takes", server),
         *_exceeded("answers", answers, "labkit's client takes", client),

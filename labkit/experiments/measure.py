@@ -19,6 +19,7 @@ from labkit.experiments.settings import (
     require_room,
 )
 from labkit.plan.calibration import expected_answers
+from labkit.plan.exchange import Exchange
 from labkit.plan.schedules import Schedule
 from labkit.plan.work import Work
 from labkit.runs.run import Run
@@ -79,11 +80,12 @@ def require_measurable(strategy: AnyStrategy, work: Work, plan: Schedule, settin
         MissingExtra: a package that the mode needs is absent.
     """
     require_known(settings)
-    require_memory(plan)
-    require_descriptors(plan)
+    exchange = Exchange.of(settings)
+    require_memory(plan, exchange)
+    require_descriptors(plan, exchange)
     mode = settings.get("mode", "threading")
     chosen = require_possible(strategy, work, mode)
-    require_room(plan, mode, settings.get("ping_hz", PING_HZ), settings.get("client"))
+    require_room(plan, mode, settings.get("ping_hz", PING_HZ), settings.get("client"), exchange)
     return chosen
 
 

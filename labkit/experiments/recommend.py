@@ -7,7 +7,8 @@ The rules, in this order; each is a sentence of the paragraph:
 1. Runs that are invalid recommend nothing.
 2. A mode that was not measured gets no recommendation; the one that was is named.
 3. A strategy *holds* if the tails of its callers and of its neighbours (p98 where the sample supports it, else the
-   maximum) are within the first bound, every event was answered rightly, and no stranger got an answer.
+   maximum) are within the first bound, every event was answered rightly, and no stranger got an answer. Where answers
+   are meant for everybody, the last who has one has it within the bound, too.
 4. Of those that hold, the simplest is recommended, by :data:`SIMPLICITY`; being faster within the bound is no reason.
 5. If a simpler one failed by its tail only, and the runs cannot tell the two apart, that is said and nothing is
    recommended. With four runs of each and more :mod:`labkit.runs.difference` decides, with fewer whether their ranges
@@ -327,7 +328,11 @@ class _Weighing:
             return broken
         late = [
             f"{who} {_tail(values)}"
-            for who, values in (("callers", summary.own), ("neighbours", summary.bystander))
+            for who, values in (
+                ("callers", summary.own),
+                ("neighbours", summary.bystander),
+                *(("the last member", last) for last in summary.heard_by_all),
+            )
             if len(values) and not values.tail[1] <= self.bound_ms
         ]
         return ", ".join(late) or None

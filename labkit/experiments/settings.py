@@ -7,14 +7,19 @@ import psutil
 
 from labkit.base.errors import TooMuchMemory, UsageError
 from labkit.base.renamed import refuse_old, refuse_unknown
+from labkit.client import polling
 from labkit.client.generator import require_sockets
 from labkit.client.process import Client
 from labkit.plan.calibration import Expected
+from labkit.plan.exchange import POLLING, USUAL, Exchange
 from labkit.plan.modes import MODES
 from labkit.plan.schedules import Schedule
 
 #: Bytes that an event takes in server, client and record together, at most (measured: about 900).
 BYTES_PER_EVENT = 2_000
+
+#: The same of an answer that reaches one of several (its frame, and eight columns twice).
+BYTES_PER_DELIVERY = 500
 
 #: Descriptors that a process has open besides its clients' sockets: Python's own, the kernel's of a notebook, pools.
 OWN_DESCRIPTORS = 100
@@ -60,6 +65,15 @@ class FireSettings(TypedDict, total=False):
         client: who fires; the session's client process where None.
         expected: of an earlier :func:`labkit.plan.calibration.expected_answers`, which costs a call of the work per
             payload.
+        event: the event that is sent; ``message`` where it is not named.
+        answer_event: the one that carries the answer; ``response`` where it is not named.
+        namespace: of senders and listeners; ``/`` where it is not named. The bystander is always on ``/``.
+        answer: how an event is answered: by an ``event``, or by what the handler returns (``ack``). Where None, the
+            warm-up tells: acknowledged with what the work answered, and by no event, it is ``ack``.
+        transport: of the senders: ``websocket``, or ``polling``. Bystander and listeners have a websocket.
+        fan_out: every answer is meant for everybody who is connected to the namespace (``run.fan_out``); else one that
+            reaches another client than its sender is a stray.
+        listeners: further clients that only read: the silent members of a room.
     """
 
     ping_hz: float
@@ -70,6 +84,13 @@ class FireSettings(TypedDict, total=False):
     reads_from_s: float
     client: Client | None
     expected: Expected | None
+    event: str
+    answer_event: str
+    namespace: str
+    answer: str | None
+    transport: str
+    fan_out: bool
+    listeners: int
 
 
 class Settings(ServeSettings, FireSettings, total=False):
@@ -96,46 +117,56 @@ def require_known(settings: Mapping[str, Any]) -> None:
         value = settings.get(name)
         if value is not None and not 0 <= value < 1e6:
             raise UsageError(f"{name} must be 0 or more, not {value}")
+    exchange = Exchange.of(settings)
+    if exchange.transport == POLLING and settings.get("reads_from_s"):
+        raise UsageError("a client that polls asks for what it reads: leave out reads_from_s, or transport='polling'")
+    if exchange.transport == POLLING:
+        polling.require()
     interval_s = settings.get("switch_interval_s")
     if interval_s is not None and not interval_s > 0:
         raise UsageError(f"switch_interval_s must be above 0, not {interval_s}")
 
 
-def require_memory(plan: Schedule, frame_bytes: int = 0) -> None:
-    """Raise `TooMuchMemory` where this machine cannot keep so many events.
+def require_memory(plan: Schedule, exchange: Exchange = USUAL, frame_bytes: int = 0) -> None:
+    """Raise `TooMuchMemory` where this machine cannot keep so many events, or as many answers as go to everybody.
 
     Args:
-        frame_bytes: what all of them come to on the wire, where that is known: a client has all encoded before it
+        plan: what is fired.
+        exchange: to whom answers go.
+        frame_bytes: what all events come to on the wire, where that is known: a client has all encoded before it
             sends, and once more where the server does not read as fast.
     """
     needed, available = len(plan) * BYTES_PER_EVENT + 2 * frame_bytes, psutil.virtual_memory().available
+    if exchange.fan_out:
+        needed += len(plan) * (plan.connections + exchange.listeners) * BYTES_PER_DELIVERY
     if needed > available:
         raise TooMuchMemory(
             f"{len(plan):,} events need about {needed / 1e9:.1f} GB and {available / 1e9:.1f} GB are free: fire fewer"
         )
 
 
-def require_room(plan: Schedule, mode: str, ping_hz: float, client: Client | None) -> None:
-    """Raise where the mode or the client has no place for a connection of each sender, the bystander and the listener.
+def require_room(plan: Schedule, mode: str, ping_hz: float, client: Client | None, exchange: Exchange = USUAL) -> None:
+    """Raise where the mode or the client has no place for a connection of each sender, the bystander and listeners.
 
     Raises:
         ModeError: the mode's server holds fewer at once.
         UsageError: one client process drives fewer sockets.
     """
-    others = 1 + (ping_hz > 0)
+    others = 1 + (ping_hz > 0) + exchange.listeners
     MODES[mode].require_room(plan.connections, others)
     if client is None:  # the session's one process
-        require_sockets(plan.connections + others)
+        require_sockets(plan.connections * exchange.sockets + others)
 
 
-def require_descriptors(plan: Schedule) -> None:
+def require_descriptors(plan: Schedule, exchange: Exchange = USUAL) -> None:
     """Raise `UsageError` where this process may not open a socket for each of so many clients."""
     import resource
 
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = plan.connections + OWN_DESCRIPTORS
+    clients = plan.connections + exchange.listeners
+    needed = plan.connections * exchange.sockets + exchange.listeners + OWN_DESCRIPTORS
     if soft not in (-1, resource.RLIM_INFINITY) and needed > soft:
         raise UsageError(
-            f"{plan.connections:,} clients need about {needed:,} open files and {soft:,} are allowed here: run "
+            f"{clients:,} clients need about {needed:,} open files and {soft:,} are allowed here: run "
             f"`ulimit -n {needed}` before, or ask for fewer connections"
         )

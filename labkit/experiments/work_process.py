@@ -314,6 +314,11 @@ class _ThereServer(Served):
         with self._place.time_limit(limit_s, ended):
             return self._place.order(name, *args)
 
+    def handlers(self) -> Mapping[str, tuple[str, ...]] | None:
+        """Of each namespace the events that have a handler."""
+        told: Mapping[str, tuple[str, ...]] | None = self._order("handlers")
+        return told
+
     def record(self, events: int) -> None:
         """From now on stamp this many events."""
         self._events = events

@@ -43,6 +43,7 @@ class _Worker:
             "take": self._take,
             "run": self._run,
             "serve": self._serve,
+            "handlers": lambda: self._served().handlers(),
             "record": lambda events: self._served().record(events),
             "collect": self._collect,
             "hold": self._hold,

@@ -1,6 +1,5 @@
 """The work alone, before anything else runs: the answers that are expected, and what one event costs."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -14,7 +13,7 @@ from labkit.base import clock
 from labkit.base.errors import WorkloadError
 from labkit.base.text import one_line
 from labkit.base.time_limit import LIMIT_S, call_within
-from labkit.plan import handler
+from labkit.plan import handler, wire
 from labkit.plan.mix import Mix
 from labkit.plan.schedules import Schedule
 from labkit.plan.work import Calculation, Work
@@ -84,7 +83,7 @@ def expect(work: Work, count: int, seed: int = 0, samples: int = 3) -> Expected:
         name = f"{work.name} on {_short(data['payload'])}"
         return call_within(LIMIT_S, name, lambda: calculation(data)) if work.kind == "call" else calculation(data)
 
-    keys = [json.dumps(p, sort_keys=True) for p in payloads]
+    keys = [wire.text(p) for p in payloads]
     distinct = dict(zip(keys, payloads, strict=True))
     limit = samples if work.echoes else max(samples, 1000)
     seen: dict[str, dict[str, Any]] = {}
@@ -100,7 +99,7 @@ def expect(work: Work, count: int, seed: int = 0, samples: int = 3) -> Expected:
         return Expected(payloads, payloads, True, (service_ms,) * count, (least_cpu_ms,) * count)
     again = calculate({"id": 0, "payload": payloads[0]})
     checked = _is_same(again.get("result"), seen[keys[0]].get("result"))
-    answers = tuple(_sent(seen[k].get("result")) if checked and k in seen else None for k in keys)
+    answers = tuple(wire.as_received(seen[k].get("result")) if checked and k in seen else None for k in keys)
     timed = [*seen.values(), again]
     typical = median(a["end_ns"] - a["start_ns"] for a in timed), median(a["cpu_ns"] for a in timed)
     service = tuple(_ms(seen[k]["end_ns"] - seen[k]["start_ns"]) if k in seen else _ms(typical[0]) for k in keys)
@@ -108,14 +107,9 @@ def expect(work: Work, count: int, seed: int = 0, samples: int = 3) -> Expected:
     return Expected(payloads, answers, checked, service, cpu_ms)
 
 
-def _sent(result: Any) -> Any:
-    """As JSON gives it back."""
-    return json.loads(json.dumps(result))
-
-
 def _is_same(one: Any, other: Any) -> bool:
     """Whether two results are the same to who receives them, NaN among them, which is not equal to itself."""
-    return one == other or json.dumps(_sent(one), sort_keys=True) == json.dumps(_sent(other), sort_keys=True)
+    return one == other or wire.text(wire.as_received(one)) == wire.text(wire.as_received(other))
 
 
 #: The lab's own work is the same for the same name, so it is calibrated once a session. A function of the reader's may
@@ -226,5 +220,5 @@ def _ms(ns: float) -> float:
 
 
 def _short(payload: Any) -> str:
-    text = json.dumps(payload)
+    text = wire.text(payload)
     return text if len(text) < 80 else text[:77] + "..."

@@ -18,7 +18,6 @@ A kind of the reader's is a function from milliseconds to :class:`Work`, put int
 import functools
 import hashlib
 import inspect
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +25,7 @@ from typing import Any
 from labkit.base import clock
 from labkit.base.errors import NotPicklable, WorkloadError
 from labkit.base.text import told
-from labkit.plan import prices
+from labkit.plan import prices, wire
 from labkit.plan.place import Place
 
 
@@ -78,7 +77,7 @@ class Calculation:
         cpu_ns = clock.thread_cpu_ns() - cpu_ns
         try:
             # NaN passes here as it passes in the reader's app; what a page makes of it, the client sees.
-            json.dumps(outcome)
+            wire.require(outcome)
         except (TypeError, ValueError, RecursionError) as error:
             # Emitting it would raise in whatever thread the strategy answers from, and the answer would be lost.
             outcome = {"error": f"the result cannot be sent as JSON: {error}"}
@@ -228,10 +227,10 @@ def call(function: Callable[..., Any], payloads: Sequence[Any] | None = None) ->
         if not payloads:
             raise WorkloadError("payloads is empty: give at least one, or leave it out")
         try:
-            json.dumps(list(payloads), allow_nan=False)  # a page cannot send NaN
+            wire.require(list(payloads), allow_nan=False)  # a page cannot send NaN
         except (TypeError, ValueError) as error:
             raise WorkloadError(
-                f"a payload cannot be sent as JSON ({error}): give dicts, lists, strings, numbers"
+                f"a payload cannot be sent as JSON ({error}): give dicts, lists, strings, numbers, bytes"
             ) from None
     work = _WithoutArgument(function) if _takes_nothing(function, name) else function
     return Work(name, "call", work, _numbers if payloads is None else _Given(tuple(payloads)))

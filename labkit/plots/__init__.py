@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from labkit.plots.claims import advice_lines
     from labkit.plots.diagnosis import kinds, shares
     from labkit.plots.eight_cases import eight_cases
+    from labkit.plots.fan_out import fan_out
     from labkit.plots.load import batching_windows, resources, slow_readers, told
     from labkit.plots.mixed import by_kind
     from labkit.plots.modes import by_mode
@@ -38,6 +39,7 @@ _HOMES = {
     "capacity_curve": "capacity",
     "distribution": "runs",
     "eight_cases": "eight_cases",
+    "fan_out": "fan_out",
     "kinds": "diagnosis",
     "overview": "runs",
     "processes_and_threads": "processes",
@@ -61,6 +63,7 @@ __all__ = [
     "capacity_curve",
     "distribution",
     "eight_cases",
+    "fan_out",
     "kinds",
     "overview",
     "page",

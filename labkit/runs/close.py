@@ -44,6 +44,8 @@ def close(
     at = fired.delivery_ns - fired.start_ns
     deadline = plan.intended_ns + round(timeout_s * NS_PER_S)
     delivery, places = _attributed(fired, plan, at, deadline)
+    if conditions.exchange.get("fan_out"):
+        _meant(fired, delivery)
     return Run(
         strategy=strategy,
         work=work,
@@ -123,6 +125,16 @@ def _attributed(fired: Fired, plan: Schedule, at: Int64, deadline: Int64) -> tup
     places = np.full(len(plan), -1, np.int64)
     places[event[heard[in_time]]] = heard[in_time]
     return kind, places
+
+
+def _meant(fired: Fired, delivery: Int64) -> None:
+    """Where answers are meant for everybody, what would be a stray is not: the first on each connection is meant."""
+    strays = np.flatnonzero(delivery == Delivery.STRAY)
+    strays = strays[np.argsort(fired.delivery_ns[strays], kind="stable")]
+    pair = fired.delivery_event[strays] * (1 + fired.delivery_connection.max(initial=0))
+    _, first = np.unique(pair + fired.delivery_connection[strays], return_index=True)
+    delivery[strays] = Delivery.DUPLICATE
+    delivery[strays[first]] = Delivery.MEANT
 
 
 def _relative(stamps: Int64, start_ns: int) -> Int64:

@@ -228,10 +228,29 @@ class Comparison:
         return Comparison(self.runs + other.runs, self.bounds_ms, names)
 
     def __repr__(self) -> str:
-        return self._table.text()
+        return "\n\n".join(table.text() for table in self._tables)
 
     def _repr_html_(self) -> str:
-        return self._table.html()
+        return "".join(table.html() for table in self._tables)
+
+    @property
+    def is_fan_out(self) -> bool:
+        """Whether answers are meant for everybody (``fan_out=True``)."""
+        return any(summary.fan_out is not None for summary in self.summaries)
+
+    def fan_out(self) -> Table:
+        """A table of answers that are meant for everybody: when the first, the middle and the last member had them.
+
+        Raises:
+            UsageError: they are meant for their senders alone.
+        """
+        if not self.is_fan_out:
+            raise UsageError("these answers are meant for their senders alone: measure with fan_out=True")
+        return tables.of_fan_out(self.summaries)
+
+    @property
+    def _tables(self) -> tuple[Table, ...]:
+        return (self._table, self.fan_out()) if self.is_fan_out else (self._table,)
 
     @property
     def _table(self) -> tables.Table:

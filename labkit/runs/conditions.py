@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
+from labkit.plan.exchange import Exchange
 from labkit.runs.heartbeats import Heartbeats
 
 #: Where a client fires from: a process of its own, or a thread of the server's process.
@@ -15,9 +16,9 @@ OUTSIDE, INSIDE = "outside", "inside"
 
 
 #: The kinds of fields, as a file has them; all others are numbers.
-_YES_OR_NO = ("stock", "instrumented", "gc_frozen", "answers_checked")
+_YES_OR_NO = ("stock", "instrumented", "gc_frozen", "answers_checked", "acknowledged_otherwise")
 _TEXT = ("measured", "client")
-_NAMED = ("options", "tuned", "parameters")
+_NAMED = ("options", "tuned", "parameters", "exchange")
 _LISTS = ("handler_errors", "spare_cpu", "server_log", "closings", "too_large")
 _UNKNOWN_AT_TIMES = ("switch_interval_s", "client_cpu_s", "server_cpu_s", "server_switches")
 
@@ -43,6 +44,9 @@ class Conditions:
         server_cpu_s: CPU seconds of the server's process and of those below it.
         server_switches: context switches of the server's process; None where they cannot be counted.
         warm_up_asked, warm_up_answered: events before the run.
+        exchange: how events were asked and answered (:class:`labkit.plan.exchange.Exchange`), by name; empty where it
+            was as usual and nobody noted it.
+        acknowledged_otherwise: nothing answered the warm-up, and its acknowledgements carried something.
         answers_checked: every answer was compared with the expected one.
         ping_hz, window_s: of the bystander: its rate, and for how long it pinged.
         duration_s: of the run.
@@ -75,6 +79,8 @@ class Conditions:
     server_switches: int | None = None
     warm_up_asked: int = 0
     warm_up_answered: int = 0
+    exchange: Mapping[str, Any] = field(default_factory=dict)
+    acknowledged_otherwise: bool = False
     answers_checked: bool = False
     ping_hz: float = 0.0
     window_s: float = 0.0
@@ -105,7 +111,7 @@ class Conditions:
         """What :meth:`to_dict` wrote; a field of a newer labkit is left out.
 
         Raises:
-            TypeError, ValueError: a value is not of its field's kind.
+            TypeError, ValueError, UsageError: a value is not of its field's kind.
         """
         known = {each.name: told[each.name] for each in fields(cls) if each.name in told}
         for name, value in known.items():
@@ -113,6 +119,7 @@ class Conditions:
                 raise TypeError(f"{name} is {value!r}")
         for name in _LISTS:
             known[name] = tuple(known.get(name, ()))
+        Exchange.of(known.get("exchange", {}))
         beats = known.get("heartbeats")
         return cls(**{**known, "heartbeats": None if beats is None else Heartbeats.from_dict(beats)})
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from labkit.base.clock import NS_PER_S
+from labkit.runs import fan_out
 from labkit.runs.stages import NEVER, STAGES
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ DRIFT, DRIFT_EVENTS = 2.0, 100
 
 #: The same of the last quarter over the second: above this a queue was still growing when the plan ended.
 GROWTH = 1.5
+
+
+#: What Engine.IO's server complains of (engineio/payload.py).
+_TOO_MANY_PACKETS = "Too many packets in payload"
 
 
 @dataclass(frozen=True)
@@ -160,6 +165,33 @@ def _clock(run: "Run") -> Note | None:
     return Note("clock", parted_s, True, why, "the machine slept or its clock was set: run it again")
 
 
+def _acknowledged(run: "Run") -> Note | None:
+    """Answers where nobody looked for them."""
+    if not run.conditions.acknowledged_otherwise:
+        return None
+    why = "events were acknowledged with a value and answered by nothing else"
+    return Note("acknowledged", 1, False, why, "if that value is the answer, give answer='ack'")
+
+
+def _fan_out(run: "Run") -> Note | None:
+    """Strays by plan, or the broadcast bug: only the reader knows."""
+    everybody = 0 if run.strays == 0 else fan_out.reached_everybody(run)
+    if everybody == 0:
+        return None
+    why = f"each answer reached all {everybody} connections"
+    return Note("fan-out", everybody, False, why, "if that is meant, give fan_out=True")
+
+
+def _too_many_packets(run: "Run") -> Note | None:
+    """Of who polls: Engine.IO drops the whole body, and its answer to the client is that all is well."""
+    bodies = sum(_TOO_MANY_PACKETS in line for line in run.conditions.server_log)
+    if bodies == 0:
+        return None
+    why = f"the server dropped {bodies} POSTs whole, since they held more packets than it takes at once (16)"
+    advice = "raise engineio.payload.Payload.max_decode_packets in the app, or use the websocket"
+    return Note("packets", bodies, False, why, advice)
+
+
 def _warm_up(run: "Run") -> Note | None:
     asked, answered = run.conditions.warm_up_asked, run.conditions.warm_up_answered
     if answered >= asked:
@@ -240,6 +272,9 @@ _CHECKS: tuple[Check, ...] = (
     _rounded,
     _order,
     _clock,
+    _acknowledged,
+    _fan_out,
+    _too_many_packets,
     _warm_up,
     _drift,
     _growth,

@@ -22,6 +22,7 @@ from labkit.base.clock import NS_PER_MS
 from labkit.base.errors import LabError, MissingExtra, RecordError, UsageError
 from labkit.base.files import whole
 from labkit.plan.schedules import Schedule
+from labkit.runs import fan_out as fan_outs
 from labkit.runs import order, quality
 from labkit.runs.conditions import Conditions
 from labkit.runs.environment import MACHINE_KEYS
@@ -255,6 +256,11 @@ class Run:
     def strays(self) -> int:
         """Answers that came to somebody who did not ask."""
         return self.delivered("stray")
+
+    @cached_property
+    def fan_out(self) -> fan_outs.FanOut | None:
+        """When everybody had each answer, and who missed which, where answers are meant for everybody; else None."""
+        return fan_outs.of(self)
 
     @property
     def threads_peak(self) -> int | None:

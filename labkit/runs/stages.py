@@ -88,6 +88,7 @@ class Delivery(IntEnum):
     LATE = 2
     STRAY = 3  # on another connection than its event's: the broadcast bug
     GARBLED = 4
+    MEANT = 5  # on another connection than its event's, where it is meant for everybody
 
     @property
     def label(self) -> str:

@@ -126,6 +126,37 @@ class OfKind:
 
 
 @dataclass(frozen=True, eq=False)
+class OfFanOut:
+    """What all answers of one strategy came to that were meant for everybody.
+
+    Attributes:
+        members: for how many connections each was meant.
+        first, median, last: from the intended start until the first member had the answer, until half of them, until
+            all; inf where it did not come so far in time.
+        missed: how many answers some member did not have in time.
+        answers: how many there should have been: events times members.
+    """
+
+    members: int
+    first: Distribution
+    median: Distribution
+    last: Distribution
+    missed: int
+    answers: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as JSON; an infinite or unknown latency is null."""
+        return {
+            "members": self.members,
+            "first": _figures(self.first),
+            "median": _figures(self.median),
+            "last": _figures(self.last),
+            "missed": self.missed,
+            "answers": self.answers,
+        }
+
+
+@dataclass(frozen=True, eq=False)
 class Summary:
     """What all runs of one strategy came to.
 
@@ -144,6 +175,7 @@ class Summary:
         own_verdict, bystander_verdict, verdict: good, needs work or poor; the last is the worse of the two.
         kinds: of a mix each kind by itself; else empty.
         order: whether each client's answers came in the order of its events.
+        fan_out: of answers that are meant for everybody; else None.
     """
 
     strategy: str
@@ -168,6 +200,12 @@ class Summary:
     bounds_ms: tuple[float, float]
     kinds: tuple[OfKind, ...] = ()
     order: Order = field(default_factory=Order)
+    fan_out: OfFanOut | None = None
+
+    @property
+    def heard_by_all(self) -> tuple[Distribution, ...]:
+        """Where answers are meant for everybody: the time until the last member had each; else nothing."""
+        return () if self.fan_out is None else (self.fan_out.last,)
 
     def of_kind(self, kind: str) -> OfKind:
         """One kind of a mix by itself.
@@ -212,6 +250,7 @@ class Summary:
             "bystander_verdict": self.bystander_verdict,
             "verdict": self.verdict,
             **({"kinds": [one.to_dict() for one in self.kinds]} if self.kinds else {}),
+            **({"fan_out": self.fan_out.to_dict()} if self.fan_out is not None else {}),
         }
 
 
@@ -259,7 +298,26 @@ def summarise(runs: Sequence[Run], bounds_ms: tuple[float, float] = BOUNDS_MS) -
         bounds_ms=bounds_ms,
         kinds=kinds_of(runs, bounds_ms[1]),
         order=total(run.order for run in runs),
+        fan_out=fan_out_of(runs),
     )
+
+
+def fan_out_of(runs: Sequence[Run]) -> OfFanOut | None:
+    """What the answers came to, where those of all runs were meant for everybody; else None.
+
+    Args:
+        runs: of one strategy.
+    """
+    found = [one for run in runs if (one := run.fan_out) is not None]
+    if len(found) < len(runs):
+        return None
+    first, median, last = (
+        Distribution.of(np.concatenate([getattr(one, name) for one in found]))
+        for name in ("first_ms", "median_ms", "last_ms")
+    )
+    answers = sum(len(one.missed) * len(one.members) for one in found)
+    missed = sum(int(one.missed.sum()) for one in found)
+    return OfFanOut(max(len(one.members) for one in found), first, median, last, missed, answers)
 
 
 def kinds_of(runs: Sequence[Run], bound_ms: float) -> tuple[OfKind, ...]:

@@ -152,3 +152,23 @@ def of_kinds(summaries: Sequence[Summary]) -> Table:
         f"when nothing else runs.\ngoodput: answered within {poor_ms:g} ms."
     )
     return Table(KIND_HEADERS, tuple(rows), (0, 1), (legend,))
+
+
+#: Of :func:`of_fan_out`.
+FAN_OUT_HEADERS = ("strategy", "members", "first\np50", "median\np50", "last\np50", "last\ntail", "missed")
+
+
+def of_fan_out(summaries: Sequence[Summary]) -> Table:
+    """Of runs whose answers are meant for everybody, one row per strategy."""
+    rows = []
+    for summary in summaries:
+        if (one := summary.fan_out) is not None:
+            tail, tail_ms = one.last.tail
+            medians = (milliseconds(each.p50_ms) for each in (one.first, one.median, one.last))
+            missed = f"{one.missed} of {one.answers}"
+            rows.append((summary.strategy, str(one.members), *medians, f"{milliseconds(tail_ms)} {tail}", missed))
+    legend = (
+        "From an event's intended start, in ms, until the first member of the room had its answer, until half of them "
+        "had it, until all had it.\nmissed: answers that a member did not have in time."
+    )
+    return Table(FAN_OUT_HEADERS, tuple(rows), (0,), (legend,))

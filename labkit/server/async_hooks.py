@@ -4,6 +4,7 @@
 ``socketio.AsyncServer._handle_event``     in the receive loop: which event it was
 ``socketio.AsyncServer._handle_event_internal`` around the handler, in whatever task it runs
 ``socketio.AsyncManager.emit``             every answer (*emitted*)
+``socketio.AsyncServer._send_packet``      the acknowledgement that carries an answer (*emitted*, too)
 
 *read* is not among them: the packet waits in a buffer of uvicorn's protocol, which has no place for a hook.
 """
@@ -80,3 +81,7 @@ class AsyncHooks(StampingHooks):
     async def _emit(self, event: str, data: Any, *args: Any, **kwargs: Any) -> Any:
         self.emitted(data)
         return await self._emit_on(event, data, *args, **kwargs)
+
+    async def _send_packet(self, eio_sid: str, packet: Any) -> Any:
+        self.acknowledging(packet)
+        return await self._send_on(eio_sid, packet)

@@ -8,6 +8,7 @@ are put in place:
 ``socketio.Server._handle_event``         in the receive loop: which event was popped
 ``socketio.Server._handle_event_internal`` around the handler, in whatever thread it runs (*handler_start*, *_end*)
 ``socketio.Manager.emit``                 every answer, from a handler or from elsewhere (*emitted*)
+``socketio.Server._send_packet``          the acknowledgement that carries an answer (*emitted*, too)
 
 Light enough for production: no pandas, no lock, and per event one deque node is all that is allocated.
 """
@@ -138,3 +139,7 @@ class Hooks(StampingHooks):
     def _emit(self, event: str, data: Any, *args: Any, **kwargs: Any) -> Any:
         self.emitted(data)
         return self._emit_on(event, data, *args, **kwargs)
+
+    def _send_packet(self, eio_sid: str, packet: Any) -> Any:
+        self.acknowledging(packet)
+        return self._send_on(eio_sid, packet)

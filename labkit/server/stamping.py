@@ -7,8 +7,12 @@ import traceback
 from abc import ABC, abstractmethod
 from typing import Any
 
+from socketio import packet as socketio_packet
+
 from labkit.base.errors import ServerError
 from labkit.server.stamps import Stamps
+
+_ACKNOWLEDGEMENTS = (socketio_packet.ACK, socketio_packet.BINARY_ACK)
 
 
 class StampingHooks(ABC):
@@ -44,11 +48,12 @@ class StampingHooks(ABC):
             ServerError: a method is not there; nothing was changed.
         """
         server = self.server
-        require_names((server, "_handle_event"), (server, "_handle_event_internal"), (server.manager, "emit"), *more)
+        own = [(server, name) for name in ("_handle_event", "_handle_event_internal", "_send_packet")]
+        require_names(*own, (server.manager, "emit"), *more)
         self._handle, self._handle_internal = server._handle_event, server._handle_event_internal
-        self._emit_on = server.manager.emit
+        self._emit_on, self._send_on = server.manager.emit, server._send_packet
         server._handle_event, server._handle_event_internal = self._handle_event, self._handle_event_internal
-        server.manager.emit = self._emit
+        server.manager.emit, server._send_packet = self._emit, self._send_packet
         # The module-wide table of the async driver is shared by all servers: ours gets a copy.
         server.eio._async = {**server.eio._async, "websocket": self._stamped_websocket()}
 
@@ -67,6 +72,10 @@ class StampingHooks(ABC):
     @abstractmethod
     def _emit(self, *args: Any, **kwargs: Any) -> Any:
         """Before the answer is encoded."""
+
+    @abstractmethod
+    def _send_packet(self, eio_sid: str, packet: Any) -> Any:
+        """Before a packet of python-socketio's own is encoded; an acknowledgement may carry the answer."""
 
     def now(self) -> int:
         """A stamp; 0 where nothing is recorded."""
@@ -99,6 +108,11 @@ class StampingHooks(ABC):
         stamps = self.stamps
         if stamps is not None and place < stamps.events:
             stamps.loop_free[place] = stamps.now()
+
+    def acknowledging(self, packet: Any) -> None:
+        """Stamp the event whose answer is the value of an acknowledgement."""
+        if packet.packet_type in _ACKNOWLEDGEMENTS and packet.data:
+            self.emitted(packet.data)
 
     def emitted(self, data: Any) -> None:
         """Stamp the events that an emit answers, alone or in a list."""

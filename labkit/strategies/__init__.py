@@ -14,7 +14,9 @@ function of the reader's that is meant for it says so: ``register.MODES = {"asgi
 The event's data is ``{"id": 7, "payload": ...}``. An answer is the event ``response`` with what `complex_calculation`
 returned, alone or in a list, or with ``{"id": 7, "busy": True}`` from a strategy that declines, or with
 ``{"id": 7, "superseded": True}`` from one that works on a newer event instead. What the handler returns acknowledges
-the event, where its client asks for that. The lab's `complex_calculation` never raises: an error is an answer.
+the event, where its client asks for that; where no event answers, it can be the answer itself. The lab's
+`complex_calculation` never raises: an error is an answer. Other names, another namespace and a room that is meant are
+settings (:class:`labkit.experiments.settings.FireSettings`).
 """
 
 import importlib

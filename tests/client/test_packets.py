@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import pickle
 
 import engineio.packet
 import pytest
@@ -323,3 +324,120 @@ def test_an_acknowledgement_that_no_page_can_read_acknowledges_nothing(body):
 def test_no_bytes_make_the_page_s_reading_raise_anything_else(kind, head, tail):
     with contextlib.suppress(ValueError, RecursionError):
         packets.parsed(kind + head + tail)
+
+
+# Namespaces and bytes: whatever python-socketio sends is read, and what is sent is what it would send
+
+NAMESPACES = st.sampled_from(["/", "/desk", "/a/b", "/été"])
+BYTES = st.recursive(
+    JSON | st.binary(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner), max_leaves=6
+)
+
+
+def sent_by_socketio(kind, data, namespace, number):
+    """The frame that python-socketio sends, with the binary ones behind it."""
+    encoded = socketio.packet.Packet(kind, data=data, namespace=namespace, id=number).encode()
+    text, *attachments = encoded if isinstance(encoded, list) else [encoded]
+    frame = b"4" + text.encode()
+    return packets.WithBytes.of(frame, attachments) if attachments else frame
+
+
+def parts(frame):
+    return bytes(frame), getattr(frame, "attachments", ())
+
+
+@given(BYTES, NAMESPACES, st.none() | NUMBERS)
+def test_an_event_with_bytes_in_a_namespace_is_what_python_socketio_would_send(body, namespace, number):
+    frame = packets.message(["name", body], number, packets.where(namespace))
+    assert parts(frame) == parts(sent_by_socketio(socketio.packet.EVENT, ["name", body], namespace, number))
+    assert packets.attachments_of(frame) == len(parts(frame)[1])
+
+
+@given(NUMBERS, BYTES, NAMESPACES)
+def test_an_answer_with_bytes_in_a_namespace_is_read(number, body, namespace):
+    data = ["priced", {"id": number, "result": body}]
+    frame = packets.plain(sent_by_socketio(socketio.packet.EVENT, data, namespace, None), packets.where(namespace))
+    (answer,) = answers(frame, "priced")
+    assert (answer.event, answer.status) == (number, Outcome.ANSWERED)
+    assert same(answer.result, body)
+    assert answers(frame) == []  # another event than the one that was asked for
+
+
+@given(NUMBERS, st.lists(BYTES, max_size=2), NAMESPACES)
+def test_an_acknowledgement_with_bytes_in_a_namespace_is_read(number, data, namespace):
+    place = packets.where(namespace)
+    frame = sent_by_socketio(socketio.packet.ACK, data, namespace, number)
+    assert packets.acknowledged_with(packets.plain(frame, place)) == (number, data)
+
+
+@given(NUMBERS, BYTES, NAMESPACES)
+def test_what_a_client_owes_is_owed_in_the_namespace(number, body, namespace):
+    place = packets.where(namespace)
+    frame = sent_by_socketio(socketio.packet.EVENT, ["response", body], namespace, number)
+    owed = decoded(packets.acknowledgement(frame, place))
+    assert (owed.packet_type, owed.id, owed.data) == (socketio.packet.ACK, number, [])
+    assert (owed.namespace or "/") == namespace
+    assert packets.acknowledgement(sent_by_socketio(socketio.packet.EVENT, ["r", body], namespace, None), place) is None
+
+
+@given(st.binary(max_size=30), st.lists(st.binary(max_size=3), max_size=3))
+def test_no_bytes_make_a_frame_with_attachments_raise(tail, attachments):
+    for kind in (b"45", b"46"):
+        frame = packets.WithBytes.of(kind + tail, attachments)
+        answers(frame)
+        packets.acknowledged_with(frame)
+        packets.attachments_of(frame)
+
+
+@pytest.mark.parametrize(
+    "text", [b'451-["response",{"_placeholder":true,"num":7}]', b'451-["response",{"_placeholder":true,"num":"x"}]']
+)
+def test_a_placeholder_without_its_attachment_is_garbled(text):
+    (answer,) = answers(packets.WithBytes.of(text, [b"one"]))
+    assert answer.status == Outcome.GARBLED
+
+
+def test_a_packet_whose_bytes_did_not_follow_is_garbled():
+    (answer,) = answers(b'451-["response",{"_placeholder":true,"num":0}]')
+    assert (answer.status, answer.event) == (Outcome.GARBLED, -1)
+    assert "did not follow" in answer.message
+
+
+def test_a_frame_with_attachments_goes_to_another_process_whole():
+    frame = pickle.loads(pickle.dumps(packets.message(["name", b"one", b"two"])))
+    assert parts(frame)[1] == (b"one", b"two")
+
+
+# Answers by acknowledgement
+
+
+@given(NUMBERS, JSON)
+def test_what_the_work_answered_is_read_out_of_an_acknowledgement(number, result):
+    answer = packets.answer_in(number, [{"id": number, "result": result, "start_ns": 1, "end_ns": 2, "cpu_ns": 1}])
+    assert (answer.event, answer.status, answer.start_ns, answer.end_ns) == (number, Outcome.ANSWERED, 1, 2)
+    assert same(answer.result, result)
+
+
+def test_a_failure_and_a_refusal_are_read_out_of_an_acknowledgement():
+    assert packets.answer_in(3, [{"id": 3, "error": "no"}]).status == Outcome.FAILED
+    assert packets.answer_in(3, [{"id": 3, "busy": True}]).status == Outcome.SHED
+
+
+@pytest.mark.parametrize(
+    ("values", "result"),
+    [
+        ([5], 5),
+        ([None], None),
+        ([1, 2], [1, 2]),
+        ([{"total": 3}], {"total": 3}),
+        ([{"id": 9, "result": 1}], {"id": 9, "result": 1}),
+    ],
+)
+def test_a_result_alone_is_the_answer_to_the_event_that_it_acknowledges(values, result):
+    answer = packets.answer_in(3, values)
+    assert (answer.event, answer.status, answer.result) == (3, Outcome.ANSWERED, result)
+
+
+@pytest.mark.parametrize("values", [[], None, {}, "x"])
+def test_an_acknowledgement_without_a_value_is_no_answer(values):
+    assert packets.answer_in(3, values).status == Outcome.GARBLED

@@ -1,5 +1,6 @@
 """Every rule of the recommendation, on simulated runs: what it names, and what it refuses to name."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -414,3 +415,17 @@ def test_runs_of_another_mode_that_were_not_checked_are_no_doubt():
             for m in ("threading", "gevent")]  # fmt: skip
     assert recommend(diagnosis(), Comparison(tuple(runs)), mode="threading").strategy == "inline"
     assert recommend(diagnosis(), Comparison(tuple(runs)), mode="gevent").strategy is None
+
+
+def test_where_answers_are_meant_for_everybody_the_last_member_counts():
+    def to_all(last_ms):
+        """Two clients, who have each answer after 10 ms, and a listener, who has it later."""
+        run = simulated.run("inline", plan=burst(2), own_ms=10, pings=0, conditions={"exchange": {"fan_out": True}})
+        others = [(0, 1, 10), (1, 0, 10), (0, 2, last_ms), (1, 2, last_ms)]
+        rows = np.array([(e, c, ms * 1e6, simulated.Delivery.MEANT) for e, c, ms in others], np.int64)
+        columns = dict(zip(("event", "connection", "at", "kind"), rows.T, strict=True))
+        both = {name: np.concatenate([run.deliveries[name], column]) for name, column in columns.items()}
+        return recommend(diagnosis(), Comparison((dataclasses.replace(run, deliveries=both),)))
+
+    assert to_all(150).strategy == "inline"
+    assert to_all(450).rejected == {"inline": "the last member 450 ms (max)"}

@@ -64,6 +64,12 @@ def test_stages_that_cannot_be_shown_are_not_out_of_order():
     assert told(simulated.run(instrumented=False)) == set()
 
 
+def test_answers_where_nobody_looked_for_them_are_a_caution():
+    note = note_of("acknowledged", simulated.run(conditions={"acknowledged_otherwise": True}))
+    assert not note.invalid
+    assert "answer='ack'" in note.advice
+
+
 def test_warm_up_events_without_an_answer_are_a_caution():
     note = note_of("warm-up", simulated.run(conditions={"warm_up_asked": 4, "warm_up_answered": 1}))
     assert (note.invalid, note.badness) == (False, 3)

@@ -458,6 +458,7 @@ def test_deliveries_are_counted_by_kind():
         "late": 2,
         "stray": 4,
         "garbled": 1,
+        "meant": 0,
     }
     assert run.strays == 4
 

@@ -1,0 +1,110 @@
+"""How an event is asked and answered: under which names, in which namespace, over which transport, to whom."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Self
+
+from labkit.base.errors import UsageError
+
+#: The event that a strategy handles, and the one that it answers with, where nobody names others.
+MESSAGE, RESPONSE = "message", "response"
+
+#: What an answer can be: an event of its own, or the value that acknowledges the event.
+BY_EVENT, BY_ACK = "event", "ack"
+ANSWERS = (BY_EVENT, BY_ACK)
+
+#: Of a warm-up: an acknowledgement carried something, and nobody can tell whether it is meant as the answer.
+BY_VALUE = "value"
+
+WEBSOCKET, POLLING = "websocket", "polling"
+TRANSPORTS = (WEBSOCKET, POLLING)
+
+#: The namespace of who names none.
+ROOT = "/"
+
+#: More sockets no machine has for this.
+MOST_LISTENERS = 50_000
+
+#: Events that are not an app's to send: Socket.IO's own, and the lab's bystander's.
+_RESERVED = ("connect", "connect_error", "disconnect", "bystander")
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What the clients of one firing say, and what they take for an answer.
+
+    Attributes:
+        event, answer_event: the event that is sent, and the one that carries an answer.
+        namespace: of senders and listeners; a bystander pings on the root in any case.
+        answer: ``event`` or ``ack``; None where the warm-up is to tell.
+        transport: of the senders, ``websocket`` or ``polling``.
+        fan_out: every answer is meant for every client that is connected to the namespace.
+        listeners: further clients there that only read.
+    """
+
+    event: str = MESSAGE
+    answer_event: str = RESPONSE
+    namespace: str = ROOT
+    answer: str | None = None
+    transport: str = WEBSOCKET
+    fan_out: bool = False
+    listeners: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("event", "answer_event"):
+            value = getattr(self, name)
+            if not isinstance(value, str) or not value or value in _RESERVED:
+                raise UsageError(f"{name} must be the name of an event of the app's own, not {value!r}")
+        if not isinstance(self.namespace, str) or self.namespace[:1] != ROOT or set(self.namespace) & set(",?"):
+            raise UsageError(
+                f"a namespace begins with / and has neither comma nor question mark: {self.namespace!r} is none"
+            )
+        if self.answer is not None and self.answer not in ANSWERS:
+            raise UsageError(f"an answer comes as {' or '.join(ANSWERS)}, not as {self.answer!r}")
+        if self.transport not in TRANSPORTS:
+            raise UsageError(f"the transport is {' or '.join(TRANSPORTS)}, not {self.transport!r}")
+        if not isinstance(self.fan_out, bool):
+            raise UsageError(f"fan_out is True or False, not {self.fan_out!r}: give the number of members as listeners")
+        if type(self.listeners) is not int or not 0 <= self.listeners <= MOST_LISTENERS:
+            raise UsageError(
+                f"listeners is a number of clients from 0 to {MOST_LISTENERS:,}, not {str(self.listeners)[:20]}"
+            )
+        if self.answer == BY_ACK and self.answer_event != RESPONSE:
+            raise UsageError("answer='ack' reads no event, and answer_event names one: give one or the other")
+        if self.answer == BY_ACK and self.fan_out:
+            raise UsageError("an acknowledgement reaches its sender alone: leave out fan_out, or answer='ack'")
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Self:
+        """What settings say of it, with the usual for what they leave out.
+
+        Raises:
+            UsageError: it makes no sense.
+        """
+        return cls(**{each.name: settings[each.name] for each in fields(cls) if each.name in settings})
+
+    @property
+    def sockets(self) -> int:
+        """How many each sender has open: who polls needs one more, to send while it waits."""
+        return 2 if self.transport == POLLING else 1
+
+    @property
+    def by_ack(self) -> bool:
+        """Whether answers come by acknowledgement."""
+        return self.answer == BY_ACK
+
+    def settled(self, seen: frozenset[str]) -> Self:
+        """The same with its answer decided, by what of :data:`ANSWERS` the events of a warm-up were answered by."""
+        if self.answer is not None:
+            return self
+        # An event wins: many handlers return something beside the answer that they send.
+        by_ack = BY_ACK in seen and BY_EVENT not in seen and not self.fan_out and self.answer_event == RESPONSE
+        return replace(self, answer=BY_ACK if by_ack else BY_EVENT)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+
+#: Of who names nothing.
+USUAL = Exchange()
