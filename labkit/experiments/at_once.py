@@ -6,11 +6,10 @@ that a busy machine is not taken for a lock.
 """
 
 import contextlib
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass
-from statistics import mean
+from dataclasses import dataclass, replace
 from typing import Any
 
 from labkit.base import clock
@@ -23,16 +22,16 @@ Function = Callable[[dict[str, Any]], dict[str, Any]]
 THREADS, GREENLETS, PROCESSES = "threads", "greenlets", "processes"
 
 #: A call that ends within so many times what it takes alone, and so much more, did not wait for another.
-ONE, ONE_MS = 1.5, 0.5
+ONE, ONE_MS = 1.6, 0.4
+
+#: Up to so many times what one call at a time does is no gain.
+NO_GAIN = 1.4
 
 #: Work that is quicker than this cannot be seen to wait: threads begin as far apart.
 QUICKEST_MS = 2.0
 
-#: Processes begin so long after they were told, all at one instant.
-LEAD_S = 0.05
-
-#: They began at one instant, if not further apart than this share of a call.
-TOGETHER = 0.3
+#: A hub that stood for so much of a call was blocked by it. It is looked at so often.
+STANDS, LOOK_S = 0.6, 0.001
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,8 @@ class AtOnce:
         width: how many of them got on at the same time, queues for a core left aside; 1 where each waited for the last.
         gain: the time that they would have taken one after the other over the time that they took, as it was.
         failed: what went wrong, where a call raised; empty if none did.
+        idle: how many cores of the machine had nothing to do meanwhile.
+        blocked: of greenlets, their hub stood still for most of a call, so that nobody else's greenlet could run.
     """
 
     where: str
@@ -52,6 +53,13 @@ class AtOnce:
     width: int
     gain: float
     failed: str = ""
+    idle: float = 0.0
+    blocked: bool = False
+
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether each call waited for the last."""
+        return self.width == 1 and self.gain < NO_GAIN and not self.failed
 
     @property
     def all_at_once(self) -> bool:
@@ -61,10 +69,11 @@ class AtOnce:
 
 @dataclass(frozen=True)
 class Span:
-    """One call of several: its answer with the work's stamps, and how long it had no core."""
+    """One call of several: its answer with the work's stamps, how long it had no core, and how long its hub stood."""
 
     answer: dict[str, Any]
     queued_ns: int
+    stood_ns: int = 0
 
     @property
     def start_ns(self) -> int:
@@ -77,24 +86,32 @@ class Span:
         return int(self.answer["end_ns"])
 
 
-def judged(where: str, spans: Sequence[Span], alone_ms: Sequence[float], *, apart: bool = False) -> AtOnce:
+def judged(
+    where: str, spans: Sequence[Span], alone_ms: Sequence[float], *, cpu_ms: float = math.inf, apart: bool = False
+) -> AtOnce:
     """What the calls of one shot show.
 
     Args:
         where: they were made.
         spans: of each call.
         alone_ms: what each takes alone.
+        cpu_ms: the CPU time of one alone. What is above it is the work of a busy machine, and taken off, too.
         apart: each counts from its own start, and not from the first of all: in processes, which begin at one instant
             anyhow or not at all.
     """
     began_ns = min(span.start_ns for span in spans)
     took_ms = [
-        (span.end_ns - (span.start_ns if apart else began_ns) - span.queued_ns) / clock.NS_PER_MS for span in spans
+        (span.end_ns - (span.start_ns if apart else began_ns) - span.queued_ns) / clock.NS_PER_MS
+        - max(0.0, span.answer["cpu_ns"] / clock.NS_PER_MS - cpu_ms)
+        for span in spans
     ]
     width = sum(took <= ONE * alone + ONE_MS for took, alone in zip(took_ms, alone_ms, strict=True))
     makespan_ms = (max(span.end_ns for span in spans) - began_ns) / clock.NS_PER_MS
     failed = next((span.answer["error"] for span in spans if "error" in span.answer), "")
-    return AtOnce(where, len(spans), max(1, width), sum(alone_ms) / max(makespan_ms, 1e-6), failed)
+    stood = max(span.stood_ns for span in spans) > STANDS * max(alone_ms) * clock.NS_PER_MS
+    gain = sum(alone_ms) / max(makespan_ms, 1e-6)
+    found = AtOnce(where, len(spans), max(1, width), gain, failed)
+    return replace(found, blocked=stood and found.one_at_a_time)
 
 
 def call(function: Function, payload: Any) -> Span:
@@ -130,22 +147,37 @@ def on_threads(function: Function, payloads: Sequence[Any], limit_s: float, name
 def on_greenlets(function: Function, payloads: Sequence[Any], limit_s: float, name: str) -> list[Span]:
     """Each call in a greenlet of its own, on this thread's hub.
 
-    What a greenlet was queued for a core cannot be told from what others were, so nothing is taken off.
+    What a greenlet was queued for a core cannot be told from what others were, so nothing is taken off. Another
+    greenlet looks how long the hub stands still, which is told from a thread without a core.
 
     Raises:
         WorkloadError: they have not returned by then; code that never gives way is not interrupted.
     """
     import gevent
 
-    spans: list[Span] = []
+    answers: list[dict[str, Any]] = []
+    stood_ns = 0
 
     def one(payload: Any) -> None:
-        spans.append(Span(function({"id": 0, "payload": payload}), 0))
+        answers.append(function({"id": 0, "payload": payload}))
+
+    def look() -> None:
+        nonlocal stood_ns
+        with CpuAccount() as account:
+            before_ns = clock.now_ns() - account.ready_ns()
+            while True:
+                gevent.sleep(LOOK_S)
+                now_ns = clock.now_ns() - account.ready_ns()
+                stood_ns, before_ns = max(stood_ns, now_ns - before_ns), now_ns
 
     with _own_hub():
+        watch = gevent.spawn(look)
+        gevent.sleep(LOOK_S)  # it looks before anybody works
         greenlets = [gevent.spawn(one, payload) for payload in payloads]
         gevent.joinall(greenlets, timeout=limit_s)
-        gevent.killall([each for each in greenlets if not each.ready()], block=False)
+        gevent.sleep(2 * LOOK_S)
+        gevent.killall([watch, *(each for each in greenlets if not each.ready())])
+    spans = [Span(answer, 0, stood_ns) for answer in answers]
     return _all(spans, len(payloads), limit_s, name)
 
 
@@ -181,55 +213,6 @@ def _own_hub() -> Iterator[None]:
     finally:
         if not had:
             gevent.get_hub().destroy(destroy_loop=True)
-
-
-def in_processes(
-    function: Function, payloads: Sequence[Sequence[Any]], limit_s: float, name: str
-) -> tuple[list[Span], bool]:
-    """Calls in processes of their own, never forked, all at the same instant; and whether it was one instant.
-
-    Args:
-        function: one that can be pickled.
-        payloads: of each process those of its calls, one after the other; only the last of them counts, since the first
-            may warm something up.
-        limit_s: of all of it.
-        name: of the work.
-
-    Raises:
-        WorkloadError: they have not returned by then, or ended.
-    """
-    from loky import BrokenProcessPool, ProcessPoolExecutor
-
-    pools = [ProcessPoolExecutor(1) for _ in payloads]
-    try:
-        ready: list[Future[Any]] = [
-            pool.submit(_warmed, function, list(each[:-1])) for pool, each in zip(pools, payloads, strict=True)
-        ]
-        for future in ready:
-            future.result(limit_s)
-        at_ns = clock.now_ns() + round(LEAD_S * clock.NS_PER_S)
-        fired: list[Future[Span]] = [
-            pool.submit(_called_at, function, each[-1], at_ns) for pool, each in zip(pools, payloads, strict=True)
-        ]
-        spans = [future.result(limit_s) for future in fired]
-    except (BrokenProcessPool, TimeoutError) as error:
-        raise WorkloadError(f"{name} gave no result in another process ({type(error).__name__})") from error
-    finally:
-        for pool in pools:
-            pool.shutdown(kill_workers=True)
-    starts_ns = [span.start_ns for span in spans]
-    lengths_ns = [span.end_ns - span.start_ns for span in spans]
-    return spans, max(starts_ns) - min(starts_ns) <= TOGETHER * mean(lengths_ns)
-
-
-def _warmed(function: Function, payloads: list[Any]) -> None:
-    for payload in payloads:
-        function({"id": 0, "payload": payload})
-
-
-def _called_at(function: Function, payload: Any, at_ns: int) -> Span:
-    clock.sleep(max(0.0, (at_ns - clock.now_ns()) / clock.NS_PER_S))
-    return call(function, payload)
 
 
 def _all(spans: list[Span], calls: int, limit_s: float, name: str) -> list[Span]:

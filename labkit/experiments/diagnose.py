@@ -15,7 +15,7 @@ Nothing is guessed from names or sources. A call may cost money or send a mail, 
 """
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from labkit.base.text import about, milliseconds, times
 from labkit.base.time_limit import LIMIT_S
 from labkit.experiments import follows
 from labkit.experiments.at_once import GREENLETS, QUICKEST_MS, THREADS, AtOnce
-from labkit.experiments.kinds import HOLDS, LEAST, MIXED, MOST, WAITS, kind_of
+from labkit.experiments.kinds import ELSEWHERE, HOLDS, LEAST, MIXED, MOST, WAITS, kind_of
 from labkit.experiments.sampling import LONG_MS, Beside, Sampling, Shot, calls_when_waiting
 from labkit.plan import modes
 from labkit.plan.calibration import Expected
@@ -108,8 +108,8 @@ class Diagnosis:
 
     @property
     def in_children(self) -> bool:
-        """Whether it is child processes that compute, for most of its time."""
-        return self.children > 0.5 and self.children > self.computing + self.others
+        """Whether it is child processes that compute."""
+        return self.children > ELSEWHERE and self.children > self.computing + self.others
 
     @property
     def has_greenlets(self) -> bool:
@@ -121,20 +121,15 @@ class Diagnosis:
         """Whether handlers run on an event loop in this mode."""
         return modes.MODES[self.mode].is_asynchronous
 
-    @property
-    def may_share_threads(self) -> bool:
-        """Whether neither the GIL nor cores keep two calls from getting on at once."""
-        return self.gil_held <= LEAST and (self.waiting >= MOST or self.cores >= 1.5 * self.cores_used)
-
     def on(self, where: str) -> AtOnce | None:
         """The calls at once there, or None: :data:`labkit.experiments.at_once.THREADS` and so on."""
         return next((each for each in self.at_once if each.where == where), None)
 
     @property
     def blocks_hub(self) -> bool:
-        """Whether greenlets wait for each other where real threads do not, or nobody has seen them give way."""
+        """Whether it does not give way to gevent's hub, as far as was seen; who computes does not."""
         greenlets = self.on(GREENLETS)
-        return self.has_greenlets and (greenlets is None or self.on(THREADS) is not None)
+        return self.has_greenlets and (greenlets is None or greenlets.blocked)
 
     @property
     def can_go(self) -> bool:
@@ -274,7 +269,7 @@ def diagnose(
     if not why_not and environment.cores() > 1 and _is_processes_turn(kind, held, tried, alone.ms):
         try:
             apart = sampling.in_processes()
-        except WorkloadError as error:
+        except (WorkloadError, OSError) as error:  # the latter where no process can be started
             doubts.append(str(error))
         else:
             tried += [] if apart is None else [apart]
@@ -332,7 +327,7 @@ def _calls_at_once(sampling: Sampling, kind: str) -> int:
     if kind == HOLDS or cores == 1:
         return 2
     most = calls_when_waiting(alone.ms)
-    if kind == WAITS and alone.others + alone.children < LEAST:
+    if kind == WAITS and alone.others + alone.children <= ELSEWHERE:
         return most
     return min(most, max(2, cores), 4 if kind == MIXED else most)
 
@@ -341,12 +336,26 @@ def _shots(sampling: Sampling, count: int, greenlets: bool) -> list[Shot]:
     if not count:
         return []
     if not greenlets:
-        return [sampling.at_once(THREADS, count)]
+        return [_surely(sampling, THREADS, count)]
+    if sampling.alone.waiting < LEAST:  # who computes does not give way
+        return [_surely(sampling, THREADS, count, real=True)]
     # Two tell whether it gives way to the hub. Only then is it worth more.
     pair = sampling.at_once(GREENLETS, 2)
-    if pair.found.all_at_once:
-        return [sampling.at_once(GREENLETS, count)] if count > 2 else [pair]
-    return [pair, sampling.at_once(THREADS, count, real=True)]
+    if pair.found.blocked:
+        return [pair, _surely(sampling, THREADS, count, real=True)]
+    return [_surely(sampling, GREENLETS, count)] if count > 2 and not pair.found.one_at_a_time else [pair]
+
+
+def _surely(sampling: Sampling, where: str, count: int, real: bool = False) -> Shot:
+    """Calls at once; where some waited and some did not, one more than did not is tried: a pool makes it wait again."""
+    shot = sampling.at_once(where, count, real)
+    found = shot.found
+    if sampling.alone.waiting < MOST or found.all_at_once or found.one_at_a_time or found.failed:
+        return shot
+    again = sampling.at_once(where, min(count, max(found.width, round(found.gain)) + 1), real)
+    if again.found.all_at_once:  # so it was a busy machine that made the others late
+        return replace(again, found=replace(found, width=found.calls))
+    return replace(again, found=replace(found, width=max(again.found.width, 2)))
 
 
 def _is_processes_turn(kind: str, held: float, tried: list[AtOnce], ms: float) -> bool:

@@ -7,7 +7,7 @@ they say what follows from what the function does when it is alone.
 from typing import TYPE_CHECKING
 
 from labkit.experiments import kinds
-from labkit.experiments.at_once import GREENLETS, PROCESSES, THREADS, AtOnce
+from labkit.experiments.at_once import GREENLETS, NO_GAIN, PROCESSES, THREADS, AtOnce
 
 if TYPE_CHECKING:
     from labkit.experiments.diagnose import Diagnosis
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 #: From so many cores a call uses several at once, by itself.
 SEVERAL_CORES = 1.3
 
-#: What Flask-SocketIO people would write, of the strategies.
+#: Who computes while so many cores have nothing to do does not wait for a core.
+IDLE = 0.5
+
+#: Of the strategies, the one that has them.
 _REAL = "real threads (gevent-hub-pool)"
 
 
@@ -57,13 +60,12 @@ def _mixture(found: "Diagnosis") -> str:
 
 
 def _is_one_at_a_time(found: "Diagnosis") -> bool:
-    """Whether calls wait for each other though nothing of the GIL or of a core explains it: a lock, a device."""
-    tried = found.on(THREADS) or (found.on(GREENLETS) if not found.blocks_hub else None)
-    return found.may_share_threads and tried is not None and tried.width == 1 and tried.gain < _ALONE
-
-
-#: Up to so many times what one call at a time does is no gain.
-_ALONE = 1.4
+    """Whether calls wait for each other though neither the GIL nor a core explains it: for a lock, a device."""
+    tried = found.on(GREENLETS) if found.has_greenlets and not found.blocks_hub else found.on(THREADS)
+    if tried is None or not tried.one_at_a_time or found.gil_held > kinds.LEAST:
+        return False
+    # Of what child processes and other threads wait for nothing is known but whether a core was free for them.
+    return found.children + found.others <= kinds.ELSEWHERE or tried.idle > IDLE
 
 
 def _on_threads(found: "Diagnosis") -> str:
@@ -80,7 +82,7 @@ def _helps(found: "Diagnosis", tried: AtOnce | None, who: str) -> str:
     if found.cores_used >= SEVERAL_CORES:
         at_once = cores / found.cores_used
         more = f"{who} help, up to about {at_once:.1f} at once on {cores} cores"
-        return f"{who} gain little, since one call uses {_most(found)} {cores} cores" if at_once < _ALONE else more
+        return f"{who} gain little, since one call uses {_most(found)} {cores} cores" if at_once < NO_GAIN else more
     if found.kind == kinds.WAITS:
         if tried is None:
             return f"{who} help, as many as wait at once; other processes gain nothing"
@@ -107,7 +109,7 @@ def _processes(found: "Diagnosis") -> str:
     if not found.can_go:
         return f"processes could, but it cannot go to one ({found.why_not})"
     tried = found.on(PROCESSES)
-    if tried is not None and tried.width == 1 and tried.gain < _ALONE and not tried.failed:
+    if tried is not None and tried.one_at_a_time and tried.idle > IDLE:
         return f"nor can processes: in {tried.calls} of them only one call at a time got on"
     return "processes can"
 
@@ -119,12 +121,9 @@ def _beyond_a_lock(found: "Diagnosis") -> str:
     tried = found.on(PROCESSES)
     if tried is None or tried.failed:
         return "other processes were not tried"
-    if tried.width == 1 and tried.gain < _ALONE:
+    if tried.one_at_a_time:
         return "nor can other processes, which wait for the same thing"
-    return (
-        f"in {tried.calls} processes {tried.width} got on at once, since each has a lock of its own: may what it "
-        "guards be used by several?"
-    )
+    return "other processes can, each with a lock of its own, if what it guards may be used by several at once"
 
 
 def _under_gevent(found: "Diagnosis") -> str:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -12,13 +12,14 @@ from labkit.base import clock
 from labkit.base.cpu import living_ns
 from labkit.base.errors import WorkloadError
 from labkit.base.time_limit import call_within
-from labkit.experiments import at_once
+from labkit.experiments import apart, at_once, kinds
 from labkit.experiments.at_once import GREENLETS, PROCESSES, AtOnce, Span
-from labkit.experiments.gil_probe import Probe
+from labkit.experiments.gil_probe import UNDISTURBED_S, Probe
 from labkit.plan import state
 from labkit.plan.calibration import Expected
 from labkit.plan.calls import Call, Caller, key_of
 from labkit.plan.work import Calculation, Work
+from labkit.server.steady import switch_interval
 
 #: One after the other: until so many ms are filled, at most so many calls.
 ENOUGH_MS, MOST_ALONE, MOST_BESIDE = 50.0, 5, 5
@@ -46,7 +47,7 @@ TELLING_MS = 1.0
 
 #: At most, of a function of the reader's: alone, beside a probe, at once (twice where it fails), on real threads under
 #: gevent, in processes with a warming call each.
-MOST_CALLS = MOST_ALONE + 1 + MOST_BESIDE + 2 * BY_LENGTH_MS[0][1] + 2 + 2 * IN_PROCESSES
+MOST_CALLS = MOST_ALONE + 2 + 2 * MOST_BESIDE + 2 * BY_LENGTH_MS[0][1] + 2 + 2 * IN_PROCESSES
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,11 @@ class Alone:
     def ms(self) -> float:
         """What a call takes, in ms, queues for a core left aside; the median."""
         return median(call.undisturbed_ms for call in self.counted)
+
+    @property
+    def cpu_ms(self) -> float:
+        """The CPU time of its thread, in ms; the median."""
+        return median(call.cpu_ms for call in self.counted)
 
     @property
     def waiting(self) -> float:
@@ -120,13 +126,11 @@ class Shot:
         found: the calls.
         held: the share of the time in which another thread could not have the GIL.
         children: CPU time of child processes that live on, over the time that the calls take alone.
-        idle: how many cores of the machine had nothing to do meanwhile.
     """
 
     found: AtOnce
     held: float
     children: float
-    idle: float
 
 
 class Sampling:
@@ -206,7 +210,19 @@ class Sampling:
         return [*found.values(), *(again[number % len(again)] for number in range(missing))]
 
     def beside(self) -> Beside:
-        """Call beside a thread that asks for the GIL."""
+        """Call beside a thread that asks for the GIL.
+
+        The share is found with nobody interrupted: on a busy machine a thread that has just got the GIL keeps it while
+        the other has no core. How long it waits at once is found as Python has it, and only of work that holds the GIL.
+        """
+        # Here, and not on the thread that may never return: it is put back in any case.
+        with switch_interval(UNDISTURBED_S):
+            undisturbed = self._beside()
+        if undisturbed.held <= kinds.LEAST:
+            return undisturbed
+        return replace(self._beside(), held=undisturbed.held)
+
+    def _beside(self) -> Beside:
         most = self._most(MOST_BESIDE)
         payloads = self.fresh(min(most, max(1, math.ceil(ENOUGH_MS / self.alone.ms))))
         self.calls += len(payloads)
@@ -246,8 +262,10 @@ class Sampling:
         passed_s = (clock.now_ns() - began_ns) / clock.NS_PER_S
         children = (living_ns() - living) / clock.NS_PER_MS / sum(alone_ms)
         self.answer = spans[0].answer.get("result", self.answer)
-        found = at_once.judged(where, spans, alone_ms)
-        return Shot(found, probe.held, max(0.0, children), max(0.0, _idle_s() - idle) / passed_s)
+        # A greenlet's CPU time cannot be told from that of the others on its thread.
+        cpu_ms = math.inf if where == GREENLETS else self.alone.cpu_ms
+        found = at_once.judged(where, spans, alone_ms, cpu_ms=cpu_ms)
+        return Shot(replace(found, idle=max(0.0, _idle_s() - idle) / passed_s), probe.held, max(0.0, children))
 
     def in_processes(self) -> AtOnce | None:
         """Calls at the same time in processes of their own; None where they did not begin together."""
@@ -255,12 +273,15 @@ class Sampling:
         payloads, alone_ms = self._like(each * IN_PROCESSES)
         self.calls += len(payloads)
         groups = [payloads[i::IN_PROCESSES] for i in range(IN_PROCESSES)]
-        spans, together = at_once.in_processes(self._function, groups, self._limit_s, self.work.name)
-        return at_once.judged(PROCESSES, spans, alone_ms[-IN_PROCESSES:], apart=True) if together else None
+        idle, began_ns = _idle_s(), clock.now_ns()
+        spans, together = apart.in_processes(self._function, groups, self._limit_s, self.work.name)
+        passed_s = (clock.now_ns() - began_ns) / clock.NS_PER_S
+        found = at_once.judged(PROCESSES, spans, alone_ms[-IN_PROCESSES:], cpu_ms=self.alone.cpu_ms, apart=True)
+        return replace(found, idle=max(0.0, _idle_s() - idle) / passed_s) if together else None
 
     def _like(self, count: int) -> tuple[list[Any], list[float]]:
         """Payloads with what each takes alone: new ones where all cost alike, else those of which it is known."""
-        costs = [call.undisturbed_ms for call in self.alone.counted]
+        costs = [call.cost_ms for call in self.alone.counted]
         if max(costs) > ALIKE * min(costs) and not self.state and len(self._known()) >= 2:
             return self._again_like(count)
         return self.fresh(count), [self.alone.ms] * count
@@ -278,14 +299,14 @@ class Sampling:
 
 
 def typical_hold_ms(waits_ms: Sequence[float]) -> float:
-    """How long a wait that is not among the longest lasts: those above it make up a third of all waiting.
+    """How long a wait is, where longer ones and shorter ones make up half of all waiting each.
 
     Of one hold in one go it is that hold; a single stall among many short ones is none.
     """
-    third, above = sum(waits_ms) / 3, 0.0
+    half, above = sum(waits_ms) / 2, 0.0
     for wait in sorted(waits_ms, reverse=True):
         above += wait
-        if above > third:
+        if above >= half:
             return wait
     return 0.0
 

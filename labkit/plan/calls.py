@@ -38,6 +38,12 @@ class Call:
         return max(self.ms - self.queued_ms, self.cpu_ms, 1e-6)
 
     @property
+    def cost_ms(self) -> float:
+        """The same, for telling payloads apart: of work that others compute, their CPU time, which queues elsewhere."""
+        elsewhere_ms = self.others_ms + self.children_ms
+        return self.cpu_ms + elsewhere_ms if elsewhere_ms > self.undisturbed_ms / 2 else self.undisturbed_ms
+
+    @property
     def waiting_ms(self) -> float:
         """How long its thread neither computed nor queued for a core."""
         return max(0.0, self.undisturbed_ms - self.cpu_ms)

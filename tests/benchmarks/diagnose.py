@@ -16,7 +16,8 @@ import zlib
 import numpy as np
 
 import labkit as lab
-from labkit.experiments.diagnose import HOLDS, MIXED, RELEASES, WAITS, diagnose
+from labkit.experiments.diagnose import diagnose
+from labkit.experiments.kinds import HOLDS, MIXED, RELEASES, WAITS
 
 BYTES = np.random.default_rng(0).bytes(20_000_000)
 MATRIX = np.random.default_rng(0).random((900, 900))

@@ -11,8 +11,9 @@ import pytest
 
 import labkit as lab
 from labkit.base.errors import WorkloadError
-from labkit.experiments import diagnose as diagnosis
-from labkit.experiments.diagnose import HOLDS, MIXED, RELEASES, WAITS, Diagnosis, diagnose, kind_of
+from labkit.experiments import sampling
+from labkit.experiments.diagnose import Diagnosis, diagnose
+from labkit.experiments.kinds import HOLDS, MIXED, RELEASES, WAITS, kind_of
 from labkit.runs import environment
 from labkit.runs.summary import Distribution
 from tests.support.helpers import nothing_left_behind
