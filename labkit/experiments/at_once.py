@@ -86,9 +86,7 @@ class Span:
         return int(self.answer["end_ns"])
 
 
-def judged(
-    where: str, spans: Sequence[Span], alone_ms: Sequence[float], *, cpu_ms: float = math.inf, apart: bool = False
-) -> AtOnce:
+def judged(where: str, spans: Sequence[Span], alone_ms: Sequence[float], *, cpu_ms: float = math.inf) -> AtOnce:
     """What the calls of one shot show.
 
     Args:
@@ -96,12 +94,10 @@ def judged(
         spans: of each call.
         alone_ms: what each takes alone.
         cpu_ms: the CPU time of one alone. What is above it is the work of a busy machine, and taken off, too.
-        apart: each counts from its own start, and not from the first of all: in processes, which begin at one instant
-            anyhow or not at all.
     """
     began_ns = min(span.start_ns for span in spans)
     took_ms = [
-        (span.end_ns - (span.start_ns if apart else began_ns) - span.queued_ns) / clock.NS_PER_MS
+        (span.end_ns - began_ns - span.queued_ns) / clock.NS_PER_MS
         - max(0.0, span.answer["cpu_ns"] / clock.NS_PER_MS - cpu_ms)
         for span in spans
     ]
@@ -132,8 +128,11 @@ def on_threads(function: Function, payloads: Sequence[Any], limit_s: float, name
     together = threading.Barrier(len(payloads))
 
     def one(payload: Any) -> None:
-        together.wait(limit_s)
-        spans.append(call(function, payload))
+        with CpuAccount() as account:
+            ready_ns = account.ready_ns()
+            together.wait(limit_s)  # and then for a core, which is no waiting for another call
+            answer = function({"id": 0, "payload": payload})
+            spans.append(Span(answer, account.ready_ns() - ready_ns))
 
     threads = [threading.Thread(target=one, args=(payload,), name="labkit-atonce", daemon=True) for payload in payloads]
     for thread in threads:

@@ -25,7 +25,7 @@ from labkit.base.errors import NotPicklable, UsageError, WorkloadError
 from labkit.base.text import about, milliseconds, times
 from labkit.base.time_limit import LIMIT_S
 from labkit.experiments import follows
-from labkit.experiments.at_once import GREENLETS, QUICKEST_MS, THREADS, AtOnce
+from labkit.experiments.at_once import GREENLETS, PROCESSES, QUICKEST_MS, THREADS, AtOnce
 from labkit.experiments.kinds import ELSEWHERE, HOLDS, LEAST, MIXED, MOST, WAITS, kind_of
 from labkit.experiments.sampling import LONG_MS, Beside, Sampling, Shot, calls_when_waiting
 from labkit.plan import modes
@@ -163,11 +163,12 @@ class Diagnosis:
             costs = f"{self.payload_us:.0f} us to pickle the payload, {self.answer_us:.0f} us the answer"
             lines.append(f"to another process: {costs}")
         else:
-            lines.append(f"to another process: not as it is; {self.why_not}")
+            hint = "open files, locks and connections inside the function"
+            lines.append(f"to another process: not as it is; {self.why_not}: {hint}")
         if self.first_ms > WARMED_UP * max(self.service.p50_ms, 1):
             lines.append(f"its first call took {milliseconds(self.first_ms)} ms: it warms up, or keeps answers")
         if self.at_once:
-            lines.append("at once: " + "; ".join(_shown(each) for each in self.at_once))
+            lines.append("at once: " + "; ".join(_shown(each) for each in self.at_once if each.calls))
         if not self.accounted:
             lines.append("this system does not tell waiting for a core from waiting for the GIL: repeat on an idle one")
         lines += [f"state: {told}" for told in self.state]
@@ -270,9 +271,8 @@ def diagnose(
         try:
             apart = sampling.in_processes()
         except (WorkloadError, OSError) as error:  # the latter where no process can be started
-            doubts.append(str(error))
-        else:
-            tried += [] if apart is None else [apart]
+            apart = AtOnce(PROCESSES, 0, 0, 0.0, str(error))
+        tried += [] if apart is None else [apart]
     return Diagnosis(
         work=work.name,
         kind=kind,
@@ -313,7 +313,7 @@ def _observed(sampling: Sampling, gil: bool, greenlets: bool) -> tuple[list[Shot
     if alone.waiting < MOST or alone.ms < QUICKEST_MS:
         beside = sampling.beside() if gil else Beside(0.0, 0.0, ())
         kind = kind_of(alone.waiting, beside.held, alone.others + alone.children)
-        return _shots(sampling, _calls_at_once(sampling, kind), greenlets), beside
+        return _shots(sampling, _calls_at_once(sampling, kind), greenlets, beside.held > LEAST), beside
     shots = _shots(sampling, _calls_at_once(sampling, WAITS), greenlets)
     held = max(shot.held for shot in shots)
     return shots, sampling.beside() if gil and held > LEAST else Beside(held, 0.0, ())
@@ -332,13 +332,13 @@ def _calls_at_once(sampling: Sampling, kind: str) -> int:
     return min(most, max(2, cores), 4 if kind == MIXED else most)
 
 
-def _shots(sampling: Sampling, count: int, greenlets: bool) -> list[Shot]:
+def _shots(sampling: Sampling, count: int, greenlets: bool, holds: bool = False) -> list[Shot]:
     if not count:
         return []
     if not greenlets:
-        return [_surely(sampling, THREADS, count)]
+        return [_surely(sampling, THREADS, count, holds=holds)]
     if sampling.alone.waiting < LEAST:  # who computes does not give way
-        return [_surely(sampling, THREADS, count, real=True)]
+        return [_surely(sampling, THREADS, count, real=True, holds=holds)]
     # Two tell whether it gives way to the hub. Only then is it worth more.
     pair = sampling.at_once(GREENLETS, 2)
     if pair.found.blocked:
@@ -346,11 +346,18 @@ def _shots(sampling: Sampling, count: int, greenlets: bool) -> list[Shot]:
     return [_surely(sampling, GREENLETS, count)] if count > 2 and not pair.found.one_at_a_time else [pair]
 
 
-def _surely(sampling: Sampling, where: str, count: int, real: bool = False) -> Shot:
+def _surely(sampling: Sampling, where: str, count: int, *, real: bool = False, holds: bool = False) -> Shot:
     """Calls at once; where some waited and some did not, one more than did not is tried: a pool makes it wait again."""
     shot = sampling.at_once(where, count, real)
     found = shot.found
-    if sampling.alone.waiting < MOST or found.all_at_once or found.one_at_a_time or found.failed:
+    if found.all_at_once or found.failed:
+        return shot
+    if sampling.alone.waiting < MOST:
+        if holds or not found.one_at_a_time:
+            return shot
+        again = sampling.at_once(where, count, real)  # a busy machine looks like that at times, a lock every time
+        return shot if again.found.one_at_a_time else again
+    if found.one_at_a_time:
         return shot
     again = sampling.at_once(where, min(count, max(found.width, round(found.gain)) + 1), real)
     if again.found.all_at_once:  # so it was a busy machine that made the others late
@@ -395,7 +402,7 @@ def _sending(work: Work, sampling: Sampling) -> tuple[float, float, str]:
     try:
         require_picklable(work)
     except NotPicklable as error:
-        return float("nan"), float("nan"), str(error).partition(" cannot be sent to another process ")[2] or str(error)
+        return float("nan"), float("nan"), str(error.__cause__ or error)
     costs = []
     answer = {"id": 0, "result": sampling.answer, "start_ns": 0, "end_ns": 0, "cpu_ns": 0}
     for value in ({"id": 0, "payload": sampling.payload}, answer):

@@ -64,8 +64,9 @@ def _is_one_at_a_time(found: "Diagnosis") -> bool:
     tried = found.on(GREENLETS) if found.has_greenlets and not found.blocks_hub else found.on(THREADS)
     if tried is None or not tried.one_at_a_time or found.gil_held > kinds.LEAST:
         return False
-    # Of what child processes and other threads wait for nothing is known but whether a core was free for them.
-    return found.children + found.others <= kinds.ELSEWHERE or tried.idle > IDLE
+    # Who computes, or waits for those who do, may have waited for a core, unless one was free.
+    only_waits = found.waiting >= kinds.MOST and found.children + found.others <= kinds.ELSEWHERE
+    return only_waits or tried.idle > IDLE
 
 
 def _on_threads(found: "Diagnosis") -> str:
@@ -109,6 +110,8 @@ def _processes(found: "Diagnosis") -> str:
     if not found.can_go:
         return f"processes could, but it cannot go to one ({found.why_not})"
     tried = found.on(PROCESSES)
+    if tried is not None and tried.failed:
+        return f"processes could, but a call in one failed ({tried.failed})"
     if tried is not None and tried.one_at_a_time and tried.idle > IDLE:
         return f"nor can processes: in {tried.calls} of them only one call at a time got on"
     return "processes can"
@@ -120,7 +123,7 @@ def _beyond_a_lock(found: "Diagnosis") -> str:
         return f"other processes were not tried, since it cannot go to one ({found.why_not})"
     tried = found.on(PROCESSES)
     if tried is None or tried.failed:
-        return "other processes were not tried"
+        return "other processes were not tried" + (f" ({tried.failed})" if tried else "")
     if tried.one_at_a_time:
         return "nor can other processes, which wait for the same thing"
     return "other processes can, each with a lock of its own, if what it guards may be used by several at once"

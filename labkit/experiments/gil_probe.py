@@ -25,15 +25,19 @@ class Probe:
 
     Args:
         at_most_s: it ends by itself then, should the block never do.
+        whole: count from the start of the block on; else from :meth:`work_begins`.
 
     Attributes:
         held: the share of the block's time in which it could not have the GIL, 0 to 1; once the block has ended.
+        seen_ns: how much of that time it could tell; not its own in the queue for a core.
         waits_ms: every wait for the GIL above :data:`SHORT_MS`, in ms.
     """
 
-    def __init__(self, at_most_s: float = 60.0) -> None:
+    def __init__(self, at_most_s: float = 60.0, whole: bool = True) -> None:
         self._end_ns = clock.now_ns() + round(at_most_s * clock.NS_PER_S)
         self.held = 0.0
+        self.seen_ns = 0
+        self._working = whole
         self.waits_ms: list[float] = []
         self._began = original("_thread", "allocate_lock")()
         self._stopped = False
@@ -49,6 +53,10 @@ class Probe:
         self._stopped = True
         self._thread.join()
 
+    def work_begins(self) -> None:
+        """What was seen until now is left out: on a busy machine the work may have begun late."""
+        self._working = True
+
     def _run(self) -> None:
         with CpuAccount() as account:
             ready_ns = account.ready_ns()
@@ -56,6 +64,8 @@ class Probe:
             before_ns, took_ns = clock.now_ns(), 0
             self._began.release()
             while not self._stopped and before_ns < self._end_ns:
+                if not self._working:
+                    idle_ns, cpu_ns = account.idle_ns(), clock.thread_cpu_ns()
                 # It is read before the GIL is asked for: the queue in which the last wait ended is known only now.
                 now_ready_ns = account.ready_ns()
                 after_ns = clock.now_ns()
@@ -64,7 +74,8 @@ class Probe:
             self._keep(took_ns - (account.ready_ns() - ready_ns))
             idle_ns, cpu_ns = max(0, account.idle_ns() - idle_ns), clock.thread_cpu_ns() - cpu_ns
             # Of its time in the queue for a core it cannot tell who had the GIL, so that time is left out.
-            self.held = idle_ns / max(1, idle_ns + cpu_ns)
+            self.seen_ns = idle_ns + cpu_ns
+            self.held = idle_ns / max(1, self.seen_ns)
 
     def _keep(self, wait_ns: int) -> None:
         if wait_ns > SHORT_MS * clock.NS_PER_MS:

@@ -42,8 +42,8 @@ WARMS_UP = 2.0
 #: Payloads cost alike if none takes so many times as long as another.
 ALIKE = 1.5
 
-#: A block of calls that is shorter than this says nothing of the GIL.
-TELLING_MS = 1.0
+#: A probe that had less than this to see, or a core for less, says nothing of the GIL.
+TELLING_MS = 0.3
 
 #: At most, of a function of the reader's: alone, beside a probe, at once (twice where it fails), on real threads under
 #: gevent, in processes with a warming call each.
@@ -86,8 +86,8 @@ class Alone:
 
     @property
     def children(self) -> float:
-        """CPU time of children that ended over the time of the calls."""
-        return self._share(sum(call.children_ms for call in self.counted))
+        """CPU time of children that ended over the time of a call; of the call in which they queued the least."""
+        return max(call.children_ms / call.undisturbed_ms for call in self.calls)
 
     @property
     def accounted(self) -> bool:
@@ -226,17 +226,17 @@ class Sampling:
         most = self._most(MOST_BESIDE)
         payloads = self.fresh(min(most, max(1, math.ceil(ENOUGH_MS / self.alone.ms))))
         self.calls += len(payloads)
-        spans: list[Span] = []
+        answers: list[dict[str, Any]] = []
 
         def call_all() -> Probe:
-            with Probe(self._limit_s) as probe:
-                spans.extend(at_once.call(self._function, payload) for payload in payloads)
+            with Probe(self._limit_s, whole=False) as probe:
+                probe.work_begins()
+                answers.extend(self._function({"id": 0, "payload": payload}) for payload in payloads)
             return probe
 
         probe = call_within(self._limit_s, self.work.name, call_all)
-        filled_ms = (spans[-1].end_ns - spans[0].start_ns) / clock.NS_PER_MS
-        # So quick that the probe saw nothing: what computes is then taken for Python.
-        held = probe.held if filled_ms >= TELLING_MS else 1 - self.alone.waiting
+        # So quick, or on so busy a machine, that the probe saw nothing: what computes is then taken for Python.
+        held = probe.held if probe.seen_ns >= TELLING_MS * clock.NS_PER_MS else 1 - self.alone.waiting
         return Beside(held, typical_hold_ms(probe.waits_ms), tuple(probe.waits_ms))
 
     def at_once(self, where: str, count: int, real: bool = False) -> Shot:
@@ -276,7 +276,7 @@ class Sampling:
         idle, began_ns = _idle_s(), clock.now_ns()
         spans, together = apart.in_processes(self._function, groups, self._limit_s, self.work.name)
         passed_s = (clock.now_ns() - began_ns) / clock.NS_PER_S
-        found = at_once.judged(PROCESSES, spans, alone_ms[-IN_PROCESSES:], cpu_ms=self.alone.cpu_ms, apart=True)
+        found = at_once.judged(PROCESSES, spans, alone_ms[-IN_PROCESSES:], cpu_ms=self.alone.cpu_ms)
         return replace(found, idle=max(0.0, _idle_s() - idle) / passed_s) if together else None
 
     def _like(self, count: int) -> tuple[list[Any], list[float]]:

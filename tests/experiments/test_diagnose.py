@@ -11,7 +11,6 @@ import pytest
 
 import labkit as lab
 from labkit.base.errors import WorkloadError
-from labkit.experiments import sampling
 from labkit.experiments.diagnose import Diagnosis, diagnose
 from labkit.experiments.kinds import HOLDS, MIXED, RELEASES, WAITS, kind_of
 from labkit.runs import environment
