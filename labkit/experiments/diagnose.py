@@ -11,7 +11,7 @@
 4. Where they do, the same in two processes.
 
 Nothing is guessed from names or sources. A call may cost money or send a mail, so there are few: at most
-:data:`labkit.experiments.sampling.MOST_CALLS`, mostly five to ten, and `calls` of a diagnosis says how many.
+:func:`labkit.experiments.sampling.most_calls`, mostly five to ten, and `calls` of a diagnosis says how many.
 """
 
 import sys
@@ -114,7 +114,7 @@ class Diagnosis:
     @property
     def has_greenlets(self) -> bool:
         """Whether handlers are greenlets of one thread in this mode."""
-        return modes.takes(self.mode, frozenset({"gevent", "gevent-unpatched"}))
+        return modes.has_greenlets(self.mode)
 
     @property
     def has_loop(self) -> bool:
@@ -260,7 +260,7 @@ def diagnose(
     gil = environment.gil()
     sampling = Sampling(work, expected, limit_s, seed)
     alone = sampling.alone
-    shots, beside = _observed(sampling, gil, _has_greenlets(mode))
+    shots, beside = _observed(sampling, gil, modes.has_greenlets(mode))
     held = beside.held if gil else 0.0
     children = alone.children + max((shot.children for shot in shots), default=0.0)
     kind = kind_of(alone.waiting, held, alone.others + children)
@@ -298,10 +298,6 @@ def diagnose(
         calls=sampling.calls,
         doubts=tuple(doubts),
     )
-
-
-def _has_greenlets(mode: str) -> bool:
-    return modes.takes(mode, frozenset({"gevent", "gevent-unpatched"}))
 
 
 def _observed(sampling: Sampling, gil: bool, greenlets: bool) -> tuple[list[Shot], Beside]:
@@ -355,11 +351,13 @@ def _surely(sampling: Sampling, where: str, count: int, *, real: bool = False, h
     if sampling.alone.waiting < MOST:
         if holds or not found.one_at_a_time:
             return shot
-        again = sampling.at_once(where, count, real)  # a busy machine looks like that at times, a lock every time
+        again = sampling.at_once(
+            where, count, real, retry=False
+        )  # a busy machine looks like that at times, a lock every time
         return shot if again.found.one_at_a_time else again
     if found.one_at_a_time:
         return shot
-    again = sampling.at_once(where, min(count, max(found.width, round(found.gain)) + 1), real)
+    again = sampling.at_once(where, min(count, max(found.width, round(found.gain)) + 1), real, retry=False)
     if again.found.all_at_once:  # so it was a busy machine that made the others late
         return replace(again, found=replace(found, width=found.calls))
     return replace(again, found=replace(found, width=max(again.found.width, 2)))
@@ -382,7 +380,7 @@ def _doubts(sampling: Sampling, shots: list[Shot], mode: str, children: float) -
         doubts.append("too quick to see whether calls at once wait for each other: none were made")
     if sampling.repeats:
         doubts.append("there are no other payloads, so calls at once repeat those of the run")
-    if _has_greenlets(mode) and mode == "gevent" and not real_threads.is_patched():
+    if modes.has_greenlets(mode) and mode == "gevent" and not real_threads.is_patched():
         doubts.append("this process is not patched by gevent, so what a patched one does may be otherwise")
     return doubts
 

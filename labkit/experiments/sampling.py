@@ -15,14 +15,14 @@ from labkit.base.time_limit import call_within
 from labkit.experiments import apart, at_once, kinds
 from labkit.experiments.at_once import GREENLETS, PROCESSES, AtOnce, Span
 from labkit.experiments.gil_probe import UNDISTURBED_S, Probe
-from labkit.plan import state
+from labkit.plan import modes, state
 from labkit.plan.calibration import Expected
 from labkit.plan.calls import Call, Caller, key_of
 from labkit.plan.work import Calculation, Work
 from labkit.server.steady import switch_interval
 
 #: One after the other: until so many ms are filled, at most so many calls.
-ENOUGH_MS, MOST_ALONE, MOST_BESIDE = 50.0, 5, 5
+ENOUGH_MS, MOST_ALONE, MOST_BESIDE, FEW_BESIDE = 50.0, 5, 5, 2
 
 #: The lab's own work costs nothing but time, so that a quick one may be called until the time is filled.
 MOST_OWN = 200
@@ -44,10 +44,6 @@ ALIKE = 1.5
 
 #: A probe that had less than this to see, or a core for less, says nothing of the GIL.
 TELLING_MS = 0.3
-
-#: At most, of a function of the reader's: alone, beside a probe, at once (twice where it fails), on real threads under
-#: gevent, in processes with a warming call each.
-MOST_CALLS = MOST_ALONE + 2 + 2 * MOST_BESIDE + 2 * BY_LENGTH_MS[0][1] + 2 + 2 * IN_PROCESSES
 
 
 @dataclass(frozen=True)
@@ -220,10 +216,10 @@ class Sampling:
             undisturbed = self._beside()
         if undisturbed.held <= kinds.LEAST:
             return undisturbed
-        return replace(self._beside(), held=undisturbed.held)
+        return replace(self._beside(FEW_BESIDE), held=undisturbed.held)
 
-    def _beside(self) -> Beside:
-        most = self._most(MOST_BESIDE)
+    def _beside(self, of_readers: int = MOST_BESIDE) -> Beside:
+        most = self._most(of_readers)
         payloads = self.fresh(min(most, max(1, math.ceil(ENOUGH_MS / self.alone.ms))))
         self.calls += len(payloads)
         answers: list[dict[str, Any]] = []
@@ -239,18 +235,18 @@ class Sampling:
         held = probe.held if probe.seen_ns >= TELLING_MS * clock.NS_PER_MS else 1 - self.alone.waiting
         return Beside(held, typical_hold_ms(probe.waits_ms), tuple(probe.waits_ms))
 
-    def at_once(self, where: str, count: int, real: bool = False) -> Shot:
-        """Calls at the same time, on threads or greenlets; a second time with payloads that are known to work, should
-        the first have failed.
+    def at_once(self, where: str, count: int, real: bool = False, retry: bool = True) -> Shot:
+        """Calls at the same time, on threads or greenlets.
 
         Args:
             where: ``threads`` or ``greenlets``.
             count: how many.
             real: threads are those of gevent's pool.
+            retry: should some fail, make two more, with payloads that are known to work alone.
         """
         fire = at_once.on_greenlets if where == GREENLETS else at_once.on_hub_threads if real else at_once.on_threads
         shot = self._fired(fire, where, *self._like(count))
-        if shot.found.failed and self._known():
+        if retry and shot.found.failed and self._known():
             shot = self._fired(fire, where, *self._again_like(min(count, 2)))
         return shot
 
@@ -309,6 +305,19 @@ def typical_hold_ms(waits_ms: Sequence[float]) -> float:
         if above >= half:
             return wait
     return 0.0
+
+
+def most_calls(mode: str = "threading", *, calibrated: bool = True) -> int:
+    """How often a diagnosis calls a function of the reader's, at most; mostly it is five to ten times.
+
+    Args:
+        mode: of which it is to speak.
+        calibrated: the calls of a calibration are given, which has an account of its own.
+    """
+    alone = 0 if calibrated else MOST_ALONE + 2
+    at_once = 2 * BY_LENGTH_MS[0][1]  # the second time where the first is not clear
+    pair = 4 if modes.has_greenlets(mode) else 0
+    return alone + MOST_BESIDE + FEW_BESIDE + at_once + pair + 2 * IN_PROCESSES
 
 
 def calls_when_waiting(ms: float) -> int:
