@@ -233,7 +233,10 @@ class Sampling:
         probe = call_within(self._limit_s, self.work.name, call_all)
         # So quick, or on so busy a machine, that the probe saw nothing: what computes is then taken for Python.
         held = probe.held if probe.seen_ns >= TELLING_MS * clock.NS_PER_MS else 1 - self.alone.waiting
-        return Beside(held, typical_hold_ms(probe.waits_ms), tuple(probe.waits_ms))
+        # Who holds the GIL and has no core holds it for longer: so much longer as the calls took than alone.
+        took_ms = sum(answer["end_ns"] - answer["start_ns"] for answer in answers) / len(answers) / clock.NS_PER_MS
+        stretched = max(1.0, took_ms / self.alone.ms)
+        return Beside(held, typical_hold_ms(probe.waits_ms) / stretched, tuple(probe.waits_ms))
 
     def at_once(self, where: str, count: int, real: bool = False, retry: bool = True) -> Shot:
         """Calls at the same time, on threads or greenlets.

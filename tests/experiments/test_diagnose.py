@@ -178,6 +178,7 @@ def test_work_that_cannot_go_to_another_process_says_why():
     assert math.isnan(found.payload_us)
 
 
+@pytest.mark.measured
 def test_without_a_gil_nobody_asks_for_it(monkeypatch):
     monkeypatch.setattr(environment, "gil", lambda: False)
     found = diagnose(lab.call(python))
