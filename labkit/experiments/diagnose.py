@@ -257,25 +257,28 @@ def diagnose(
     if mode not in modes.MODES:
         raise UsageError(f"unknown mode {mode!r}: choose from {', '.join(modes.MODES)}")
     modes.MODES[mode].require()
-    gil = environment.gil()
     sampling = Sampling(work, expected, limit_s, seed)
-    alone = sampling.alone
+    found = _seen(work, mode, sampling)
+    if not _is_processes_turn(found, sampling.alone.ms):
+        return found
+    try:
+        apart = sampling.in_processes()
+    except (WorkloadError, OSError) as error:  # the latter where no process can be started
+        apart = AtOnce(PROCESSES, 0, 0, 0.0, str(error))
+    tried = (*found.at_once, apart) if apart is not None else found.at_once
+    return replace(found, at_once=tried, calls=sampling.calls)
+
+
+def _seen(work: Work, mode: str, sampling: Sampling) -> Diagnosis:
+    """Everything but what processes do."""
+    gil, alone = environment.gil(), sampling.alone
     shots, beside = _observed(sampling, gil, modes.has_greenlets(mode))
     held = beside.held if gil else 0.0
     children = alone.children + max((shot.children for shot in shots), default=0.0)
-    kind = kind_of(alone.waiting, held, alone.others + children)
     payload_us, answer_us, why_not = _sending(work, sampling)
-    tried = [shot.found for shot in shots]
-    doubts = _doubts(sampling, shots, mode, children)
-    if not why_not and environment.cores() > 1 and _is_processes_turn(kind, held, tried, alone.ms):
-        try:
-            apart = sampling.in_processes()
-        except (WorkloadError, OSError) as error:  # the latter where no process can be started
-            apart = AtOnce(PROCESSES, 0, 0, 0.0, str(error))
-        tried += [] if apart is None else [apart]
     return Diagnosis(
         work=work.name,
-        kind=kind,
+        kind=kind_of(alone.waiting, held, alone.others + children),
         waiting=alone.waiting,
         computing=1 - alone.waiting,
         gil_held=held,
@@ -293,11 +296,18 @@ def diagnose(
         mode=mode,
         others=alone.others,
         children=children,
-        at_once=tuple(tried),
+        at_once=tuple(shot.found for shot in shots),
         state=sampling.state,
         calls=sampling.calls,
-        doubts=tuple(doubts),
+        doubts=_doubts(sampling, shots, mode),
     )
+
+
+def _is_processes_turn(found: Diagnosis, alone_ms: float) -> bool:
+    """Whether threads were seen, or are bound, to wait for each other, and processes can be tried."""
+    if alone_ms < QUICKEST_MS or not found.can_go or found.cores == 1:
+        return False
+    return found.gil_held > LEAST or follows.is_one_at_a_time(found)
 
 
 def _observed(sampling: Sampling, gil: bool, greenlets: bool) -> tuple[list[Shot], Beside]:
@@ -320,7 +330,7 @@ def _calls_at_once(sampling: Sampling, kind: str) -> int:
     alone, cores = sampling.alone, environment.cores()
     if alone.ms < QUICKEST_MS or (kind == HOLDS and alone.ms >= LONG_MS):
         return 0  # of the latter the GIL has told, and they would take as long as one after the other
-    if kind == HOLDS or cores == 1:
+    if kind == HOLDS:
         return 2
     most = calls_when_waiting(alone.ms)
     if kind == WAITS and alone.others + alone.children <= ELSEWHERE:
@@ -363,14 +373,7 @@ def _surely(sampling: Sampling, where: str, count: int, *, real: bool = False, h
     return replace(again, found=replace(found, width=max(again.found.width, 2)))
 
 
-def _is_processes_turn(kind: str, held: float, tried: list[AtOnce], ms: float) -> bool:
-    """Whether threads were seen, or are bound, to wait for each other."""
-    if ms < QUICKEST_MS:
-        return False
-    return kind == HOLDS or (kind == MIXED and held > LEAST) or (bool(tried) and tried[-1].width == 1)
-
-
-def _doubts(sampling: Sampling, shots: list[Shot], mode: str, children: float) -> list[str]:
+def _doubts(sampling: Sampling, shots: list[Shot], mode: str) -> tuple[str, ...]:
     doubts = [
         f"of {shot.found.calls} calls at once on {shot.found.where} some failed ({shot.found.failed})"
         for shot in shots
@@ -380,9 +383,9 @@ def _doubts(sampling: Sampling, shots: list[Shot], mode: str, children: float) -
         doubts.append("too quick to see whether calls at once wait for each other: none were made")
     if sampling.repeats:
         doubts.append("there are no other payloads, so calls at once repeat those of the run")
-    if modes.has_greenlets(mode) and mode == "gevent" and not real_threads.is_patched():
+    if mode == "gevent" and not real_threads.is_patched():
         doubts.append("this process is not patched by gevent, so what a patched one does may be otherwise")
-    return doubts
+    return tuple(doubts)
 
 
 def _shown(found: AtOnce) -> str:

@@ -31,7 +31,7 @@ def sentence(found: "Diagnosis") -> str:
 
 def does(found: "Diagnosis") -> str:
     """What it does when nothing else runs, and whether calls at once wait for each other."""
-    return _alone(found) + ("" if not _is_one_at_a_time(found) else ", but only one call at a time can")
+    return _alone(found) + ("" if not is_one_at_a_time(found) else ", but only one call at a time can")
 
 
 def _alone(found: "Diagnosis") -> str:
@@ -59,7 +59,7 @@ def _mixture(found: "Diagnosis") -> str:
     return f"waits for {found.waiting:.0%} of its time, computes for {found.computing:.0%}{held}{at_once}"
 
 
-def _is_one_at_a_time(found: "Diagnosis") -> bool:
+def is_one_at_a_time(found: "Diagnosis") -> bool:
     """Whether calls wait for each other though neither the GIL nor a core explains it: for a lock, a device."""
     tried = found.on(GREENLETS) if found.has_greenlets and not found.blocks_hub else found.on(THREADS)
     if tried is None or not tried.one_at_a_time or found.gil_held > kinds.LEAST:
@@ -70,7 +70,7 @@ def _is_one_at_a_time(found: "Diagnosis") -> bool:
 
 
 def _on_threads(found: "Diagnosis") -> str:
-    if _is_one_at_a_time(found):
+    if is_one_at_a_time(found):
         return f"threads can't help; {_beyond_a_lock(found)}"
     if found.kind == kinds.HOLDS and found.gil:
         return f"threads can't help, {_processes(found)}"
@@ -134,11 +134,11 @@ def _under_gevent(found: "Diagnosis") -> str:
         return f"neither greenlets nor real threads can help, {_processes(found)}"
     greenlets, real = found.on(GREENLETS), found.on(THREADS)
     if greenlets is not None and not found.blocks_hub:
-        if _is_one_at_a_time(found):
+        if is_one_at_a_time(found):
             return f"greenlets can't help; {_beyond_a_lock(found)}"
         return _helps(found, greenlets, "greenlets (and threads, which are greenlets here)")
     why = "it blocks gevent's hub, and threads are greenlets here, which can't help"
-    if _is_one_at_a_time(found):
+    if is_one_at_a_time(found):
         return f"{why}; {_REAL} can't help its callers either, but keep the hub free; {_beyond_a_lock(found)}"
     return f"{why}; {_helps(found, real, _REAL)}"
 

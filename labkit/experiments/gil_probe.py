@@ -65,7 +65,9 @@ class Probe:
             self._began.release()
             while not self._stopped and before_ns < self._end_ns:
                 if not self._working:
-                    idle_ns, cpu_ns = account.idle_ns(), clock.thread_cpu_ns()
+                    # Without asking for the queue anew, which gives the GIL up: the work might begin and end meanwhile.
+                    cpu_ns = clock.thread_cpu_ns()
+                    idle_ns = clock.now_ns() - cpu_ns - ready_ns
                 # It is read before the GIL is asked for: the queue in which the last wait ended is known only now.
                 now_ready_ns = account.ready_ns()
                 after_ns = clock.now_ns()
