@@ -7,7 +7,7 @@ WAITS, HOLDS, RELEASES, MIXED = "waits", "computes, holds the GIL", "computes, r
 MOST, LEAST = 0.8, 0.2
 
 #: CPU time of other threads and of child processes, from which on it is they who compute, as a share of a call's time.
-ELSEWHERE = 0.25
+ELSEWHERE = 0.2
 
 
 def kind_of(waiting: float, held: float, elsewhere: float = 0.0) -> str:
