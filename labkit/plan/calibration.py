@@ -17,7 +17,7 @@ from labkit.plan import state
 from labkit.plan.calls import Call, Caller, key_of, short
 from labkit.plan.mix import Mix
 from labkit.plan.schedules import Schedule
-from labkit.plan.work import Work
+from labkit.plan.work import Calculation, Work
 
 #: So many different payloads are called before a run, at most; events with others are not checked.
 MOST_CHECKED = 1000
@@ -84,7 +84,7 @@ def expect(work: Work, count: int, seed: int = 0, samples: int = 3) -> Expected:
     if work.kind == "io_wait" and work.ms is not None:
         # A wait costs what was asked for: sleeping through it once more would tell nothing.
         return Expected(payloads, payloads, True, (work.ms,) * count, (0.0,) * count)
-    call = Caller(work, LIMIT_S)
+    call = Caller(work, LIMIT_S, Calculation(work.function))
     keys = [key_of(p) for p in payloads]
     distinct = dict(zip(keys, payloads, strict=True))
     limit = samples if work.echoes else max(samples, MOST_CHECKED)

@@ -1,6 +1,7 @@
 """Calls of the work with nothing beside them, and an account of every one: a call may cost money, or send a mail."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,15 +56,21 @@ class Caller:
     Args:
         work: which.
         limit_s: of one call, where it is a function of the reader's.
+        calculation: what is called in place of the work's own function in its wrapper.
 
     Attributes:
         calls: every call that was made, in order.
     """
 
-    def __init__(self, work: Work, limit_s: float = LIMIT_S) -> None:
+    def __init__(
+        self,
+        work: Work,
+        limit_s: float = LIMIT_S,
+        calculation: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+    ) -> None:
         self._work = work
         self._limit_s = limit_s
-        self._calculation = Calculation(work.function)
+        self._calculation = calculation or Calculation(work.function)
         self.calls: list[Call] = []
 
     def __call__(self, payload: Any) -> dict[str, Any]:
