@@ -7,7 +7,7 @@ import os
 
 import psutil
 
-from labkit.base import clock
+from labkit.base import clock, cpu
 from labkit.client.process import Client
 from labkit.plan.work import calibration_turns
 
@@ -49,15 +49,15 @@ class ServerCost:
 
     def _cpu_now_ns(self) -> int:
         ours = self._server.pid == os.getpid()
-        total = clock.process_cpu_ns() if ours else 0  # finer than what the system tells of others
+        # Finer than what the system tells of others. A child that ended is its parent's from then on.
+        total = clock.process_cpu_ns() + cpu.ended_ns() if ours else 0
         processes = self._server.children(recursive=True)
         for process in processes if ours else [self._server, *processes]:
             if process.pid not in self._clients:
                 try:
-                    times = process.cpu_times()
+                    total += round(cpu.whole_s(process) * clock.NS_PER_S)
                 except psutil.Error:
                     continue  # it has just ended
-                total += round((times.user + times.system) * clock.NS_PER_S)
         return total
 
     def _switches_now(self) -> int | None:

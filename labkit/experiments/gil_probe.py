@@ -6,11 +6,11 @@ it neither ran nor was ready to run is the time in which somebody else held the 
 machine is not taken for a busy GIL. Elsewhere that part is unknown, and a share read here is an upper limit.
 """
 
-import os
-import threading
 from typing import Self
 
 from labkit.base import clock
+from labkit.base.cpu import CpuAccount
+from labkit.base.real_threads import RealThread, original
 
 #: During the measurement of shares: a thread that wants the GIL then waits until the holder gives it up by itself. Not
 #: longer, since code that spins until another thread has done something would otherwise never end.
@@ -20,71 +20,54 @@ UNDISTURBED_S = 0.5
 SHORT_MS = 0.1
 
 
-class CpuAccount:
-    """What the kernel knows of the calling thread: time on a core, and time ready without one."""
-
-    def __init__(self) -> None:
-        try:
-            self._file = os.open(f"/proc/self/task/{threading.get_native_id()}/schedstat", os.O_RDONLY)
-            self.is_complete = bool(os.pread(self._file, 96, 0))
-        except (OSError, AttributeError):  # not Linux, or a kernel without it
-            self._file = os.open(os.devnull, os.O_RDONLY)
-            self.is_complete = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        os.close(self._file)
-
-    def ready_ns(self) -> int:
-        """Ready to run, but without a core, since the thread began; 0 where unknown. Gives up the GIL for a moment."""
-        if not self.is_complete:
-            os.fstat(self._file)
-            return 0
-        return int(os.pread(self._file, 96, 0).split()[1])
-
-    def idle_ns(self) -> int:
-        """A counter of which differences are the time that this thread spent waiting, not computing or in a queue."""
-        ready_ns = self.ready_ns()
-        return clock.now_ns() - clock.thread_cpu_ns() - ready_ns
-
-
 class Probe:
     """The other thread: ``with Probe() as probe: work()``.
 
     Args:
         at_most_s: it ends by itself then, should the block never do.
+        whole: count from the start of the block on; else from :meth:`work_begins`.
 
     Attributes:
         held: the share of the block's time in which it could not have the GIL, 0 to 1; once the block has ended.
+        seen_ns: how much of that time it could tell; not its own in the queue for a core.
         waits_ms: every wait for the GIL above :data:`SHORT_MS`, in ms.
     """
 
-    def __init__(self, at_most_s: float = 60.0) -> None:
+    def __init__(self, at_most_s: float = 60.0, whole: bool = True) -> None:
         self._end_ns = clock.now_ns() + round(at_most_s * clock.NS_PER_S)
         self.held = 0.0
+        self.seen_ns = 0
+        self._working = whole
         self.waits_ms: list[float] = []
-        self._began = threading.Event()
+        self._began = original("_thread", "allocate_lock")()
         self._stopped = False
-        self._thread = threading.Thread(target=self._run, name="labkit-gilprobe", daemon=True)
+        self._thread = RealThread(self._run)
 
     def __enter__(self) -> Self:
+        self._began.acquire()
         self._thread.start()
-        self._began.wait()
+        self._began.acquire()
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._stopped = True
         self._thread.join()
 
+    def work_begins(self) -> None:
+        """What was seen until now is left out: on a busy machine the work may have begun late."""
+        self._working = True
+
     def _run(self) -> None:
         with CpuAccount() as account:
             ready_ns = account.ready_ns()
             idle_ns, cpu_ns = account.idle_ns(), clock.thread_cpu_ns()
             before_ns, took_ns = clock.now_ns(), 0
-            self._began.set()
+            self._began.release()
             while not self._stopped and before_ns < self._end_ns:
+                if not self._working:
+                    # Without asking for the queue anew, which gives the GIL up: the work might begin and end meanwhile.
+                    cpu_ns = clock.thread_cpu_ns()
+                    idle_ns = clock.now_ns() - cpu_ns - ready_ns
                 # It is read before the GIL is asked for: the queue in which the last wait ended is known only now.
                 now_ready_ns = account.ready_ns()
                 after_ns = clock.now_ns()
@@ -93,7 +76,8 @@ class Probe:
             self._keep(took_ns - (account.ready_ns() - ready_ns))
             idle_ns, cpu_ns = max(0, account.idle_ns() - idle_ns), clock.thread_cpu_ns() - cpu_ns
             # Of its time in the queue for a core it cannot tell who had the GIL, so that time is left out.
-            self.held = idle_ns / max(1, idle_ns + cpu_ns)
+            self.seen_ns = idle_ns + cpu_ns
+            self.held = idle_ns / max(1, self.seen_ns)
 
     def _keep(self, wait_ns: int) -> None:
         if wait_ns > SHORT_MS * clock.NS_PER_MS:

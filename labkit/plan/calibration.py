@@ -1,7 +1,7 @@
 """The work alone, before anything else runs: the answers that are expected, and what one event costs."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from statistics import median
 from typing import Any
@@ -12,11 +12,15 @@ from numpy.typing import NDArray
 from labkit.base import clock
 from labkit.base.errors import WorkloadError
 from labkit.base.text import one_line
-from labkit.base.time_limit import LIMIT_S, call_within
-from labkit.plan import handler, wire
+from labkit.base.time_limit import LIMIT_S
+from labkit.plan import handler, state, wire
+from labkit.plan.calls import Call, Caller, key_of, short
 from labkit.plan.mix import Mix
 from labkit.plan.schedules import Schedule
 from labkit.plan.work import Calculation, Work
+
+#: So many different payloads are called before a run, at most; events with others are not checked.
+MOST_CHECKED = 1000
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class Expected:
         cpu_ms: thread CPU time of the same.
         kinds: of a mix, the names of its kinds; else empty.
         kind: of each event of a mix, the number of its kind in `kinds`.
+        state: what the calls say of a state that the work keeps, a sentence each; empty where they say nothing.
+        calls: every call that was made for this, in order.
     """
 
     payloads: tuple[Any, ...]
@@ -41,6 +47,8 @@ class Expected:
     cpu_ms: tuple[float, ...]
     kinds: tuple[str, ...] = ()
     kind: tuple[int, ...] = ()
+    state: tuple[str, ...] = ()
+    calls: tuple[Call, ...] = field(default=(), repr=False)
 
     @property
     def mean_service_ms(self) -> float:
@@ -65,7 +73,8 @@ def expect(work: Work, count: int, seed: int = 0, samples: int = 3) -> Expected:
     """Run the work alone, before anything else does: expected answers, and the service time for theory.
 
     Each distinct payload is run once where the answer has to be known (at most 1,000 of them; the rest is not checked),
-    `samples` of them where the work echoes its payload, and none where it only waits.
+    and the first of them again, to see whether it is answered alike; the last one, too, where the first was answered
+    far sooner. `samples` of them are run where the work echoes its payload, and none where it only waits.
 
     Raises:
         WorkloadError: the first call raises, or returns what JSON cannot carry; a call of a function of the reader's
@@ -77,34 +86,54 @@ def expect(work: Work, count: int, seed: int = 0, samples: int = 3) -> Expected:
     if work.kind == "io_wait" and work.ms is not None:
         # A wait costs what was asked for: sleeping through it once more would tell nothing.
         return Expected(payloads, payloads, True, (work.ms,) * count, (0.0,) * count)
-    calculation = Calculation(work.function)
-
-    def calculate(data: dict[str, Any]) -> dict[str, Any]:
-        name = f"{work.name} on {_short(data['payload'])}"
-        return call_within(LIMIT_S, name, lambda: calculation(data)) if work.kind == "call" else calculation(data)
-
-    keys = [wire.text(p) for p in payloads]
+    call = Caller(work, LIMIT_S, Calculation(work.function))
+    keys = [key_of(p) for p in payloads]
     distinct = dict(zip(keys, payloads, strict=True))
-    limit = samples if work.echoes else max(samples, 1000)
+    limit = samples if work.echoes else max(samples, MOST_CHECKED)
     seen: dict[str, dict[str, Any]] = {}
     for key, payload in list(distinct.items())[:limit]:
-        seen[key] = answer = calculate({"id": 0, "payload": payload})
+        seen[key] = answer = call(payload)
         if "error" in answer and len(seen) == 1:
             handler.refuse_error(work.name, answer["error"])
-            raise WorkloadError(f"{work.name} failed before the run, on {_short(payload)}: {one_line(answer['error'])}")
+            raise WorkloadError(f"{work.name} failed before the run, on {short(payload)}: {one_line(answer['error'])}")
     if work.echoes:
         # One amount of work for all, and noise only adds: the fastest is the least disturbed.
-        service_ms = min(_ms(a["end_ns"] - a["start_ns"]) for a in seen.values())
-        least_cpu_ms = min(_ms(a["cpu_ns"]) for a in seen.values())
-        return Expected(payloads, payloads, True, (service_ms,) * count, (least_cpu_ms,) * count)
-    again = calculate({"id": 0, "payload": payloads[0]})
+        service_ms = min(one.ms for one in call.calls)
+        least_cpu_ms = min(one.cpu_ms for one in call.calls)
+        calls = tuple(call.calls)
+        return Expected(payloads, payloads, True, (service_ms,) * count, (least_cpu_ms,) * count, calls=calls)
+    again = call(payloads[0])
+    if len(seen) > 1 and state.looks_cached(call.calls[0], call.calls[-1]):
+        # The very first call may have warmed something up. One that was not the first tells that from a cache.
+        call(distinct[list(seen)[-1]])
     checked = _is_same(again.get("result"), seen[keys[0]].get("result"))
     answers = tuple(wire.as_received(seen[k].get("result")) if checked and k in seen else None for k in keys)
     timed = [*seen.values(), again]
     typical = median(a["end_ns"] - a["start_ns"] for a in timed), median(a["cpu_ns"] for a in timed)
     service = tuple(_ms(seen[k]["end_ns"] - seen[k]["start_ns"]) if k in seen else _ms(typical[0]) for k in keys)
     cpu_ms = tuple(_ms(seen[k]["cpu_ns"]) if k in seen else _ms(typical[1]) for k in keys)
-    return Expected(payloads, answers, checked, service, cpu_ms)
+    told = state.found(call.calls, alike=checked)
+    return Expected(payloads, answers, checked, service, cpu_ms, state=told, calls=tuple(call.calls))
+
+
+def calls_needed(work: Work, plan: Schedule) -> int:
+    """How often :func:`expected_answers` calls the work for a plan, at most."""
+    if isinstance(work, Mix):
+        kind = work.kinds_in(plan)
+        each = [int(np.count_nonzero(kind == number)) for number in range(len(work.parts))]
+        return sum(
+            _calls_needed(part.work, count, plan.seed) for part, count in zip(work.parts, each, strict=True) if count
+        )
+    return _calls_needed(work, len(plan), plan.seed)
+
+
+def _calls_needed(work: Work, count: int, seed: int, samples: int = 3) -> int:
+    if work.kind == "io_wait" and work.ms is not None:
+        return 0
+    distinct = len({key_of(payload) for payload in work.make_payloads(count, seed)})
+    if work.echoes:
+        return min(distinct, samples)
+    return min(distinct, max(samples, MOST_CHECKED)) + (2 if distinct > 1 else 1)
 
 
 def _is_same(one: Any, other: Any) -> bool:
@@ -140,16 +169,22 @@ def _of_mix(work: Mix, plan: Schedule, of_part: Callable[[int, int], Expected]) 
     kind = work.kinds_in(plan)
     columns: dict[str, list[Any]] = {c: [None] * len(plan) for c in ("payloads", "answers", "service_ms", "cpu_ms")}
     checked = True
+    told: list[str] = []
+    calls: list[Call] = []
     for number, part in enumerate(work.parts):
         places = np.flatnonzero(kind == number).tolist()
         own = of_part(number, len(places))
         checked &= own.checked
+        told += [f"{part.kind}: {sentence}" for sentence in own.state]
+        calls += own.calls
         named = replace(own, payloads=tuple({"kind": part.kind, "payload": payload} for payload in own.payloads))
         for name, column in columns.items():
             for place, value in zip(places, getattr(named, name), strict=True):
                 column[place] = value
     found = {name: tuple(column) for name, column in columns.items()}
-    return Expected(**found, checked=checked, kinds=work.kinds, kind=tuple(kind.tolist()))
+    return Expected(
+        **found, checked=checked, kinds=work.kinds, kind=tuple(kind.tolist()), state=tuple(told), calls=tuple(calls)
+    )
 
 
 class Sampled:
@@ -217,8 +252,3 @@ def tiled(expected: Expected, events: int) -> Expected:
 
 def _ms(ns: float) -> float:
     return ns / clock.NS_PER_MS
-
-
-def _short(payload: Any) -> str:
-    text = wire.text(payload)
-    return text if len(text) < 80 else text[:77] + "..."

@@ -153,6 +153,11 @@ def takes(mode: str, named: frozenset[str]) -> bool:
     return mode in named or (MODES[mode].like != "" and takes(MODES[mode].like, named))
 
 
+def has_greenlets(mode: str) -> bool:
+    """Whether handlers are greenlets of one thread there."""
+    return takes(mode, frozenset({"gevent", "gevent-unpatched"}))
+
+
 def hidden(mode: str) -> tuple[str, ...]:
     """A sentence for each stage that a mode cannot show."""
     stages = MODES[mode].hidden if mode in MODES else {}

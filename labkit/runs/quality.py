@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from labkit.base.clock import NS_PER_S
+from labkit.base.clock import NS_PER_MS, NS_PER_S
+from labkit.plan.work import KINDS
 from labkit.runs import fan_out
 from labkit.runs.stages import NEVER, STAGES
 
@@ -35,6 +37,15 @@ PARTED_SHARE, PARTED_FLOOR_S = 0.01, 0.1
 
 #: Latencies of the first tenth over those of the rest: above this the run began before the server was warm.
 DRIFT, DRIFT_EVENTS = 2.0, 100
+
+#: Work that took so many times less than alone was not done: its answer was kept. Below so many ms nobody can tell.
+KEPT, KEPT_FLOOR_MS = 5.0, 1.0
+
+#: CPU time of the work in the last third over that in the first, of so many events: above this it grows from call to
+#: call. Other threads can't make it longer. Dear payloads can, unless the same ones cost far less before the run: then
+#: less growth is enough.
+SLOWER, SLOWER_EVENTS, SLOWER_FLOOR_MS = 1.5, 20, 0.05
+SLOWER_THAN_BEFORE, LITTLE_SLOWER = 3.0, 1.15
 
 #: The same of the last quarter over the second: above this a queue was still growing when the plan ended.
 GROWTH = 1.5
@@ -230,6 +241,60 @@ def _growth(run: "Run") -> Note | None:
     return Note("utilisation", late / early, False, why, advice)
 
 
+def _cached(run: "Run") -> Note | None:
+    """Faster than it can be: the answers had been kept since they were calibrated."""
+    if _is_own(run):
+        return None
+    took, alone = run.service_ms, run.events["service"] / NS_PER_MS
+    known = np.isfinite(took) & (alone >= KEPT_FLOOR_MS)
+    if not known.any():
+        return None
+    took_ms, alone_ms = float(np.median(took[known])), float(np.median(alone[known]))
+    if alone_ms < KEPT * took_ms:
+        return None
+    why = f"answers came from a cache: the work took {took_ms:.2g} ms, and {alone_ms:.3g} ms when it was called first"
+    advice = "these are the figures of payloads seen before: give payloads that are new to every call"
+    return Note("cache", alone_ms / max(took_ms, 1e-6), False, why, advice)
+
+
+def _slower(run: "Run") -> Note | None:
+    """The work itself costs more from event to event, whoever runs beside it."""
+    known = np.flatnonzero((run.events["work_cpu"] != NEVER) & (run.events["work_start"] != NEVER))
+    if len(known) < SLOWER_EVENTS or run.kinds or _is_own(run):
+        return None
+    order = known[np.argsort(run.events["work_start"][known], kind="stable")]
+    cpu_ms = run.events["work_cpu"][order] / NS_PER_MS
+    first, last = _first_and_last(cpu_ms)
+    # What a dear payload costs, it has cost before the run.
+    before, after = _first_and_last(cpu_ms / np.maximum(run.events["service"][order] / NS_PER_MS, SLOWER_FLOOR_MS))
+    alike = before > SLOWER_THAN_BEFORE and last > LITTLE_SLOWER * first
+    if last - first < SLOWER_FLOOR_MS or not _in_order(cpu_ms):
+        return None
+    if not alike and (last < SLOWER * first or after < SLOWER * before):
+        return None
+    why = f"the work took more CPU from event to event, {last / max(first, 1e-6):.1f} times as much in the end"
+    advice = "it keeps something from call to call: figures depend on how often it was called before"
+    return Note("state", last / max(first, 1e-6), False, why, advice)
+
+
+def _is_own(run: "Run") -> bool:
+    """Whether the work is the lab's own, which keeps nothing from call to call."""
+    kind = run.work.partition(":")[0]
+    return kind in KINDS or kind == "prices"
+
+
+def _first_and_last(values: NDArray[np.float64]) -> tuple[float, float]:
+    """The medians of the first third and of the last."""
+    third = len(values) // 3
+    return float(np.median(values[:third])), float(np.median(values[-third:]))
+
+
+def _in_order(values: NDArray[np.float64]) -> bool:
+    """Whether nearly all of ten parts are larger than those before them."""
+    parts = np.array([np.median(part) for part in np.array_split(values, 10)])
+    return int(np.count_nonzero(np.diff(parts) > 0)) >= 8
+
+
 def _offered_cores(run: "Run") -> float:
     """CPU seconds of work that the plan asks for in a second; 0 where it cannot be told."""
     work = run.events["work_cpu"]
@@ -278,6 +343,8 @@ _CHECKS: tuple[Check, ...] = (
     _warm_up,
     _drift,
     _growth,
+    _cached,
+    _slower,
     _late,
     _spare,
     _gc,

@@ -3,22 +3,31 @@
 import hashlib
 import json
 import math
+import subprocess
+import sys
+import textwrap
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import labkit as lab
-from labkit.base.errors import WorkloadError
+from labkit.base.errors import UsageError, WorkloadError
+from labkit.experiments import apart, sampling
 from labkit.experiments import diagnose as diagnosis
-from labkit.experiments.diagnose import HOLDS, MIXED, RELEASES, WAITS, Diagnosis, diagnose, kind_of
+from labkit.experiments.at_once import AtOnce
+from labkit.experiments.diagnose import Diagnosis, diagnose
+from labkit.experiments.kinds import HOLDS, MIXED, RELEASES, WAITS, kind_of
+from labkit.plan.calibration import expected_answers
+from labkit.plan.calls import Call
 from labkit.runs import environment
 from labkit.runs.summary import Distribution
 from tests.support.helpers import nothing_left_behind
 
 BYTES = bytes(4_000_000)
-SHUFFLED = np.random.default_rng(0).permutation(1_000_000).tolist()
+SHUFFLED = np.random.default_rng(0).permutation(400_000).tolist()
 
 
 def sleep():
@@ -47,6 +56,7 @@ def half():
     time.sleep(0.005)
 
 
+@pytest.mark.measured
 @pytest.mark.skipif(not environment.gil(), reason="this interpreter has no GIL")
 @pytest.mark.parametrize(
     ("function", "kind"), [(sleep, WAITS), (python, HOLDS), (hashes, RELEASES), (sorts, HOLDS), (half, MIXED)]
@@ -170,6 +180,7 @@ def test_work_that_cannot_go_to_another_process_says_why():
     assert math.isnan(found.payload_us)
 
 
+@pytest.mark.measured
 def test_without_a_gil_nobody_asks_for_it(monkeypatch):
     monkeypatch.setattr(environment, "gil", lambda: False)
     found = diagnose(lab.call(python))
@@ -197,14 +208,193 @@ def test_a_function_that_never_returns_is_given_up():
         release.set()
 
 
-def test_a_long_call_is_made_three_times(monkeypatch):
+@pytest.mark.parametrize(
+    ("function", "calls"),
+    [
+        (lambda: time.sleep(0.01), 1 + 2),  # alone, and two at once
+        (sorts, 1 + 1 + 1),  # alone, and twice beside another thread; not at once, since the GIL tells
+    ],
+)
+def test_a_long_call_is_made_three_times(monkeypatch, function, calls):
+    monkeypatch.setattr(sampling, "LONG_MS", 5)
     monkeypatch.setattr(diagnosis, "LONG_MS", 5)
-    monkeypatch.setattr(diagnosis, "LONGEST_S", 0)
-    calls = []
+    monkeypatch.setattr(sampling, "BY_LENGTH_MS", ((math.inf, 2),))
+    monkeypatch.setattr(environment, "cores", lambda: 1)  # no processes
+    made = []
+    found = diagnose(lab.call(lambda: made.append(1) or function()))
+    assert len(made) == found.calls == (calls if environment.gil() else 3)
 
-    def long():
-        calls.append(1)
-        time.sleep(0.01)
 
-    diagnose(lab.call(long))
-    assert len(calls) == (3 if environment.gil() else 1)
+LINE = threading.Lock()
+
+
+def one_at_a_time(number):
+    with LINE:
+        time.sleep(0.03)
+    return number
+
+
+def in_a_child(number):
+    code = "import time\nwhile time.process_time() < 0.1: pass"
+    return subprocess.run([sys.executable, "-S", "-c", code], check=True).returncode
+
+
+def device(number):
+    return one_at_a_time(number)
+
+
+def test_a_lock_is_seen_by_calls_at_once():
+    line = threading.Lock()
+
+    def locked(number):
+        with line:
+            time.sleep(0.03)
+
+    work = lab.call(locked)  # its lock can't go to another process
+    with nothing_left_behind():
+        found = diagnose(work, expected=expected_answers(work, lab.burst(4)))
+    assert "only one call at a time can: threads can't help" in found.sentence
+    assert "threads help" not in found.sentence
+    assert "other processes were not tried, since it cannot go to one (cannot pickle" in found.sentence
+    assert found.on("threads").calls == found.calls == 8
+
+
+def test_what_waits_without_a_lock_gets_on_together():
+    made = []
+    work = lab.call(lambda number: made.append(number) or time.sleep(0.05))
+    expected = expected_answers(work, lab.burst(4))
+    found = diagnose(work, expected=expected)
+    assert found.kind == WAITS
+    assert found.on("threads").width >= 4
+    assert "threads help" in found.sentence
+    assert sorted(made) == sorted([0, 0, *range(1, 4 + found.calls)])  # none twice but to see whether it answers alike
+    assert f"called {found.calls} times to find this out" in repr(found)
+
+
+@pytest.mark.measured
+def test_what_child_processes_compute_is_no_waiting():
+    with nothing_left_behind():
+        found = diagnose(lab.call(in_a_child))
+    assert found.cpu_ms > 50  # where it was its own thread that waited
+    assert found.waiting > 0.5
+    # On a machine that is busy beyond measure its queue for a core is most of its time.
+    assert found.in_children == ("waits for a child process that computes" in found.sentence)
+
+
+def test_who_waits_for_a_child_computes_as_far_as_cores_go():
+    work = lab.call(lambda number: time.sleep(0.01))
+    calls = tuple(Call(str(number), 100.0, 1.0, children_ms=95.0) for number in range(4))
+    expected = replace(expected_answers(work, lab.burst(4)), calls=calls)
+    found = diagnose(work, expected=expected)
+    assert found.kind == RELEASES
+    assert "waits for a child process that computes (95% of its time): threads help, up to" in found.sentence
+    assert found.calls == found.on("threads").calls == max(2, min(8, found.cores))
+
+
+@pytest.mark.measured
+def test_one_lock_for_each_process_is_told_from_one_for_all():
+    found = diagnose(lab.call(device))  # a lock of this module, so of each process that imports it
+    assert "threads can't help; other processes can, each with a lock of its own" in found.sentence
+    assert found.on("processes").width == 2
+
+
+@pytest.mark.measured
+def test_a_process_that_cannot_be_called_leaves_a_sentence(monkeypatch):
+    def no(*_, **__):
+        raise WorkloadError("it cannot be called there")
+
+    monkeypatch.setattr(apart, "in_processes", no)
+    found = diagnose(lab.call(python))
+    assert "processes could, but a call in one failed (it cannot be called there)" in found.sentence
+
+
+def test_state_is_told_with_the_kind():
+    numbers = iter(range(1000))
+    found = diagnose(lab.call(lambda: time.sleep(0.005) or next(numbers)))
+    assert any("it keeps state" in told for told in found.state)
+    assert "state: answers the same payload otherwise" in repr(found)
+    assert found.to_dict()["state"] == list(found.state)
+    assert of().state == ()
+
+
+def test_a_mode_that_there_is_not_is_refused():
+    with pytest.raises(UsageError, match="unknown mode 'eventlet': choose from threading"):
+        diagnose(lab.call(sleep), mode="eventlet")
+
+
+@pytest.mark.measured
+def test_under_gevent_a_c_driver_blocks_the_hub_and_a_patched_wait_does_not():
+    code = """
+        from gevent import monkey; monkey.patch_all()
+        import ctypes, time
+        import labkit as lab
+        from labkit.experiments.diagnose import diagnose
+        libc = ctypes.CDLL(None)
+        driver = diagnose(lab.call(lambda n: libc.usleep(50_000)), mode="gevent")
+        assert "threads are greenlets here, which can't help; real threads (gevent-hub-pool) help" in driver.sentence
+        assert driver.on("greenlets").blocked and driver.on("threads").width >= 3, driver
+        nap = diagnose(lab.call(lambda n: time.sleep(0.05)), mode="gevent")
+        assert "greenlets (and threads, which are greenlets here) help" in nap.sentence, nap
+        assert nap.on("threads") is None, nap
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+WAITING = {"kind": WAITS, "waiting": 1.0, "computing": 0.0, "gil_held": 0.0}
+COMPUTING = {"kind": RELEASES, "gil_held": 0.0}
+LOCKED, FREE = AtOnce("threads", 8, 1, 1.0), AtOnce("threads", 8, 8, 7.9)
+BLOCKED = AtOnce("greenlets", 2, 1, 1.0, blocked=True)
+
+
+@pytest.mark.parametrize(
+    ("changed", "follows"),
+    [
+        (WAITING | {"at_once": (FREE,)}, "threads help, as many as wait at once (8 at once took no longer than one)"),
+        (WAITING | {"at_once": (AtOnce("threads", 8, 3, 2.7),)}, "threads help, up to 3 at once (8 were tried)"),
+        (WAITING | {"at_once": (LOCKED,)}, "threads can't help; other processes were not tried"),
+        (
+            WAITING | {"at_once": (LOCKED, AtOnce("processes", 2, 1, 1.0))},
+            "only one call at a time can: threads can't help; nor can other processes, which wait for the same thing",
+        ),
+        (
+            WAITING | {"at_once": (LOCKED, AtOnce("processes", 2, 2, 1.9))},
+            "threads can't help; other processes can, each with a lock of its own",
+        ),
+        (COMPUTING | {"at_once": (AtOnce("threads", 2, 1, 1.0, idle=1.0),)}, "only one call at a time can"),
+        # No core was free: whether it was that or a lock, nobody can tell.
+        (COMPUTING | {"at_once": (AtOnce("threads", 2, 1, 1.0, idle=0.1),)}, "releases the GIL: threads help, up to 2"),
+        (COMPUTING | {"others": 0.95}, "computes on 1.9 cores at once by itself: threads gain little"),
+        (
+            COMPUTING | {"waiting": 1.0, "computing": 0.0, "children": 0.97},
+            "waits for a child process that computes (97% of its time): threads help, up to 2 at once on 2 cores",
+        ),
+        (
+            {"at_once": (AtOnce("processes", 2, 1, 1.0, idle=1.0),)},
+            "threads can't help, nor can processes: in 2 of them only one call at a time got on",
+        ),
+        (WAITING | {"mode": "gevent", "at_once": (BLOCKED, FREE)}, "blocks gevent's hub"),
+        (WAITING | {"mode": "gevent", "at_once": (AtOnce("greenlets", 8, 8, 7.9),)}, "greenlets here) help, as many"),
+        (WAITING | {"mode": "gevent", "at_once": (AtOnce("greenlets", 2, 1, 1.0),)}, "greenlets can't help;"),
+        (
+            WAITING | {"mode": "gevent", "at_once": (BLOCKED, LOCKED)},
+            "real threads (gevent-hub-pool) can't help its callers either, but keep the hub free",
+        ),
+        ({"mode": "gevent"}, "neither greenlets nor real threads can help, processes can"),
+        (COMPUTING | {"mode": "gevent-unpatched"}, "real threads (gevent-hub-pool) help, up to 2 at once on 2 cores"),
+        (WAITING | {"mode": "asgi", "at_once": (FREE,)}, "calls it directly blocks the event loop"),
+    ],
+)
+def test_what_follows_from_calls_at_once(changed, follows):
+    found = of(**changed)
+    assert follows in found.sentence
+    assert found.sentence.endswith(".")
+    assert json.loads(json.dumps(found.to_dict()))["at_once"][: len(found.at_once)] == found.to_dict()["at_once"]
+
+
+@pytest.mark.parametrize(
+    ("waiting", "elsewhere", "kind"),
+    [(1.0, 0.97, RELEASES), (1.0, 0.3, RELEASES), (1.0, 0.1, WAITS), (0.0, 1.0, RELEASES)],
+)
+def test_who_waits_for_those_who_compute_for_it_does_not_merely_wait(waiting, elsewhere, kind):
+    assert kind_of(waiting, 0.0, elsewhere) == kind

@@ -86,3 +86,12 @@ def test_where_the_kernel_tells_nothing_the_file_is_another(monkeypatch):
     with CpuAccount() as account:
         assert not account.is_complete
         assert account.ready_ns() == 0
+
+
+@needs_gil
+def test_what_was_before_the_work_began_is_left_out():
+    with switch_interval(UNDISTURBED_S), Probe(whole=False) as python:
+        time.sleep(0.1)  # in which it has the GIL all the time
+        python.work_begins()
+        turn()
+    assert python.held > 0.8

@@ -27,6 +27,7 @@ from labkit.base.errors import (
 from labkit.experiments.compare import compare
 from labkit.experiments.compare import ordered as in_order
 from labkit.experiments.measure import measure
+from labkit.plan.calibration import expected_answers
 from labkit.plan.interleaving import interleaved
 from labkit.plan.schedules import burst
 from labkit.plan.work import call, io_wait
@@ -571,3 +572,14 @@ def test_a_folder_that_holds_runs_is_refused_before_the_first_run(tmp_path):
 def test_a_variant_in_a_mode_that_there_is_not_is_refused():
     with pytest.raises(ModeError, match="telepathy"):
         lab.vary("inline", lab.io_wait(1), lab.burst(1), {"a": {"mode": "telepathy"}}, repeats=1)
+
+
+@pytest.mark.measured
+def test_a_function_is_called_once_an_event_and_to_warm_up_and_never_by_mistake(client):
+    called = []
+    work, plan = lab.call(lambda number: called.append(number) or number), lab.burst(2)
+    expected = expected_answers(work, plan)
+    assert called == [0, 1, 0]
+    called.clear()
+    lab.compare(["inline", "inline-serial"], work, plan, repeats=1, ping_hz=0, client=client, expected=expected)
+    assert sorted(called) == sorted(2 * [0, 0, 0, 1])  # of each run two events to warm up, and its own

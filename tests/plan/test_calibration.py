@@ -8,7 +8,9 @@ import pytest
 
 from labkit.base.errors import WorkloadError
 from labkit.plan import calibration
-from labkit.plan.calibration import expect
+from labkit.plan.calibration import calls_needed, expect, expected_answers
+from labkit.plan.mix import mix
+from labkit.plan.schedules import burst
 from labkit.plan.work import call, cpu, io_wait
 from tests.plan.test_work import says_what_to_do
 
@@ -86,3 +88,59 @@ def test_a_function_that_never_returns_is_refused_before_the_run(monkeypatch):
             expect(call(lambda number: release.wait(10)), 3)
     finally:
         release.set()
+
+
+def memoised(seen):
+    """A function that keeps its answers, and the payloads that it was called with."""
+    known = {}
+
+    def answer(payload):
+        seen.append(payload)
+        if payload not in known:
+            time.sleep(0.02)
+            known[payload] = payload
+        return known[payload]
+
+    return answer
+
+
+def test_a_cache_is_told_from_a_warm_up_by_one_more_call():
+    seen = []
+    expected = expect(call(memoised(seen)), 4)
+    assert seen == [0, 1, 2, 3, 0, 3]
+    (told,) = expected.state
+    assert "a payload seen before is answered" in told
+
+    warm = []
+    expected = expect(call(lambda payload: warm.append(payload) or time.sleep(0.002 if len(warm) > 1 else 0.05)), 4)
+    assert warm == [0, 1, 2, 3, 0, 3]
+    assert expected.state == ()
+
+
+def test_what_keeps_state_says_so():
+    numbers = iter(range(100))
+    (told,) = expect(call(lambda: next(numbers)), 3).state
+    assert "it keeps state" in told
+    assert expect(cpu(1), 3).state == ()
+
+
+def test_every_call_is_told_and_no_more_are_made_than_were_announced():
+    for payloads, events, most in ((None, 4, 6), (["a", "b"], 100, 4), (["a"], 10, 2)):
+        seen = []
+        work = call(lambda payload, seen=seen: seen.append(payload), payloads=payloads)
+        expected = expected_answers(work, burst(events))
+        assert len(expected.calls) == len(seen) <= calls_needed(work, burst(events)) == most
+    assert calls_needed(io_wait(10), burst(4)) == 0
+    assert calls_needed(cpu(1), burst(4)) == 3
+
+
+def test_the_calls_of_a_mix_are_those_of_its_kinds():
+    seen = []
+    numbers = iter(range(100))
+    kinds = {"plain": (0.5, call(seen.append)), "drawn": (0.5, call(lambda: seen.append(0) or next(numbers)))}
+    mixed, plan = mix(kinds), burst(6, connections=1)
+    expected = expected_answers(mixed, plan)
+    assert len(expected.calls) == len(seen) == 8
+    assert calls_needed(mixed, plan) == 10
+    (told,) = expected.state
+    assert told.startswith("drawn: answers the same payload otherwise")

@@ -239,3 +239,47 @@ def test_numbers_of_which_a_page_loses_digits_are_a_caution(count, words):
     note = note_of("digits", simulated.run(conditions={"rounded": count}))
     assert words in note.why
     assert not note.invalid
+
+
+def worked(run, took_ms, cpu_ms=None, work="jobs:price"):
+    """The same run of a function of the reader's, whose work took so long, and so much CPU."""
+    columns = dict(run.events)
+    ms = np.broadcast_to(np.asarray(took_ms, float), len(run))
+    columns["work_start"] = columns["work_end"] - np.rint(ms * 1e6).astype(np.int64)
+    columns["work_cpu"] = np.rint(np.broadcast_to(cpu_ms if cpu_ms is not None else ms, len(run)) * 1e6).astype(
+        np.int64
+    )
+    parts = {part: getattr(run, part) for part in ("deliveries", "pings", "samples", "machine", "conditions")}
+    return Run(run.strategy, work, run.mode, run.plan, run.timeout_s, columns, **parts)
+
+
+def test_work_faster_than_it_can_be_met_a_cache():
+    run = worked(simulated.run(service_ms=100.0), 0.01)
+    note = note_of("cache", run)
+    assert "answers came from a cache: the work took 0.01 ms, and 100 ms when it was called first" in str(note)
+    assert run.is_valid
+    assert told(worked(simulated.run(service_ms=100.0), 30)) == set()  # another payload, another machine's mood
+    assert told(worked(simulated.run(service_ms=0.5), 0.01)) == set()  # too quick to tell
+    assert told(worked(simulated.run(service_ms=100.0), 0.01, work="cpu:100ms")) == set()  # the lab's own keeps nothing
+
+
+def many(service_ms):
+    return simulated.run(events=60, service_ms=service_ms, own_ms=np.arange(60) * 100 + 2000)
+
+
+def test_work_that_grows_from_event_to_event_keeps_something():
+    grown = np.arange(60) + 1.0
+    note = note_of("state", worked(many(1.0), grown))
+    assert "more CPU from event to event" in str(note)
+    # What was called as often before the run has grown then, too, and is now as dear as it was never before.
+    assert told(worked(many(grown), grown + 100)) == {"state"}
+
+
+def test_what_costs_more_by_its_payload_or_beside_others_does_not_grow():
+    dear = np.arange(60) + 1.0
+    assert told(worked(many(dear), dear)) == set()
+    assert told(worked(many(1.0), dear, cpu_ms=1.0)) == set()  # it waited for the GIL: its CPU time is the same
+    assert told(worked(many(1.0), np.random.default_rng(0).permutation(dear))) == set()
+    assert told(worked(many(1.0), np.linspace(1, 1.4, 60))) == set()
+    assert told(worked(many(1.0), dear, work="cpu:1ms")) == set()
+    assert told(worked(simulated.run(events=10, service_ms=1.0, own_ms=2000), dear[:10])) == set()  # too few

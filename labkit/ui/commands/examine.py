@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from labkit.base.cpu import CpuAccount
 from labkit.base.errors import LabError
 from labkit.browser.driver import chromium
 from labkit.browser.page import javascript
-from labkit.experiments.gil_probe import CpuAccount
 from labkit.runs import environment
 from labkit.ui.commands import packages as installed
 from labkit.ui.commands.packages import CORE, Package
