@@ -19,6 +19,7 @@ from labkit.experiments.settings import PING_HZ, require_descriptors, require_kn
 from labkit.plan.calibration import Expected, expected_answers
 from labkit.plan.exchange import BY_VALUE, MESSAGE, RESPONSE, ROOT, WEBSOCKET, Exchange
 from labkit.plan.schedules import Schedule
+from labkit.plan.work import Work
 from labkit.runs import close, environment
 from labkit.runs.conditions import Conditions
 from labkit.runs.fired import Fired
@@ -26,6 +27,9 @@ from labkit.runs.run import Run
 from labkit.server.contract import PING_EVENT
 from labkit.server.event_handlers import require_handler
 from labkit.server.serving import Serving
+
+#: Events before the run, where nobody says how many.
+WARM_UP = 2
 
 
 @interrupts.kept()
@@ -36,7 +40,7 @@ def fire(
     ping_hz: float = PING_HZ,
     window_s: float | None = None,
     timeout_s: float | None = None,
-    warm_up: int = 2,
+    warm_up: int = WARM_UP,
     acknowledge: bool = False,
     reads_from_s: float = 0.0,
     client: Client | None = None,
@@ -88,7 +92,9 @@ def fire(
     )
     about = {"ping_hz": ping_hz, "window_s": window_s, "answers_checked": expected.checked, "client": client.place}
     about["too_large"] = foreseen.too_large(expected, server.mode, server.server.options)
-    fired, stamps, told = _fired(server, client, job, plan.connections, warm_up_payloads(expected, warm_up))
+    fired, stamps, told = _fired(
+        server, client, job, plan.connections, warm_up_payloads(expected, warm_up, server.work, plan)
+    )
     about |= told
     return close.close(
         fired,
@@ -141,8 +147,15 @@ def _fired(
     return fired, stamps.columns(), {"warm_up_asked": len(warm_up), "warm_up_answered": answered, **told, **spent}
 
 
-def warm_up_payloads(expected: Expected, count: int) -> list[Any]:
-    """What the events before the run carry; of a mix each kind in turn and at least once, unless none are wanted."""
+def warm_up_payloads(
+    expected: Expected, count: int, work: Work | None = None, plan: Schedule | None = None
+) -> list[Any]:
+    """What the events before the run carry; of a mix each kind in turn and at least once, unless none are wanted.
+
+    A function of the reader's is given what the plan does not have, where there is more: it may keep its answers.
+    """
+    if work is not None and plan is not None and work.kind == "call":
+        return list(work.make_payloads(len(plan) + count, plan.seed)[len(plan) :])
     firsts = expected.first_of_each_kind
     return [firsts[i % len(firsts)] for i in range(max(count, len(firsts)))] if count else []
 

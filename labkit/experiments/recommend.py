@@ -32,10 +32,11 @@ from labkit.base.errors import UsageError
 from labkit.base.text import about
 from labkit.experiments.diagnose import Diagnosis
 from labkit.experiments.order_rule import KEEPERS, Candidate, InOrder, in_order
-from labkit.plan import queueing
+from labkit.plan import queueing, state
 from labkit.runs import difference as stats
 from labkit.runs.comparison import Comparison
 from labkit.runs.order import total
+from labkit.runs.quality import CACHE, STATE
 from labkit.runs.run import Run
 from labkit.runs.summary import Distribution, Summary
 from labkit.strategies import NAMES, strategy
@@ -144,16 +145,23 @@ def recommend(
         )
     alone = None if greedy is None else _Weighing(diagnosis, greedy, mode or modes[0])
     weighing = _Weighing(diagnosis, result, mode or modes[0], alone)
-    return weighing.recommendation(_doubtful(considered, keeps_state, answers_differ))
+    return weighing.recommendation(
+        _doubtful(considered, keeps_state or _state(diagnosis, answers_differ), answers_differ)
+    )
+
+
+def _state(diagnosis: Diagnosis, answers_differ: bool) -> str:
+    """What the diagnosis saw the work keep; kept answers alone harm nobody whose payloads are new."""
+    by_nature = (state.OTHERWISE,) if answers_differ else ()
+    return "; ".join(told for told in diagnosis.state if not state.is_of_cache(told) and told not in by_nature)
 
 
 def _doubtful(considered: Sequence[Run], keeps_state: str, answers_differ: bool) -> str:
     """Why nothing can be recommended, however fast it was answered (rule 0); empty where that is no question."""
     if keeps_state:
-        return (
-            f"No recommendation: {keeps_state.rstrip('.')}. Make the answers comparable, or guard the state: events at "
-            "once may corrupt it."
-        )
+        return f"No recommendation: {keeps_state.rstrip('.')}. {state.remedy(keeps_state)}"
+    for note in (note for run in considered for note in run.quality if note.kind in (CACHE, STATE)):
+        return f"No recommendation: {note.why}; {note.advice}."
     if answers_differ or all(run.conditions.answers_checked for run in considered):
         return ""
     return (

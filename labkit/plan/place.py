@@ -9,7 +9,13 @@ P = ParamSpec("P")
 
 
 class Place(Protocol):
-    """Where a function is that was not imported here."""
+    """Where a function is that was not imported here.
+
+    Attributes:
+        is_renewed: start each server in a process that has just imported everything anew, since the work keeps state.
+    """
+
+    is_renewed: bool
 
     def run(self, job: Callable[Concatenate[Any, P], T], work: Any, *args: P.args, **kwargs: P.kwargs) -> T:
         """What ``job(work, *args)`` returns, or raises, there; `job` is a function of a module of labkit."""

@@ -29,6 +29,22 @@ OTHERWISE = (
 )
 
 
+#: How the sentences on a cache and on growth begin.
+_SEEN_BEFORE, _SLOWER_AND_SLOWER = "a payload seen before is answered", "calls get slower and slower"
+
+
+def is_of_cache(sentence: str) -> bool:
+    """Whether a sentence says that answers are kept, which harms nobody where payloads are new."""
+    return _SEEN_BEFORE in sentence
+
+
+def remedy(sentence: str) -> str:
+    """What to do where nothing can be recommended for it, as a sentence."""
+    if _SLOWER_AND_SLOWER in sentence:
+        return "Bound what it keeps, or measure it as it is after a day of calls."
+    return "Make the answers comparable, or guard the state with a lock or a database's own means."
+
+
 def found(calls: Sequence[Call], alike: bool = True) -> tuple[str, ...]:
     """What the calls say of a state, a sentence each.
 
@@ -67,7 +83,7 @@ def _cached(calls: Sequence[Call]) -> str:
     factor = times(before.undisturbed_ms / after.undisturbed_ms)
     took = f"{_digits(before.ms)} ms, then {_digits(after.ms)} ms"
     return (
-        f"a payload seen before is answered {factor} faster ({took}): answers are kept, and the figures of repeated "
+        f"{_SEEN_BEFORE} {factor} faster ({took}): answers are kept, and the figures of repeated "
         "payloads are those of the cache"
     )
 
@@ -89,7 +105,7 @@ def _growing(calls: Sequence[Call]) -> str:
         return ""
     first, last = calls[0], calls[-1]
     return (
-        f"calls get slower and slower (the {_ordinal(len(calls))} took {_digits(last.ms)} ms, the first "
+        f"{_SLOWER_AND_SLOWER} (the {_ordinal(len(calls))} took {_digits(last.ms)} ms, the first "
         f"{_digits(first.ms)} ms): figures depend on how often it was called before"
     )
 

@@ -55,6 +55,10 @@ GROWTH = 1.5
 _TOO_MANY_PACKETS = "Too many packets in payload"
 
 
+#: Kinds of notes after which no strategy can be recommended.
+CACHE, STATE = "cache", "state"
+
+
 @dataclass(frozen=True)
 class Note:
     """One reason for doubt.
@@ -254,7 +258,7 @@ def _cached(run: "Run") -> Note | None:
         return None
     why = f"answers came from a cache: the work took {took_ms:.2g} ms, and {alone_ms:.3g} ms when it was called first"
     advice = "these are the figures of payloads seen before: give payloads that are new to every call"
-    return Note("cache", alone_ms / max(took_ms, 1e-6), False, why, advice)
+    return Note(CACHE, alone_ms / max(took_ms, 1e-6), False, why, advice)
 
 
 def _slower(run: "Run") -> Note | None:
@@ -274,7 +278,7 @@ def _slower(run: "Run") -> Note | None:
         return None
     why = f"the work took more CPU from event to event, {last / max(first, 1e-6):.1f} times as much in the end"
     advice = "it keeps something from call to call: figures depend on how often it was called before"
-    return Note("state", last / max(first, 1e-6), False, why, advice)
+    return Note(STATE, last / max(first, 1e-6), False, why, advice)
 
 
 def _is_own(run: "Run") -> bool:

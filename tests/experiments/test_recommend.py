@@ -406,7 +406,8 @@ def test_work_that_is_known_to_keep_state_is_recommended_nothing_whatever_the_re
     found = recommend(diagnosis(), result, keeps_state=why, answers_differ=answers_differ)
     assert found.strategy is None
     assert found.sentences[-1] == (
-        f"No recommendation: {why} Make the answers comparable, or guard the state: events at once may corrupt it."
+        f"No recommendation: {why} Make the answers comparable, or guard the state with a lock or a database's own "
+        "means."
     )
 
 

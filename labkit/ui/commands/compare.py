@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from labkit.experiments.diagnose import Diagnosis
     from labkit.experiments.offered import Offered
     from labkit.experiments.settings import Settings
+    from labkit.plan.calibration import Expected
     from labkit.plan.schedules import Schedule
     from labkit.plan.work import Work
     from labkit.runs.comparison import Comparison
@@ -69,6 +70,7 @@ ONE_CLIENT = "one-client"
     metavar="JSON|FILE",
     help="What events carry: JSON for all, or a file with a value a line, each sent once if there are enough.",
 )
+@click.option("--calls", is_flag=True, help="Say how often a function of yours would be called, and stop.")
 @click.option(
     "--answers-differ", is_flag=True, help="They differ by nature, as a time does: recommend although none was checked."
 )
@@ -139,6 +141,7 @@ class Request:
     mode: str
     seed: int
     answers_differ: bool = False
+    calls: bool = False
     ping_interval: float | None = None
     ping_timeout: float | None = None
     option: tuple[str, ...] = ()
@@ -264,6 +267,23 @@ class Request:
         several = self.payloads is not None and len(self.payloads) > 1
         return min(events, len(self.payloads)) if several and self.payloads else events
 
+    def counted_calls(self, work: "Work") -> str:
+        """How often a function of the reader's is called, as a sentence; empty for a mix and for the lab's own work."""
+        if work.kind != "call":
+            return ""
+        from labkit.experiments import capacity_search, sampling
+        from labkit.experiments.fire import WARM_UP
+        from labkit.plan.calibration import calls_needed
+        from labkit.plan.schedules import burst
+
+        plan = self.plan if self.load is None else burst(capacity_search.PAYLOADS, connections=1)
+        before, most = calls_needed(work, plan), sampling.most_calls(self.mode)
+        each = f"{len(self.plan)} times" if self.load is None else "as often as the load asks for"
+        return (
+            f"{work.name} is called up to {before} times for its answers and what it costs, up to {most} times to find "
+            f"out what kind of work it is (mostly 5 to 10), then in each run {WARM_UP} times to warm up and {each}."
+        )
+
     def repeated(self, events: int) -> str:
         """That payloads are sent more than once, as a sentence; empty where they are not, or are all one."""
         if self.payloads is None or not 1 < len(self.payloads) < events:
@@ -311,6 +331,12 @@ class _Comparing(Session):
         example = example_job.sized() if asked.work is None else None
         work = example.work if example is not None else asked.work
         assert work is not None
+        calls = asked.counted_calls(work)
+        if asked.calls:
+            click.echo(calls or f"{work.name} is the lab's own work, and no function of yours is called.")
+            sys.exit(MEASURED)
+        if calls:
+            self._say(calls)
         plan, shown, settings = self._asked(work)
         expected = settings["expected"]
         assert expected is not None
@@ -329,8 +355,9 @@ class _Comparing(Session):
             # What kind of work the example job is can wait until a first run is on screen.
             self._say(fitted.sentence)
         else:
-            self._diagnose(work)
+            self._diagnose(work, expected)
         self._say(self.scope)
+        self._begin_anew(work, expected)
         if again := asked.repeated(len(plan)):
             self._say(again)
         for sentence in foreseen(expected, asked.mode, order.options):
@@ -362,22 +389,32 @@ class _Comparing(Session):
                 self.result = self._kept(run, self.result, self.folder)
                 screen.update(self.result, run)
                 if self.diagnosis is None and not run.kinds:
-                    self._diagnose(order.work)
+                    self._diagnose(order.work, order.turns[0][1].get("expected"))
             for run in interrupts.each(greedy.runs() if greedy else ()):
                 self.greedy = self._kept(run, self.greedy, self.folder / ONE_CLIENT)
                 assert self.result is not None
                 screen.update(self.result, run)
 
-    def _diagnose(self, work: "Work") -> None:
+    def _begin_anew(self, work: "Work", expected: "Expected") -> None:
+        """Of work that keeps something from call to call, each run is to find nothing that the one before has left."""
+        if not expected.state and not (self.diagnosis and self.diagnosis.state):
+            return
+        if work.place is not None and MODES[self.request.mode].is_in_process:
+            work.place.is_renewed = True
+            self._say("It keeps something from call to call, so each run begins in a process of its own.")
+
+    def _diagnose(self, work: "Work", expected: "Expected | None" = None) -> None:
         from labkit.experiments.diagnose import diagnose
         from labkit.plan.mix import Mix
+
+        asked = self.request
 
         if isinstance(work, Mix):
             # Each kind by itself, and no recommendation: what is right for one may be wrong for another.
             for part in work.parts:
-                self._say(f"{part.kind}: {diagnose(part.work, seed=self.request.seed)!r}")
+                self._say(f"{part.kind}: {diagnose(part.work, mode=asked.mode, seed=asked.seed)!r}")
             return
-        self.diagnosis = diagnose(work, seed=self.request.seed)
+        self.diagnosis = diagnose(work, mode=asked.mode, expected=expected, seed=asked.seed)
         self._say(repr(self.diagnosis))
 
     def _printed(self) -> list[str]:
