@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from labkit.base.errors import ServerError
+from labkit.server.kept import Kept
 from labkit.server.stamps import Stamps
 
 
@@ -27,7 +28,7 @@ class StampingHooks(ABC):
     def __init__(self, server: Any) -> None:
         self.server = server
         self.stamps: Stamps | None = None
-        self.errors: list[str] = []
+        self.errors: list[str] = Kept()
 
     def record(self, stamps: Stamps | None) -> None:
         """From now on stamp into `stamps`; with None, stamp nothing."""

@@ -146,11 +146,12 @@ def server_of(
     *,
     patterns: Sequence[str | Path | Pattern] = (),
     port: int = 0,
+    names: Sequence[str] = (),
 ) -> Server:
-    """A server with the page, not yet started; arguments as of :func:`serve`."""
+    """A server with the page, not yet started; `names` as of :class:`Server`, other arguments as of :func:`serve`."""
     work = work or io_wait(ms=1)
     page = Page(payloads=list(work.make_payloads(20, 0)), patterns=ways(patterns))
-    return Server(strategy_of(strategy), Calculation(work.function), extension=page, port=port)
+    return Server(strategy_of(strategy), Calculation(work.function), extension=page, port=port, names=names)
 
 
 @refusing_old_names

@@ -1,0 +1,124 @@
+"""What one client can hold of a server: no thread, task or memory past its connection, whatever it sends.
+
+python-engineio and python-socketio leave some of it to the client's good will. All that is changed is changed on
+instances, as the hooks do it, and none of it runs for an ordinary event:
+
+- Engine.IO answers a bad packet over polling by closing the connection *when all has been read*: it waits for a reader
+  who need not come, for ever, on the thread of the request. Here nobody waits for that.
+- A websocket's frame that is no packet ends its receive loop by an exception, which leaves the connection open and its
+  writer waiting for the heartbeat to run out. Here the connection is closed.
+- Attachments of a binary event are collected without a bound, and kept when the client leaves before the last one.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import socketio.packet
+
+#: One event's attachments together, in bytes, and how many.
+MAX_ATTACHED_BYTES, MAX_ATTACHMENTS = 100_000_000, 10_000
+
+
+def bound(server: Any, log: list[str]) -> None:
+    """Bound what a client can hold.
+
+    Args:
+        server: ``socketio.Server`` or ``socketio.AsyncServer``, with its hooks in place and nobody connected.
+        log: where a connection that is closed for what it sent says so.
+    """
+    eio = server.eio
+    eio.create_queue = _unjoined(type(eio.create_queue()))
+    websocket = eio._async["websocket"]
+    guard = _guarded_async if eio.is_asyncio_based() else _guarded
+    eio._async = {**eio._async, "websocket": lambda handler, own: websocket(guard(handler, log), own)}
+    if server.packet_class is socketio.packet.Packet:  # else the reader has chosen another serializer
+        server.packet_class = BoundedPacket
+    eio.handlers["disconnect"] = _forgetting(server, eio.handlers["disconnect"])
+
+
+def _unjoined(queue_class: Any) -> Any:
+    """A queue of the mode's own kind that nobody waits for; only ``engineio.Socket.close`` does."""
+
+    async def join_task(self: Any) -> None:
+        pass
+
+    def join_thread(self: Any, timeout: float | None = None) -> bool:
+        return True
+
+    join = join_task if inspect.iscoroutinefunction(queue_class.join) else join_thread
+    return type("Unjoined", (queue_class,), {"join": join})
+
+
+def _guarded(handler: Callable[[Any], Any], log: list[str]) -> Callable[[Any], Any]:
+    connection = handler.__self__  # type: ignore[attr-defined]
+
+    def handle(ws: Any) -> Any:
+        try:
+            return handler(ws)
+        except Exception as error:  # noqa: BLE001 (of whatever kind: the client has caused it)
+            log.append(_words(error))
+            connection.close(wait=False, abort=True, reason=connection.server.reason.TRANSPORT_ERROR)
+            return []
+
+    return handle
+
+
+def _guarded_async(handler: Callable[[Any], Any], log: list[str]) -> Callable[[Any], Any]:
+    connection = handler.__self__  # type: ignore[attr-defined]
+
+    async def handle(ws: Any) -> None:
+        try:
+            await handler(ws)
+        except Exception as error:  # noqa: BLE001 (of whatever kind: the client has caused it)
+            log.append(_words(error))
+            await connection.queue.put(None)  # wakes the writer, which closes the websocket and ends
+            await connection.close(wait=False, abort=True, reason=connection.server.reason.TRANSPORT_ERROR)
+
+    return handle
+
+
+def _words(error: Exception) -> str:
+    return f"a connection was closed for what its client sent ({type(error).__name__}: {error})"
+
+
+def _forgetting(server: Any, forget: Callable[..., Any]) -> Callable[..., Any]:
+    """What engine.io calls when a client has left; it also lets go of an event whose attachments have not all come."""
+
+    def left(eio_sid: str, *reason: Any) -> Any:
+        server._binary_packet.pop(eio_sid, None)
+        return forget(eio_sid, *reason)
+
+    async def left_async(eio_sid: str, *reason: Any) -> Any:
+        server._binary_packet.pop(eio_sid, None)
+        return await forget(eio_sid, *reason)
+
+    return left_async if inspect.iscoroutinefunction(forget) else left
+
+
+class BoundedPacket(socketio.packet.Packet):  # type: ignore[misc]
+    """A Socket.IO packet whose attachments are bounded; where they are not within it, the connection is closed."""
+
+    attached_bytes = 0
+
+    def decode(self, encoded_packet: Any) -> Any:
+        """Decode the packet itself.
+
+        Raises:
+            ValueError: it announces more attachments than it may have.
+        """
+        count = super().decode(encoded_packet)
+        if count > MAX_ATTACHMENTS:
+            raise ValueError("too many attachments")
+        return count
+
+    def add_attachment(self, attachment: bytes) -> Any:
+        """Take the next attachment; whether it was the last.
+
+        Raises:
+            ValueError: all of them together are larger than they may be.
+        """
+        self.attached_bytes += len(attachment)
+        if self.attached_bytes > MAX_ATTACHED_BYTES:
+            raise ValueError("the attachments of one event are too large")
+        return super().add_attachment(attachment)
