@@ -63,7 +63,7 @@ class Frame:
 
 
 def _names(proxy: str) -> list[str]:
-    """By which names a reader's browser asks for the page: jupyter-server-proxy passes on the one that it was asked for.
+    """By which names a reader's browser asks for the page: a proxy passes on the one that it was asked for.
 
     Of a path alone the name is not known. Then any is let in, and who may come is up to the Jupyter server, which asks
     for a login: a browser that reaches this machine's loopback address by itself is not what such a proxy is for.

@@ -7,6 +7,8 @@ instances, as the hooks do it, and none of it runs for an ordinary event:
   who need not come, for ever, on the thread of the request. Here nobody waits for that.
 - A websocket's frame that is no packet ends its receive loop by an exception, which leaves the connection open and its
   writer waiting for the heartbeat to run out. Here the connection is closed.
+- The thread of a connection's next heartbeat sleeps its interval to the end, 25 s, though the client has left. Here it
+  ends with its connection. (Under an event loop it is a task, and left alone.)
 - Attachments of a binary event are collected without a bound, and kept when the client leaves before the last one.
 """
 
@@ -15,6 +17,9 @@ from collections.abc import Callable
 from typing import Any
 
 import socketio.packet
+from engineio.packet import PING, Packet
+
+from labkit.base import clock
 
 #: One event's attachments together, in bytes, and how many.
 MAX_ATTACHED_BYTES, MAX_ATTACHMENTS = 100_000_000, 10_000
@@ -35,6 +40,8 @@ def bound(server: Any, log: list[str]) -> None:
     if server.packet_class is socketio.packet.Packet:  # else the reader has chosen another serializer
         server.packet_class = BoundedPacket
     eio.handlers["disconnect"] = _forgetting(server, eio.handlers["disconnect"])
+    if not eio.is_asyncio_based():
+        _end_heartbeats(eio)
 
 
 def _unjoined(queue_class: Any) -> Any:
@@ -94,6 +101,38 @@ def _forgetting(server: Any, forget: Callable[..., Any]) -> Callable[..., Any]:
         return await forget(eio_sid, *reason)
 
     return left_async if inspect.iscoroutinefunction(forget) else left
+
+
+def _end_heartbeats(eio: Any) -> None:
+    """Let the thread that waits for a connection's next heartbeat end with the connection."""
+    gone: dict[str, Any] = {}
+    connect, disconnect = eio.handlers["connect"], eio.handlers["disconnect"]
+
+    def came(eio_sid: str, environ: Any) -> Any:
+        connection = eio.sockets[eio_sid]
+        left = gone[eio_sid] = eio.create_event()
+
+        def _send_ping() -> None:  # upstream's name, by which its thread is called
+            if not left.wait(eio.ping_interval) and not connection.closing:
+                connection.last_ping = clock.engineio_s()
+                connection.send(Packet(PING))
+
+        connection._send_ping = _send_ping
+        try:
+            let_in = connect(eio_sid, environ)
+        except BaseException:
+            gone.pop(eio_sid).set()
+            raise
+        if let_in is not None and let_in is not True:
+            gone.pop(eio_sid).set()
+        return let_in
+
+    def left(eio_sid: str, *reason: Any) -> Any:
+        if eio_sid in gone:
+            gone.pop(eio_sid).set()
+        return disconnect(eio_sid, *reason)
+
+    eio.handlers["connect"], eio.handlers["disconnect"] = came, left
 
 
 class BoundedPacket(socketio.packet.Packet):  # type: ignore[misc]

@@ -12,7 +12,7 @@ from flask_socketio import SocketIO
 from labkit.server.contract import PING_EVENT
 from labkit.server.hooks import Hooks
 from labkit.server.hosts.bounds import bound
-from labkit.server.hosts.own_host import Names, OwnHostOnly
+from labkit.server.hosts.own_pages import Names, OwnPagesOnly
 from labkit.server.hosts.parts import FLASK_SOCKETIO_OPTIONS, acknowledge, check_options, list_logger, refused_options
 from labkit.server.setup import Setup
 from labkit.server.websocket import WebsocketOfWSGI
@@ -54,7 +54,7 @@ class ThreadingHost:
         self.hooks = Hooks(self.socketio, local_class=local_class, **websocket) if setup.instrumented else None
         bound(server, log)
         self.socketio.on_event(PING_EVENT, acknowledge)
-        self.app.wsgi_app = OwnHostOnly(self.app.wsgi_app, Names(setup.host, setup.names))  # type: ignore[method-assign]
+        self.app.wsgi_app = OwnPagesOnly(self.app.wsgi_app, Names(setup.host, setup.names))  # type: ignore[method-assign]
         self.close = setup.register(self.socketio)
 
     def prepare(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import uvicorn
 from labkit.server.async_hooks import AsyncHooks
 from labkit.server.contract import PING_EVENT
 from labkit.server.hosts.bounds import bound
-from labkit.server.hosts.own_host import Names, OwnHostOnlyAsync
+from labkit.server.hosts.own_pages import Names, OwnPagesOnlyAsync
 from labkit.server.hosts.parts import check_options, list_logger, refused_options
 from labkit.server.setup import Setup
 
@@ -41,7 +41,7 @@ class AsgiHost:
         self.close = setup.register(self.server)
         # uvicorn's own defaults but for logging; a connection that does not end must not hold the stop.
         config = uvicorn.Config(
-            OwnHostOnlyAsync(socketio.ASGIApp(self.server), Names(setup.host, setup.names)),
+            OwnPagesOnlyAsync(socketio.ASGIApp(self.server), Names(setup.host, setup.names)),
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=1,
