@@ -674,6 +674,7 @@ def is_ended(sock):
     "text", [b"", b"GET / HT", b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx"]
 )
 def test_half_a_request_does_not_keep_its_thread(server, monkeypatch, text):
+    assert werkzeug_server._StockHandler.timeout == werkzeug_server.IDLE_S
     monkeypatch.setattr(werkzeug_server._StockHandler, "timeout", 0.2)
     running = server()
     with socket.create_connection(("127.0.0.1", running.port)) as half:

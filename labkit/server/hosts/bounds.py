@@ -9,7 +9,7 @@ instances, as the hooks do it, and none of it runs for an ordinary event:
   writer waiting for the heartbeat to run out. Here the connection is closed.
 - The thread of a connection's next heartbeat sleeps its interval to the end, 25 s, though the client has left. Here it
   ends with its connection. (Under an event loop it is a task, and left alone.)
-- Attachments of a binary event are collected without a bound, and kept when the client leaves before the last one.
+- Attachments of a binary event are collected without a bound. Here they have one.
 """
 
 import inspect
@@ -39,7 +39,6 @@ def bound(server: Any, log: list[str]) -> None:
     eio._async = {**eio._async, "websocket": lambda handler, own: websocket(guard(handler, log), own)}
     if server.packet_class is socketio.packet.Packet:  # else the reader has chosen another serializer
         server.packet_class = BoundedPacket
-    eio.handlers["disconnect"] = _forgetting(server, eio.handlers["disconnect"])
     if not eio.is_asyncio_based():
         _end_heartbeats(eio)
 
@@ -87,20 +86,6 @@ def _guarded_async(handler: Callable[[Any], Any], log: list[str]) -> Callable[[A
 
 def _words(error: Exception) -> str:
     return f"a connection was closed for what its client sent ({type(error).__name__}: {error})"
-
-
-def _forgetting(server: Any, forget: Callable[..., Any]) -> Callable[..., Any]:
-    """What engine.io calls when a client has left; it also lets go of an event whose attachments have not all come."""
-
-    def left(eio_sid: str, *reason: Any) -> Any:
-        server._binary_packet.pop(eio_sid, None)
-        return forget(eio_sid, *reason)
-
-    async def left_async(eio_sid: str, *reason: Any) -> Any:
-        server._binary_packet.pop(eio_sid, None)
-        return await forget(eio_sid, *reason)
-
-    return left_async if inspect.iscoroutinefunction(forget) else left
 
 
 def _end_heartbeats(eio: Any) -> None:

@@ -102,16 +102,6 @@ def test_a_bad_packet_over_polling_leaves_no_thread():
     assert threads.started == set()
 
 
-@pytest.mark.measured
-def test_attachments_that_never_come_are_forgotten_with_the_client():
-    with serve("inline", io_wait(1)) as serving:
-        kept = serving.server.socketio.server._binary_packet
-        with RawClient(serving.server.port) as client:
-            client.send('452-["message",{"_placeholder":true,"num":0}]')
-            assert wait_until(lambda: len(kept) == 1)
-        assert wait_until(lambda: not kept)
-
-
 def test_attachments_are_bounded(monkeypatch):
     monkeypatch.setattr(bounds, "MAX_ATTACHED_BYTES", 10)
     packet = BoundedPacket(encoded_packet='52-["a",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]')
