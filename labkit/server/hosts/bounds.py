@@ -5,6 +5,8 @@ instances, as the hooks do it, and none of it runs for an ordinary event:
 
 - Engine.IO answers a bad packet over polling by closing the connection *when all has been read*: it waits for a reader
   who need not come, for ever, on the thread of the request. Here nobody waits for that.
+- The end of a connection is put into its queue once, where several may wait: a client that polls several times at once
+  keeps a thread for each, 45 s long. Here all of them see the end.
 - A websocket's frame that is no packet ends its receive loop by an exception, which leaves the connection open and its
   writer waiting for the heartbeat to run out. Here the connection is closed.
 - The thread of a connection's next heartbeat sleeps its interval to the end, 25 s, though the client has left. Here it
@@ -44,16 +46,23 @@ def bound(server: Any, log: list[str]) -> None:
 
 
 def _unjoined(queue_class: Any) -> Any:
-    """A queue of the mode's own kind that nobody waits for; only ``engineio.Socket.close`` does."""
+    """A queue of the mode's own kind whose end is for all, and for which nobody waits (``engineio.Socket.close`` would)."""
 
-    async def join_task(self: Any) -> None:
-        pass
+    class Unjoined(queue_class):  # type: ignore[misc]
+        def get(self, *args: Any, **kwargs: Any) -> Any:
+            packet = super().get(*args, **kwargs)
+            if packet is None:
+                self.put(None)
+            return packet
 
-    def join_thread(self: Any, timeout: float | None = None) -> bool:
-        return True
+        def join(self, *args: Any, **kwargs: Any) -> bool:
+            return True
 
-    join = join_task if inspect.iscoroutinefunction(queue_class.join) else join_thread
-    return type("Unjoined", (queue_class,), {"join": join})
+    class UnjoinedAsync(queue_class):  # type: ignore[misc]
+        async def join(self) -> None:
+            pass
+
+    return UnjoinedAsync if inspect.iscoroutinefunction(queue_class.join) else Unjoined
 
 
 def _guarded(handler: Callable[[Any], Any], log: list[str]) -> Callable[[Any], Any]:

@@ -48,7 +48,7 @@ def page_of_a_stranger():
     """A server of another origin; gives its port."""
 
     class Quiet(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):  # noqa: N802 (the library's)
+        def do_GET(self):
             self.send_response(200)
             self.send_header("Content-Type", "text/html")
             self.end_headers()

@@ -1,7 +1,9 @@
 """What one client can hold, in every mode: whatever it sends, nothing stays, and others are served."""
 
+import contextlib
 import http.client
 import json
+import socket
 
 import pytest
 
@@ -100,6 +102,20 @@ def test_a_bad_packet_over_polling_leaves_no_thread():
         assert wait_until(lambda: len(threads.started) <= 1 + len([s for s in sessions.values() if not s.closed]))
         assert len(sessions) < 2 * len(BAD)
     assert threads.started == set()
+
+
+@pytest.mark.measured
+def test_polls_at_once_all_end_with_their_session():
+    with serve("inline", io_wait(1)) as serving, contextlib.ExitStack() as polls:
+        own, threads = greeted(serving.server.port), serving.server._threads
+        asked(serving.server.port, path=own)  # takes what is there; the next ones wait
+        for _ in range(3):
+            poll = polls.enter_context(socket.create_connection(("127.0.0.1", serving.server.port)))
+            poll.sendall(f"GET {own} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert wait_until(lambda: len([t for t in threads.started if "request" in t.name]) == 3)
+        asked(serving.server.port, "POST", own, "1")  # it leaves
+        polls.close()
+        assert wait_until(lambda: not any("request" in thread.name for thread in threads.started))
 
 
 def test_attachments_are_bounded(monkeypatch):
