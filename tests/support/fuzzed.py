@@ -137,8 +137,9 @@ class Arena:
                 session.close(wait=False, abort=True)
             return len(self.threads) == 1 and descriptors() <= self.opened
 
-        if not wait_until(settled, 3):
+        if not wait_until(settled, 0.3):
             gc.collect()  # Werkzeug may leave an open selector in a reference cycle
+            wait_until(settled)
         left = sorted(thread.name for thread in self.threads)
         assert len(left) == 1, left
         assert descriptors() <= self.opened

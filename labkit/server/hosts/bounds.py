@@ -46,7 +46,7 @@ def bound(server: Any, log: list[str]) -> None:
 
 
 def _unjoined(queue_class: Any) -> Any:
-    """A queue of the mode's own kind whose end is for all, and for which nobody waits (``engineio.Socket.close`` would)."""
+    """A queue of the mode's own kind whose end is for all, and for which nobody waits, as engine.io's close would."""
 
     class Unjoined(queue_class):  # type: ignore[misc]
         def get(self, *args: Any, **kwargs: Any) -> Any:
