@@ -16,6 +16,9 @@ Int64 = NDArray[np.int64]
 COLUMNS = ("event", "connection", "at", "status", "work_start", "work_end", "work_cpu")
 
 
+_TOO_DEEP = "an answer that is nested too deeply"
+
+
 class Inbox:
     """The deliveries and acknowledgements of one firing.
 
@@ -51,7 +54,7 @@ class Inbox:
             if (number := packets.acknowledged(frame)) >= 0:
                 self._acknowledge(number, connection, at_ns)
                 continue
-            for answer in packets.answers(frame):
+            for answer in _answers(frame):
                 if -1 <= answer.event < len(self.owner):  # else it is of the warm-up, or of somebody else's plan
                     self._append(at_ns, connection, answer)
 
@@ -64,7 +67,10 @@ class Inbox:
             self.event_acked_ns[number] = at_ns
 
     def _append(self, at_ns: int, connection: int, answer: packets.Answer) -> None:
-        status, message = self._judged(answer)
+        try:
+            status, message = self._judged(answer)
+        except RecursionError:  # it was just not too deep to be read, and is to be compared or shown
+            status, message = Outcome.GARBLED, _TOO_DEEP
         if message:
             self.messages[len(self)] = message
         if answer.event >= 0 and self.owner[answer.event] == connection:
@@ -84,6 +90,13 @@ class Inbox:
         """The columns in the order in which the deliveries came, and the messages by number of delivery."""
         columns = {name: np.array(column, np.int64) for name, column in self.columns.items()}
         return in_order(columns, self.messages)
+
+
+def _answers(frame: bytes) -> list[packets.Answer]:
+    try:
+        return packets.answers(frame)
+    except RecursionError:  # as above
+        return [packets.Answer(-1, Outcome.GARBLED, message=_TOO_DEEP)]
 
 
 def in_order(columns: dict[str, Int64], messages: dict[int, str]) -> tuple[dict[str, Int64], dict[int, str]]:

@@ -43,14 +43,15 @@ def test_whatever_comes_is_a_delivery_or_nothing(received):
     assert all(-1 <= event < 2 for event in columns["event"].tolist())
 
 
-@pytest.mark.parametrize(
-    "shape", ['42["response",{"id":0,"result":%s}]', '42["response",{"id":0,"error":%s}]', "%s", "430%s"]
-)
-def test_an_answer_as_deep_as_the_stack_is_no_error(shape):
+@pytest.mark.parametrize("body", ['{"id":0,"result":%s}', '{"id":0,"error":%s}', '[{"id":%s}]', "%s"])
+def test_an_answer_nearly_too_deep_to_be_read_is_no_error(body):
+    """What can just be read cannot always be compared, or shown: each takes a little more of the stack."""
     inbox = Inbox(np.array([0]), [[]], bystander=-1, pings=0)
-    for depth in (*range(1, 1000, 7), 5000, 100_000):
-        inbox.take(0, [(1, (shape % ("[" * depth + "]" * depth)).encode())])
-    assert not inbox.answered[0] or len(inbox) > 0
+    depths = (*range(700, 1010), 5000, 100_000)
+    for depth in depths:
+        nested = "[" * depth + "]" * depth
+        inbox.take(0, [(1, f'42["response",{body % nested}]'.encode()), (1, f"430{nested}".encode())])
+    assert len(inbox) >= len(depths)
 
 
 class FakeTransport:
