@@ -734,3 +734,16 @@ def test_what_strangers_cause_does_not_fill_the_log(server, monkeypatch):
             assert client.receive() is None
     assert len(running.log) == 3
     assert "closed for what its client sent" in running.log[0]
+
+
+def test_a_request_whose_answer_fails_is_in_the_log_and_not_on_the_screen(server, capfd):
+    def failing(environ, start_response):
+        raise LookupError("no such thing")
+
+    running = server()
+    running._wsgi.app = failing
+    with socket.create_connection(("127.0.0.1", running.port), timeout=5) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert is_ended(client)
+    assert wait_until(lambda: any("no such thing" in line for line in running.log))
+    assert capfd.readouterr() == ("", "")
