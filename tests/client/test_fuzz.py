@@ -32,7 +32,7 @@ frames = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None, database=None)
+@settings(max_examples=100, deadline=None, database=None)
 @given(st.lists(frames, max_size=20))
 def test_whatever_comes_is_a_delivery_or_nothing(received):
     inbox = Inbox(np.array([0, 1]), [1, 2], bystander=2, pings=2)
@@ -78,7 +78,7 @@ class FakeFrame:
 _kinds = st.sampled_from([WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CLOSE, WSMsgType.PING, WSMsgType.PONG])
 
 
-@settings(max_examples=200, deadline=None, database=None)
+@settings(max_examples=100, deadline=None, database=None)
 @given(
     st.lists(st.tuples(_kinds, frames | st.sampled_from([b'0{"sid":"a"}', b'40{"sid":"b"}', b"2", b"41"])), max_size=20)
 )
@@ -99,7 +99,7 @@ def test_a_connection_bears_whatever_frames_come(received):
         assert owed in (packets.CONNECT, packets.HEARTBEAT_ANSWER) or packets.acknowledged(owed) >= 0
 
 
-@settings(max_examples=200, deadline=None, database=None)
+@settings(max_examples=100, deadline=None, database=None)
 @given(frames)
 def test_a_handshake_tells_a_heartbeat_or_none(handshake):
     assert all(isinstance(each, int) for each in packets.heartbeat_told_ns(handshake))

@@ -10,4 +10,4 @@ from tests.support.helpers import nothing_left_behind
 def test_strangers_disturb_nobody():
     """The long form: ``python -m tests.benchmarks.fuzz``."""
     with nothing_left_behind():
-        assert bear(15, steps=20) > 50
+        assert bear(10, steps=20) > 30

@@ -191,7 +191,7 @@ class Trend:
     def grows(self):
         """Whether it surely does, by more than it may, and has not come back."""
         allowed = HELD[self.name][1]
-        return self.low > 0 and self.low * self.bursts > allowed and self.last - self.first > allowed
+        return bool(self.low > 0 and self.low * self.bursts > allowed and self.last - self.first > allowed)
 
 
 @dataclass(frozen=True)
