@@ -23,9 +23,9 @@ from tests.support.helpers import RawClient, descriptors, wait_until
 #: What is looked at after each burst, with its unit, and by how much its trend may grow over the whole soak.
 HELD = {
     "threads": ("", 0.0),
-    "descriptors": ("", 0.0),
+    "descriptors": ("", 1.0),  # the last pool of loky's may keep a pipe and a semaphore, until the next is made
     "processes": ("", 0.0),
-    "shared memory": (" files", 0.0),
+    "shared memory": (" files", 1.0),
     "memory": (" MB", 10.0),
 }
 
