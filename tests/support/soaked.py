@@ -211,7 +211,7 @@ class Soaked:
     faults: dict[str, int]
 
 
-def soak(seconds, seed, modes=tuple(MODES), told=None):
+def soak(seconds, seed, modes=tuple(MODES), told=None, least=3):
     """Fire bursts for so long.
 
     Args:
@@ -219,6 +219,7 @@ def soak(seconds, seed, modes=tuple(MODES), told=None):
         seed: of everything that is drawn.
         modes: of the servers.
         told: called after each burst with its number, its case, its run and what is held.
+        least: so many bursts, however long they take.
     """
     rng = random.Random(seed)
     series = {name: [] for name in HELD}
@@ -228,7 +229,7 @@ def soak(seconds, seed, modes=tuple(MODES), told=None):
         for mode, strategy in _FIRST:
             fire(Case(mode, strategy, "none", 4, 1, True, 2), client, rng)
         begun_s = time.monotonic()
-        while time.monotonic() - begun_s < seconds:
+        while time.monotonic() - begun_s < seconds or bursts < least:
             case = Case.drawn(rng, modes)
             run = fire(case, client, rng)
             bursts, events, unaccounted = bursts + 1, events + len(run), unaccounted + run.unaccounted
