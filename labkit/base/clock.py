@@ -14,6 +14,7 @@ now_ns = time.perf_counter_ns
 thread_cpu_ns = time.thread_time_ns
 process_cpu_ns = time.process_time_ns
 sleep = time.sleep
+engineio_s = time.time  # of Engine.IO's heartbeats: only what Engine.IO itself subtracts is stamped by it
 
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000

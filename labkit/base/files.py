@@ -1,11 +1,20 @@
-"""Files that appear whole, names that every file system takes, and folders that are not used twice."""
+"""Files that appear whole or are read within a bound, names that every file system takes, folders not used twice."""
 
 import contextlib
+import errno
+import gzip
 import os
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from labkit.base.errors import UsageError
+from labkit.base.errors import RecordError, UsageError
+
+#: Far above whatever labkit saves: a million events are about 100 MB of columns. Text is counted as it is unpacked.
+MAX_TEXT_BYTES, MAX_COLUMNS_BYTES = 200_000_000, 2_000_000_000
+
+#: Values in one JSON text, as its commas and brackets count them: each takes up to some 60 bytes of memory.
+MAX_JSON_VALUES = 30_000_000
 
 
 @contextlib.contextmanager
@@ -17,6 +26,56 @@ def whole(path: Path) -> Iterator[Path]:
         os.replace(half, path)
     finally:
         half.unlink(missing_ok=True)
+
+
+def limited_text(path: Path, limit_bytes: int = MAX_TEXT_BYTES, *, unpack: bool = False) -> str:
+    """A text file in UTF-8, of a stranger's: it need not be what it claims.
+
+    Args:
+        path: where it is.
+        limit_bytes: how large it may be, unpacked.
+        unpack: whether it may be compressed by gzip.
+
+    Raises:
+        OSError: it cannot be read; with EFBIG where it is larger, or holds more values, than it may.
+        EOFError, zlib.error: it is compressed, and damaged.
+        UnicodeDecodeError: it is no text.
+    """
+    with path.open("rb") as file:
+        is_packed = unpack and file.peek(2)[:2] == b"\x1f\x8b"
+        data = (gzip.GzipFile(fileobj=file) if is_packed else file).read(limit_bytes + 1)
+    if len(data) > limit_bytes:
+        raise OSError(errno.EFBIG, f"it is larger than {limit_bytes // 1_000_000} MB", str(path))
+    if sum(map(data.count, (b",", b"[", b"{"))) > MAX_JSON_VALUES:
+        raise OSError(errno.EFBIG, f"it holds more than {MAX_JSON_VALUES:,} values", str(path))
+    return data.decode("utf-8-sig")
+
+
+def record_text(path: Path) -> str:
+    """The text of something that labkit has saved; errors as of :func:`limited_text`.
+
+    Raises:
+        RecordError: it is larger than anything that labkit saves.
+    """
+    try:
+        return limited_text(path)
+    except OSError as error:
+        if error.errno != errno.EFBIG:
+            raise
+        raise RecordError(f"{path.name} is no record of labkit's, {error.strerror}: give another file") from None
+
+
+def require_small_columns(path: Path) -> None:
+    """Raise `RecordError` where a file of columns would unpack to more than labkit saves; its directory is enough.
+
+    Raises:
+        RecordError: see above.
+        OSError, zipfile.BadZipFile: it cannot be read, or is none.
+    """
+    with zipfile.ZipFile(path) as packed:
+        size = sum(member.file_size for member in packed.infolist())
+    if size > MAX_COLUMNS_BYTES:
+        raise RecordError(f"{path.name} is no record of labkit's, it would unpack to {size / 1e9:.0f} GB: give another")
 
 
 def safe_name(text: str) -> str:

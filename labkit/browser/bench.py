@@ -155,13 +155,13 @@ class Bench:
         stamps = Stamps(setting.events + setting.clicks)
         assert self.server.hooks is not None
         self.server.hooks.record(stamps)
-        feeds = len(self.page.feeds)
+        before = [*self.page.feeds]
         try:
             told = self.driver.run(job, limit_s=timeout_s + 60)
         finally:
             self.server.hooks.record(None)
-        fed = self.page.feeds[feeds] if len(self.page.feeds) > feeds else None
-        return joined(told, stamps, fed, setting.events)
+        fed = [feed for feed in self.page.feeds if all(feed is not each for each in before)]
+        return joined(told, stamps, fed[0] if fed else None, setting.events)
 
 
 def joined(told: Mapping[str, Any], stamps: Stamps, feed: Feed | None, events: int) -> Timed:

@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 
 from labkit.base.errors import RecordError
-from labkit.base.files import whole
+from labkit.base.files import record_text, whole
 from labkit.base.renamed import RENAMED
 from labkit.browser import table
 from labkit.browser.passes import Exact, Explained, Float64, Timed
@@ -222,7 +222,7 @@ class Rendering:
         """
         path = Path(path)
         try:
-            about = json.loads(path.read_text(encoding="utf-8"))
+            about = json.loads(record_text(path))
             version = about["schema_version"]
             if version > SCHEMA_VERSION:
                 raise RecordError(f"{path.name} has schema version {version}: read it with a newer labkit than this")

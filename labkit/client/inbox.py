@@ -17,6 +17,9 @@ Int64 = NDArray[np.int64]
 COLUMNS = ("event", "connection", "at", "status", "work_start", "work_end", "work_cpu")
 
 
+_TOO_DEEP = "an answer that is nested too deeply"
+
+
 class Inbox:
     """The deliveries and acknowledgements of one firing.
 
@@ -75,7 +78,7 @@ class Inbox:
                     self._append(at_ns, connection, unreadable)
                 continue
             has_long_digits = page_json.has_long_digits(frame)
-            for answer in packets.answers(frame, self.exchange.answer_event):
+            for answer in _answers(frame, self.exchange.answer_event):
                 if -1 <= answer.event < len(self.owner):  # else it is of the warm-up, or of somebody else's plan
                     self._append(at_ns, connection, answer)
                     self.rounded += has_long_digits and page_json.rounded(answer.result) is not None
@@ -91,7 +94,10 @@ class Inbox:
                 self._append(at_ns, connection, packets.answer_in(number, values))
 
     def _append(self, at_ns: int, connection: int, answer: packets.Answer) -> None:
-        status, message = self._judged(answer)
+        try:
+            status, message = self._judged(answer)
+        except RecursionError:  # it was just not too deep to be read, and is to be compared or shown
+            status, message = Outcome.GARBLED, _TOO_DEEP
         if message:
             # Half of a surrogate pair is JSON, and no terminal or file takes it.
             self.messages[len(self)] = message.encode(errors="backslashreplace").decode()
@@ -114,6 +120,13 @@ class Inbox:
         """The columns in the order in which the deliveries came, and the messages by number of delivery."""
         columns = {name: np.array(column, np.int64) for name, column in self.columns.items()}
         return in_order(columns, self.messages)
+
+
+def _answers(frame: bytes, event: str) -> list[packets.Answer]:
+    try:
+        return packets.answers(frame, event)
+    except RecursionError:  # as above
+        return [packets.Answer(-1, Outcome.GARBLED, message=_TOO_DEEP)]
 
 
 def in_order(columns: dict[str, Int64], messages: dict[int, str]) -> tuple[dict[str, Int64], dict[int, str]]:

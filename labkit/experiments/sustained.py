@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from labkit.base import clock
 from labkit.base.errors import RecordError, UsageError
+from labkit.base.files import record_text
 from labkit.base.text import milliseconds
 from labkit.experiments.capacity import per_second
 from labkit.experiments.offered import arrivals
@@ -281,12 +282,12 @@ class Sustained:
         """
         about = Path(folder) / ABOUT
         try:
-            told = json.loads(about.read_text(encoding="utf-8"))
+            told = json.loads(record_text(about))
             servers, seconds = int(told["servers"]), float(told["seconds"])
             loads, elsewhere = [float(load) for load in told["loads"]], tuple(map(str, told["elsewhere"]))
         except FileNotFoundError as error:
             raise RecordError(f"there is no {ABOUT} in {folder}: give the folder that lab.sustain wrote") from error
-        except (OSError, ValueError, LookupError, TypeError) as error:
+        except (OSError, RecursionError, ValueError, LookupError, TypeError) as error:
             raise RecordError(f"{about.name} is damaged ({type(error).__name__}): measure it again") from error
         found = {load: Path(folder) / folder_name(load) for load in loads}
         there = [load for load in loads if any(found[load].glob("run-*.json"))]

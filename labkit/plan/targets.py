@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.base.errors import WorkloadError
+from labkit.base.files import limited_text
 from labkit.base.text import one_line, told
 from labkit.plan import handler
 from labkit.plan.mix import Mix, mix
@@ -31,10 +32,10 @@ def read(data: str) -> list[Any]:
     if not is_file:
         try:
             return [json.loads(data)]
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise WorkloadError(f"--data is neither JSON ({error}) nor a file: quote it, or check the name") from None
     try:
-        text = file.read_text(encoding="utf-8")
+        text = limited_text(file)
     except (OSError, UnicodeDecodeError) as error:
         raise WorkloadError(f"{file} cannot be read ({error}): give a text file in UTF-8") from None
     payloads = [_line(file, number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
@@ -46,7 +47,7 @@ def read(data: str) -> list[Any]:
 def _line(file: Path, number: int, line: str) -> Any:
     try:
         return json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WorkloadError(f"line {number} of {file} is not JSON ({error}): give one value a line") from None
 
 

@@ -65,6 +65,7 @@ STYLE: dict[Any, Any] = {
     "axes.facecolor": "white",
     "legend.frameon": False,
     "legend.fontsize": 8.5,
+    "text.parse_math": False,  # a name or a message may hold dollars: they are text, and half a formula is an error
 }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from labkit.base.errors import RecordError, UsageError
-from labkit.base.files import safe_name, unused_folder
+from labkit.base.files import record_text, safe_name, unused_folder
 from labkit.plan.schedules import senders
 from labkit.runs import difference, quality
 from labkit.runs import table as tables
@@ -284,10 +284,10 @@ class Comparison:
         if not about.exists():  # not finished, but each of its runs is whole
             return cls(runs)
         try:
-            told = json.loads(about.read_text(encoding="utf-8"))
+            told = json.loads(record_text(about))
             good_ms, poor_ms = told["bounds_ms"]
             return cls(runs, (float(good_ms), float(poor_ms)), tuple(str(name) for name in told.get("names", ())))
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, RecursionError, ValueError, LookupError, TypeError) as error:
             raise RecordError(
                 f"{about.name} is damaged ({type(error).__name__}): remove it for default bounds"
             ) from error

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from labkit.base.clock import NS_PER_MS
 from labkit.base.errors import LabError, MissingExtra, RecordError, UsageError
-from labkit.base.files import whole
+from labkit.base.files import record_text, require_small_columns, whole
 from labkit.plan.schedules import Schedule
 from labkit.runs import fan_out as fan_outs
 from labkit.runs import order, quality
@@ -47,6 +47,7 @@ _DAMAGED = (
     AttributeError,
     EOFError,
     LookupError,
+    MemoryError,
     OSError,
     RuntimeError,
     TypeError,
@@ -349,11 +350,12 @@ class Run:
             path = path.with_suffix("")
         npz, json_ = path.with_name(path.name + ".npz"), path.with_name(path.name + ".json")
         try:
-            about = json.loads(json_.read_text(encoding="utf-8"))
+            about = json.loads(record_text(json_))
             version = about["schema_version"]
             if version > SCHEMA_VERSION:
                 raise RecordError(f"{json_.name} has schema version {version}: read it with a newer labkit than this")
             parts: dict[str, Any] = {"events": {}, "deliveries": {}, "pings": {}, "samples": {}}
+            require_small_columns(npz)
             with np.load(npz, allow_pickle=False) as arrays:
                 for name in arrays.files:
                     part, _, column = name.partition(".")

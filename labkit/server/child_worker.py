@@ -20,6 +20,7 @@ from labkit.base.errors import LabError, ServerError
 from labkit.base.processes import Pipes
 from labkit.server import event_handlers
 from labkit.server.contract import App, Host
+from labkit.server.kept import Kept
 from labkit.server.setup import Setup
 from labkit.server.stamps import Stamps
 from labkit.server.steady import Held, held_still
@@ -52,7 +53,7 @@ class ServingProcess:
 
     def __init__(self) -> None:
         self.pipes = Pipes()
-        self.log: list[str] = []
+        self.log: list[str] = Kept()
         self.root = os.getpid()  # an arbiter's; the worker that it forks finds it here
         self.stamps = Stamps(0)
         self.end = self.finish

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, Self
 
+from labkit.server.kept import Kept
 from labkit.server.setup import Setup
 from labkit.server.stamps import Stamps
 from labkit.server.steady import Held
@@ -29,7 +30,7 @@ class Served(ABC):
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         self.port = setup.port
-        self.log: list[str] = []
+        self.log: list[str] = Kept()
 
     @property
     def url(self) -> str:

@@ -23,6 +23,7 @@ from engineio.async_drivers._websocket_wsgi import SimpleWebSocketWSGI
 
 from labkit.base.clock import Now
 from labkit.server.stamping import StampingHooks
+from labkit.server.websocket import Websocket, WebsocketOfWSGI
 
 
 class _StampedBuffer(list):  # type: ignore[type-arg]
@@ -76,12 +77,13 @@ class Hooks(StampingHooks):
             (SimpleWebSocketWSGI, "wait"),
             (simple_websocket.Server, "handshake"),
             (simple_websocket.Server, "receive"),
+            (simple_websocket.Server, "_thread"),
         )
 
     def _stamped_websocket(self) -> Callable[..., Any]:
         hooks = self
 
-        class StampedServer(simple_websocket.Server):  # type: ignore[misc]
+        class StampedServer(Websocket):
             def handshake(self) -> None:
                 # Between the making of the buffer and the start of the reader thread.
                 self.input_buffer = _StampedBuffer(hooks.now)
@@ -95,16 +97,8 @@ class Hooks(StampingHooks):
                     buffer.held_by = -1
                 return super().receive(timeout)
 
-        class StampedWebSocket(SimpleWebSocketWSGI):  # type: ignore[misc]
-            # As engine.io's own, but for the class of the websocket.
-            def __call__(self, environ: Any, start_response: Any) -> Any:
-                self.ws = StampedServer(environ, **self.server_args)
-                result = self.app(self)
-                if self.ws.mode == "gunicorn":
-                    raise StopIteration
-                if self.ws.mode == "werkzeug":
-                    raise ConnectionError
-                return result
+        class StampedWebSocket(WebsocketOfWSGI):
+            server_class = StampedServer
 
         return lambda handler, server: StampedWebSocket(handler, server, **self._websocket)
 

@@ -12,11 +12,10 @@ Two settings differ from Werkzeug's defaults; ``stock=True`` leaves both alone:
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from engineio.async_drivers._websocket_wsgi import SimpleWebSocketWSGI
 from flask import Flask
 from flask_socketio import SocketIO
 
@@ -54,6 +53,7 @@ class Server(Served):
         extension: served beside the strategy, such as the lab's page.
         host: loopback; anything else is up to the caller.
         port: 0 for one that is free.
+        names: by which a browser may ask for it besides loopback's, such as a proxy's; ``*`` for any.
 
     Raises:
         PortInUse: something listens there.
@@ -71,9 +71,14 @@ class Server(Served):
         extension: Extension | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
+        names: Sequence[str] = (),
     ) -> None:
         given = {**strategy.options, **(options or {})}
-        super().__init__(Setup("threading", strategy, complex_calculation, given, stock, instrumented, host, port))
+        super().__init__(
+            Setup(
+                "threading", strategy, complex_calculation, given, stock, instrumented, host, port, names=tuple(names)
+            )
+        )
         self.extension = extension
         self._stamps = Stamps(0)
         self._app: _InProcessApp | None = None
@@ -143,7 +148,10 @@ class Server(Served):
             app = self._app = _InProcessApp(self.setup, self.log, self._threads, self._sleep)
             if self.extension is not None:
                 self._close_extension = self.extension.extend(app.app, app.socketio)
-            self._wsgi = TrackingServer(listening, app.app, self._threads, self.log, self.stock)
+            eio = app.socketio.server.eio
+            # Twice what engine.io gives a client that is silent: this never ends one that engine.io would keep.
+            silent_s = 2.0 * (eio.ping_interval + eio.ping_timeout)
+            self._wsgi = TrackingServer(listening, app.app, self._threads, self.log, self.stock, silent_s)
         except BaseException:
             self._stopping.set()  # what `register` began before it raised ends too
             self._threads.join_all(clock.now_ns() + clock.NS_PER_S)
@@ -226,10 +234,6 @@ class _InProcessApp(ThreadingHost):
         eio = self.socketio.server.eio
         make = self._threads.make
         # The driver's table is shared by all servers of the process, so this one gets a copy.
-        eio._async = {
-            **eio._async,
-            "thread": make,
-            "websocket": lambda handler, server: SimpleWebSocketWSGI(handler, server, thread_class=make),
-        }
+        eio._async = {**eio._async, "thread": make}
         eio.sleep = self._sleep
         return {"thread_class": make}

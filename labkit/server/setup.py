@@ -20,6 +20,7 @@ class Setup:
         stock: leave the server's defaults as they are.
         instrumented: place the hooks that stamp events.
         host, port: where to listen; port 0 for one that is free.
+        names: by which the server may be asked for besides its address and loopback's; ``*`` for any.
         maker: what makes the app, as :attr:`labkit.plan.modes.Mode.maker`; empty where the server is a thread.
     """
 
@@ -32,6 +33,7 @@ class Setup:
     host: str = "127.0.0.1"
     port: int = 0
     maker: str | Callable[..., object] = ""
+    names: tuple[str, ...] = ()
 
     def register(self, socketio: Any) -> Callable[[], object] | None:
         """Register the strategy; its close function, where it has one.

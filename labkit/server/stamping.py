@@ -10,6 +10,7 @@ from typing import Any
 from socketio import packet as socketio_packet
 
 from labkit.base.errors import ServerError
+from labkit.server.kept import Kept
 from labkit.server.stamps import Stamps
 
 _ACKNOWLEDGEMENTS = (socketio_packet.ACK, socketio_packet.BINARY_ACK)
@@ -31,7 +32,7 @@ class StampingHooks(ABC):
     def __init__(self, server: Any) -> None:
         self.server = server
         self.stamps: Stamps | None = None
-        self.errors: list[str] = []
+        self.errors: list[str] = Kept()
 
     def record(self, stamps: Stamps | None) -> None:
         """From now on stamp into `stamps`; with None, stamp nothing."""

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from labkit.base import files
 from labkit.base.errors import RecordError
 from labkit.runs.conditions import INSIDE, OUTSIDE, Conditions
 from labkit.runs.heartbeats import Heartbeats
@@ -209,6 +210,25 @@ def test_pickled_objects_are_refused_and_nothing_is_executed(saved, tmp_path):
     with_member(saved[1], "events.sent.npy", pickled.getvalue())
     refused(saved[0])
     assert not trap.exists()
+
+
+def test_a_column_that_claims_more_than_there_is_memory_is_refused(saved):
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<i8", "fortran_order": False, "shape": (10**15,)})
+    with_member(saved[1], "events.sent.npy", header.getvalue())
+    refused(saved[0])
+
+
+def test_an_archive_that_would_fill_the_memory_is_refused_before_it_is_unpacked(saved, monkeypatch):
+    monkeypatch.setattr(files, "MAX_COLUMNS_BYTES", 1000)
+    with pytest.raises(RecordError, match="would unpack to"):
+        Run.load(saved[0])
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000])
+def test_json_that_is_nested_without_end_is_refused(saved, text):
+    saved[0].write_text(text)
+    refused(saved[0])
 
 
 def test_a_pickle_in_the_place_of_the_archive_is_not_executed(saved, tmp_path):

@@ -1,6 +1,8 @@
 """A real server on real sockets: whatever happens, it starts, serves and leaves nothing behind."""
 
+import contextlib
 import socket
+import struct
 import sys
 import threading
 import time
@@ -13,6 +15,7 @@ from labkit.base.clock import NS_PER_S, now_ns
 from labkit.base.errors import LabError, PortInUse, ServerError
 from labkit.plan import work
 from labkit.plan.work import Calculation
+from labkit.server import kept, werkzeug_server
 from labkit.server.contract import PING_EVENT
 from labkit.server.threads import Threads
 from labkit.server.werkzeug_server import TUNED
@@ -592,10 +595,7 @@ def test_a_client_that_leaves_takes_its_threads_and_descriptor_along(server):
     with RawClient(running.port):
         pass
     assert wait_until(lambda: not running._wsgi._open)
-    # The service task, and the heartbeat's thread, which sleeps until its next turn.
-    settled = wait_until(
-        lambda: all("_service_task" in t.name or "_send_ping" in t.name for t in running._threads.started)
-    )
+    settled = wait_until(lambda: all("_service_task" in t.name for t in running._threads.started))
     assert settled, [thread.name for thread in running._threads.started]
 
 
@@ -656,3 +656,94 @@ def test_the_leak_check_itself_sees_a_leak():
         threading.Thread(target=go_on.wait).start()
     go_on.set()
     assert descriptors() > 0
+
+
+# Clients that hold on
+
+
+def is_ended(sock):
+    """Whether the server closes it, within 5 s."""
+    sock.settimeout(5)
+    with contextlib.suppress(ConnectionError):
+        while sock.recv(65536):
+            pass
+    return True
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"GET / HT", b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx"]
+)
+def test_half_a_request_does_not_keep_its_thread(server, monkeypatch, text):
+    assert werkzeug_server._StockHandler.timeout == werkzeug_server.IDLE_S
+    monkeypatch.setattr(werkzeug_server._StockHandler, "timeout", 0.2)
+    running = server()
+    with socket.create_connection(("127.0.0.1", running.port)) as half:
+        half.sendall(text)
+        assert is_ended(half)
+    assert wait_until(lambda: not running._threads.started)
+
+
+def test_a_websocket_that_falls_silent_within_a_frame_ends(server):
+    running = server(options={"ping_interval": 0.2, "ping_timeout": 0.2})
+    with RawClient(running.port) as client:
+        client.sock.sendall(b"\x81\xff" + struct.pack(">Q", 10_000) + b"mask")
+        assert is_ended(client.sock)
+    assert wait_until(lambda: len(running._threads.started) == 1)  # the service task
+
+
+def test_a_websocket_that_does_not_read_ends(server):
+    def register(socketio, complex_calculation):
+        socketio.on_event("flood", lambda: [emit("flood", "x" * 1_000_000) for _ in range(20)] and None)
+
+    running = server(register, options={"ping_interval": 0.2, "ping_timeout": 0.2})
+    with RawClient(running.port, receive_buffer=4096) as client:
+        client.send('42["flood"]')
+        assert wait_until(lambda: len(running._threads.started) > 4)
+        assert wait_until(lambda: len(running._threads.started) == 1), [t.name for t in running._threads.started]
+
+
+def test_a_websocket_goes_on_past_the_time_that_a_request_has(server, monkeypatch):
+    monkeypatch.setattr(werkzeug_server._StockHandler, "timeout", 0.1)
+    with RawClient(server().port) as client:
+        time.sleep(0.3)
+        assert client.ask(EVENT).startswith('42["response"')
+
+
+@pytest.mark.parametrize("instrumented", [True, False])
+def test_a_message_that_is_too_large_ends_its_connection_before_all_of_it_is_there(server, instrumented):
+    running = server(options={"max_http_buffer_size": 1000}, instrumented=instrumented)
+    with RawClient(running.port) as client:
+        client.sock.sendall(b"\x01\xff" + struct.pack(">Q", 10**9) + b"\0\0\0\0" + b"4" * 10_000)  # of a billion bytes
+        assert is_ended(client.sock)
+    assert wait_until(lambda: len(running._threads.started) == 1)
+
+
+def test_the_heartbeats_thread_ends_with_its_connection(server):
+    running = server()
+    with RawClient(running.port):
+        assert any("_send_ping" in thread.name for thread in running._threads.started)
+    assert wait_until(lambda: len(running._threads.started) == 1)
+
+
+def test_what_strangers_cause_does_not_fill_the_log(server, monkeypatch):
+    monkeypatch.setattr(kept, "MAX_LINES", 3)
+    running = server()
+    for _ in range(5):
+        with RawClient(running.port) as client:
+            client.send("x")
+            assert client.receive() is None
+    assert len(running.log) == 3
+    assert "closed for what its client sent" in running.log[0]
+
+
+def test_a_request_whose_answer_fails_is_in_the_log_and_not_on_the_screen(server, capfd):
+    def failing(environ, start_response):
+        raise LookupError("no such thing")
+
+    running = server()
+    running._wsgi.app = failing
+    with socket.create_connection(("127.0.0.1", running.port), timeout=5) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert is_ended(client)
+    assert wait_until(lambda: any("no such thing" in line for line in running.log))
+    assert capfd.readouterr() == ("", "")

@@ -236,3 +236,10 @@ def test_what_is_no_json_is_refused_instead_of_written():
     result = simulated.comparison({"inline": {}}, repeats=1)
     with pytest.raises(ValueError, match="JSON"):
         terminal.as_json(result, scope_line="", figure=None, folder=None, more={"figure_of_doubt": math.nan})
+
+
+@pytest.mark.parametrize("name", ["[red]x", "[/]", "[bold]a[/nope]"])
+def test_markup_in_a_name_is_text(name):
+    screen = io.StringIO()
+    Console(file=screen, width=250).print(terminal.final(simulated.comparison({name: {}, "inline": {}}), 250))
+    assert f"\n{name} " in screen.getvalue()

@@ -16,6 +16,15 @@ from labkit.base.errors import UsageError
 #: More than a page can keep would only stop the browser.
 MAX_EVENTS = 200_000
 
+#: How long one order may last: nobody looks at a page for longer, and a forgotten one ends.
+MAX_SECONDS = 600
+
+#: So many orders are carried out at one time, of all pages together; each has a thread.
+MAX_FEEDS = 16
+
+#: A page that has left is noticed so soon, however far off its next update is.
+_LOOK_S = 0.5
+
 _WORDS = ("alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel")
 
 
@@ -66,6 +75,8 @@ class Order:
                 raise UsageError(f"{name} must be from {low} to {high}, not {value!r}")
             if name in ("events", "burst", "keys", "first") and value != int(value):
                 raise UsageError(f"{name} must be a whole number, not {value!r}")
+        if order.rate_hz and order.events / order.rate_hz > MAX_SECONDS:
+            raise UsageError(f"an order may last {MAX_SECONDS} s: ask for fewer events, or for a higher rate_hz")
         return order
 
     def due_ns(self) -> list[int]:
@@ -128,14 +139,15 @@ class Feed:
         due_ns = self.order.due_ns()
 
         def reach(at_ns: int) -> None:
-            wait_ns = self.start_ns + at_ns - now()
-            if wait_ns > 0:
-                sleep(wait_ns / clock.NS_PER_S)
+            while self.connected and (wait_ns := self.start_ns + at_ns - now()) > 0:
+                sleep(min(wait_ns / clock.NS_PER_S, _LOOK_S))
 
         for at_ns, numbers in self.order.messages():
             updates = []
             for i in numbers:
                 reach(due_ns[i])
+                if not self.connected:
+                    return
                 updates.append(update(self.order.first + i, self.order.keys, now()))
             reach(at_ns)
             if not self.connected:

@@ -8,6 +8,7 @@ https://jupyter-server-proxy.readthedocs.io/en/latest/arbitrary-ports-hosts.html
 import os
 from html import escape
 from typing import Self
+from urllib.parse import urlsplit
 
 from labkit.base.errors import UsageError
 from labkit.base.renamed import refusing_old_names
@@ -61,6 +62,18 @@ class Frame:
         )
 
 
+def _names(proxy: str) -> list[str]:
+    """By which names a reader's browser asks for the page: a proxy passes on the one that it was asked for.
+
+    Of a path alone the name is not known. Then any is let in, and who may come is up to the Jupyter server, which asks
+    for a login: a browser that reaches this machine's loopback address by itself is not what such a proxy is for.
+    """
+    if not proxy:
+        return []
+    host = urlsplit(proxy).hostname
+    return ["*" if host is None else host]
+
+
 @refusing_old_names
 def frame(
     strategy: str | Strategy = "inline",
@@ -86,10 +99,11 @@ def frame(
         UsageError: `proxy` is no address.
         LabError: the server did not start.
     """
-    server = server_of(strategy, work, port=port)
+    behind = os.environ.get(PREFIX, "") if proxy is None else proxy
+    server = server_of(strategy, work, port=port, names=_names(behind))
     server.start()
     try:
-        return Frame(server, proxy=os.environ.get(PREFIX, "") if proxy is None else proxy, height=height)
+        return Frame(server, proxy=behind, height=height)
     except BaseException:
         server.stop()
         raise

@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from labkit.base.errors import UsageError
+from labkit.base.files import limited_text
 from labkit.base.text import Plain
 
 #: What the page knows: a file each in assets/patterns.
@@ -106,7 +107,7 @@ def _own(path: Path) -> tuple[str, str]:
     if name in PAGE_PATTERNS or _SERVER_BATCH.fullmatch(name):
         raise UsageError(f"{name} is a pattern of the lab's: give your file another name")
     try:
-        source = path.read_text(encoding="utf-8")
+        source = limited_text(path, 10_000_000)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {path} ({error}): name a JavaScript file") from error
     if len(re.findall(r"^export\b", source, re.MULTILINE)) != 1:

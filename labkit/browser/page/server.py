@@ -18,12 +18,15 @@ from labkit.base import clock
 from labkit.base.errors import UsageError
 from labkit.base.renamed import refusing_old_names
 from labkit.browser.page import javascript
-from labkit.browser.page.feed import Feed, Order
+from labkit.browser.page.feed import MAX_FEEDS, Feed, Order
 from labkit.browser.page.patterns import Pattern, ways
 from labkit.plan.work import Calculation, Work, io_wait
 from labkit.server.in_process import Server
 from labkit.strategies import Strategy
 from labkit.strategies import strategy as strategy_of
+
+#: So many orders and refusals are remembered, the last ones: a page could send them without end.
+MAX_KEPT = 50
 
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 
@@ -44,8 +47,8 @@ class Page:
         patterns: ways of updating the page; those that are not its own are served too.
 
     Attributes:
-        feeds: every feed since the start, in order.
-        refused: what pages asked for in vain, for people to read.
+        feeds: every feed since the start, in order; the last :data:`MAX_KEPT` where there were more.
+        refused: what pages asked for in vain, for people to read; as many of them.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Page:
         self.feeds: list[Feed] = []
         self.refused: list[str] = []
         self._of: dict[str, Feed] = {}  # by connection
+        self._at_work: set[int] = set()  # feeds, by identity
 
     def extend(self, app: Flask, socketio: SocketIO) -> Callable[[], object]:
         """Register the page's routes and events."""
@@ -71,12 +75,17 @@ class Page:
             try:
                 order = Order.of(wish)
                 reader = self._reader(socketio, sid, to)
+                if len(self._at_work) >= MAX_FEEDS:
+                    raise UsageError(f"{MAX_FEEDS} orders are being carried out: wait, or close a page")
             except UsageError as error:
-                self.refused.append(str(error))
+                self.refused.append(str(error)[:1000])
+                del self.refused[:-MAX_KEPT]
                 return {"refused": str(error)}
             self._leave(sid)
             feed = self._of[sid] = Feed(order)
             self.feeds.append(feed)
+            del self.feeds[:-MAX_KEPT]
+            self._at_work.add(id(feed))
             socketio.start_background_task(self._send, socketio, feed, sid, reader)
             return {"events": order.events}
 
@@ -99,7 +108,10 @@ class Page:
         return to
 
     def _send(self, socketio: SocketIO, feed: Feed, sid: str, reader: str) -> None:
-        feed.run(lambda data: socketio.emit("update", data, to=reader), socketio.sleep)
+        try:
+            feed.run(lambda data: socketio.emit("update", data, to=reader), socketio.sleep)
+        finally:
+            self._at_work.discard(id(feed))
         socketio.emit("fed", {"fed": True, "sent": len(feed.sent_ns)}, to=sid)
 
     def _leave(self, sid: str) -> None:
@@ -146,11 +158,12 @@ def server_of(
     *,
     patterns: Sequence[str | Path | Pattern] = (),
     port: int = 0,
+    names: Sequence[str] = (),
 ) -> Server:
-    """A server with the page, not yet started; arguments as of :func:`serve`."""
+    """A server with the page, not yet started; `names` as of :class:`Server`, other arguments as of :func:`serve`."""
     work = work or io_wait(ms=1)
     page = Page(payloads=list(work.make_payloads(20, 0)), patterns=ways(patterns))
-    return Server(strategy_of(strategy), Calculation(work.function), extension=page, port=port)
+    return Server(strategy_of(strategy), Calculation(work.function), extension=page, port=port, names=names)
 
 
 @refusing_old_names

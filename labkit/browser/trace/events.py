@@ -5,6 +5,7 @@ The format is Google's "Trace Event Format"
 as in DevTools' own trace engine (``@paulirish/trace_engine``, ``models/trace/types/TraceEvents.js``).
 """
 
+import errno
 import gzip
 import json
 import zlib
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.base.errors import TraceError
+from labkit.base.files import limited_text
 
 #: The parts of the pipeline, in the order in which a frame passes them; ``other`` is what no part claims.
 PARTS = ("js", "style", "layout", "pre-paint", "paint", "layerize", "commit", "raster", "other")
@@ -63,6 +65,9 @@ FRAMES = frozenset({"BeginFrame", "DrawFrame", "DroppedFrame"})
 
 #: What says which page a process shows.
 PAGES = frozenset({"CommitLoad", "FrameCommittedInBrowser", "TracingStartedInBrowser", "navigationStart"})
+
+#: Of JSON, unpacked. A minute of a busy page is about 100 MB; reading takes up to ten times this of memory.
+MAX_BYTES = 400_000_000
 
 _KEPT = PART_OF.keys() | FRAMES | PAGES | {"BeginMainThreadFrame", "EventTiming", "process_name", "thread_name"}
 _END_OF_TIME_US = 1e18
@@ -129,10 +134,7 @@ def load(path: str | Path) -> tuple[list[Event], int]:
 
 def _text(path: Path) -> str:
     try:
-        data = path.read_bytes()
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
-        text = data.decode("utf-8-sig")
+        text = limited_text(path, MAX_BYTES, unpack=True)
     except FileNotFoundError:
         raise TraceError(f"there is no file {path}: give the trace that DevTools or labkit has saved") from None
     except EOFError:
@@ -142,6 +144,8 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError:
         raise TraceError(f"{path} is not JSON: save the trace from DevTools, or export it as JSON") from None
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise TraceError(f"{path} is not read, {error.strerror}: record fewer seconds") from None
         raise TraceError(f"{path} cannot be read ({error.strerror}): give a file that can") from None
     if not text.strip():
         raise TraceError(f"{path} is empty: record the trace again")
@@ -157,6 +161,8 @@ def _parsed(path: str | Path, text: str, keep: Any) -> Any:
         return json.loads(text, object_hook=keep)
     except RecursionError:
         raise TraceError(f"{path} is not a trace of Chrome's: it is nested too deeply") from None
+    except MemoryError:
+        raise TraceError(f"{path} is too large for this machine's memory: record fewer seconds") from None
     except json.JSONDecodeError as error:
         if text.lstrip()[0] not in "[{":
             raise TraceError(f"{path} is not JSON: save the trace from DevTools, or export it as JSON") from None

@@ -3,6 +3,7 @@
 For gunicorn's worker, for the lab's own server on a thread, or for a server of the reader's.
 """
 
+import threading
 from typing import Any
 
 from flask import Flask
@@ -10,8 +11,11 @@ from flask_socketio import SocketIO
 
 from labkit.server.contract import PING_EVENT
 from labkit.server.hooks import Hooks
+from labkit.server.hosts.bounds import bound
+from labkit.server.hosts.own_pages import Names, OwnPagesOnly
 from labkit.server.hosts.parts import FLASK_SOCKETIO_OPTIONS, acknowledge, check_options, list_logger, refused_options
 from labkit.server.setup import Setup
+from labkit.server.websocket import WebsocketOfWSGI
 
 
 class ThreadingHost:
@@ -38,11 +42,25 @@ class ThreadingHost:
             )
         except Exception as error:
             raise refused_options(error) from error
-        for_hooks = self.prepare()
-        self.hooks = Hooks(self.socketio, **for_hooks) if setup.instrumented else None
+        server = self.socketio.server
+        # engine.io looks at a message's size when all of it is there: simple-websocket does while it comes.
+        websocket = {"max_message_size": server.eio.max_http_buffer_size, **self.prepare()}
+        local_class = websocket.pop("local_class", threading.local)
+        # The driver's table is shared by all servers of the process, so this one gets a copy.
+        server.eio._async = {
+            **server.eio._async,
+            "websocket": lambda handler, _: WebsocketOfWSGI(handler, None, **websocket),
+        }
+        self.hooks = Hooks(self.socketio, local_class=local_class, **websocket) if setup.instrumented else None
+        bound(server, log)
         self.socketio.on_event(PING_EVENT, acknowledge)
+        self.app.wsgi_app = OwnPagesOnly(self.app.wsgi_app, Names(setup.host, setup.names))  # type: ignore[method-assign]
         self.close = setup.register(self.socketio)
 
     def prepare(self) -> dict[str, Any]:
-        """Change what has to change before the hooks are placed; arguments for :class:`~labkit.server.hooks.Hooks`."""
+        """Change what has to change before the hooks are placed.
+
+        Returns:
+            Arguments of ``simple_websocket.Server``; and ``local_class``, for :class:`~labkit.server.hooks.Hooks`.
+        """
         return {}

@@ -12,7 +12,6 @@ import gevent
 import gevent.event
 import gevent.local
 import gevent.selectors
-from engineio.async_drivers._websocket_wsgi import SimpleWebSocketWSGI
 from engineio.async_drivers.gevent import Thread
 from gevent import pywsgi
 
@@ -31,8 +30,6 @@ class GeventHost(ThreadingHost):
             "event_class": gevent.event.Event,
             "selector_class": gevent.selectors.DefaultSelector,
         }
-        eio = self.socketio.server.eio
-        eio._async = {**eio._async, "websocket": lambda handler, _: SimpleWebSocketWSGI(handler, None, **classes)}
         self._hub = gevent.get_hub()
         self._stop = self._hub.loop.async_()
         return {"local_class": gevent.local.local, **classes}

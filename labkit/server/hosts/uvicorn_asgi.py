@@ -8,6 +8,8 @@ import uvicorn
 
 from labkit.server.async_hooks import AsyncHooks
 from labkit.server.contract import PING_EVENT
+from labkit.server.hosts.bounds import bound
+from labkit.server.hosts.own_pages import Names, OwnPagesOnlyAsync
 from labkit.server.hosts.parts import check_options, list_logger, refused_options
 from labkit.server.setup import Setup
 
@@ -34,11 +36,16 @@ class AsgiHost:
         except Exception as error:
             raise refused_options(error) from error
         self.hooks = AsyncHooks(self.server) if setup.instrumented else None
+        bound(self.server, log)
         self.server.on(PING_EVENT, _acknowledge)
         self.close = setup.register(self.server)
         # uvicorn's own defaults but for logging; a connection that does not end must not hold the stop.
         config = uvicorn.Config(
-            socketio.ASGIApp(self.server), log_config=None, access_log=False, timeout_graceful_shutdown=1
+            OwnPagesOnlyAsync(socketio.ASGIApp(self.server), Names(setup.host, setup.names)),
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=1,
+            ws_max_size=self.server.eio.max_http_buffer_size,  # while it comes, not when all of it is there
         )
         self._uvicorn = uvicorn.Server(config)
 

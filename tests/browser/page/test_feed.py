@@ -118,5 +118,27 @@ def test_whatever_a_page_sends_is_an_order_or_refused(wish):
         Order.of(wish)
 
 
+@pytest.mark.parametrize("wish", [{"events": 200_000, "rate_hz": 1e-9}, {"events": 601, "rate_hz": 1}])
+def test_an_order_that_lasts_for_ever_is_refused(wish):
+    with pytest.raises(UsageError, match="may last 600 s"):
+        Order.of(wish)
+    assert Order.of({"events": 600, "rate_hz": 1}).events == 600
+
+
+def test_a_page_that_leaves_is_noticed_long_before_its_next_update_is_due():
+    clock, slept = FakeClock(), []
+    feed = Feed(Order(2, rate_hz=0.01))
+
+    def sleep(seconds):
+        slept.append(seconds)
+        clock.advance(ms=seconds * 1000)
+        feed.connected = len(slept) < 4
+
+    feed.run([].append, sleep, clock)
+    assert len(feed.sent_ns) == 1
+    assert len(slept) == 4
+    assert max(slept) <= 1
+
+
 def test_what_is_left_out_of_an_order_has_defaults():
     assert Order.of({"events": 3, "rate_hz": 10}) == Order(3, rate_hz=10)

@@ -1,5 +1,6 @@
 """The page in a notebook's cell: its address, with and without a proxy, and its server's life."""
 
+import urllib.error
 import urllib.request
 
 import pytest
@@ -47,6 +48,29 @@ def test_the_iframe_shows_the_page():
 def test_behind_a_proxy_it_has_the_proxys_address(proxy):
     with browser.frame(proxy=proxy) as page:
         assert page.url == f"{proxy.rstrip('/')}/proxy/{page.server.port}/"
+
+
+def let_in(page, host):
+    """Whether the page is shown to who asks for it by this name."""
+    request = urllib.request.Request(f"{page.server.url}/", headers={"Host": host})
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return b"Press me" in answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code != 403
+
+
+@pytest.mark.parametrize(
+    ("proxy", "hub", "stranger"),
+    [("", False, False), ("https://hub.example:8000/user/me/", True, False), ("/user/me/", True, True)],
+)
+def test_it_is_shown_under_its_own_name_and_its_proxys(proxy, hub, stranger):
+    with browser.frame(proxy=proxy) as page:
+        assert let_in(page, f"127.0.0.1:{page.server.port}")
+        assert let_in(page, "localhost:8888")  # a Jupyter server of this machine, that passes it on
+        assert let_in(page, "hub.example:8000") is hub
+        assert let_in(page, "stranger.example") is stranger
 
 
 def test_under_jupyterhub_it_goes_through_the_proxy_unless_told_otherwise(monkeypatch):

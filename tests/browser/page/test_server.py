@@ -1,5 +1,6 @@
 """The page's server half on real sockets: its files, its events, its own origin only."""
 
+import contextlib
 import json
 import urllib.error
 import urllib.request
@@ -7,6 +8,7 @@ import urllib.request
 import pytest
 
 from labkit.base.errors import MissingExtra
+from labkit.browser.page import server as page_server
 from labkit.browser.page.javascript import FILES, Parts
 from labkit.browser.page.patterns import Pattern, pattern
 from labkit.browser.page.server import Page
@@ -173,10 +175,36 @@ def test_a_page_that_leaves_is_sent_nothing_more(server, page):
 
 def test_a_new_order_ends_the_one_before(server, page):
     with RawClient(server.port) as client:
-        client.send('421["feed",{"events":100000,"rate_hz":10}]')
+        client.send('421["feed",{"events":5000,"rate_hz":10}]')
         client.send('422["feed",{"events":1}]')
         assert wait_until(lambda: len(page.feeds) == 2)
         assert not page.feeds[0].connected
+
+
+def test_so_many_orders_at_once_and_no_more(server, page, monkeypatch):
+    monkeypatch.setattr(page_server, "MAX_FEEDS", 2)
+    long = '421["feed",{"events":100,"rate_hz":1}]'
+    with contextlib.ExitStack() as opened:
+        clients = [opened.enter_context(RawClient(server.port)) for _ in range(3)]
+        for client in clients[:2]:
+            client.send(long)
+        assert wait_until(lambda: len(page.feeds) == 2)
+        clients[2].send(long)
+        assert wait_until(lambda: page.refused == ["2 orders are being carried out: wait, or close a page"])
+        clients[0].close()
+        assert wait_until(lambda: len(page._at_work) == 1)  # although its next update is not due for long
+        clients[2].send('422["feed",{"events":1}]')
+        assert wait_until(lambda: len(page.feeds) == 3)
+
+
+def test_orders_are_not_remembered_without_end(server, page, monkeypatch):
+    monkeypatch.setattr(page_server, "MAX_KEPT", 2)
+    with RawClient(server.port) as client:
+        for first in range(4):
+            fed(client, events=1, first=first)
+            client.ask(f'421["feed",{{"events":{-first}}}]')
+    assert [feed.order.first for feed in page.feeds] == [2, 3]
+    assert len(page.refused) == 2
 
 
 def test_without_parts_the_server_does_not_start(monkeypatch, tmp_path):

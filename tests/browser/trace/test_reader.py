@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 
 from labkit.base.errors import TraceError
-from labkit.browser.trace import interactions, reader
+from labkit.browser.trace import events, interactions, reader
 from labkit.browser.trace.events import PARTS
 from labkit.browser.trace.interactions import Interaction, inp_ms
 from labkit.browser.trace.nesting import Span, nest
@@ -490,6 +490,14 @@ def test_any_other_bytes_are_refused_by_no_other_error(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "any.json"
     path.write_bytes(data)
     with pytest.raises(TraceError):
+        reader.read(path)
+
+
+def test_a_trace_that_fills_the_memory_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(events, "MAX_BYTES", 2_000_000)
+    path = tmp_path / "trace.json.gz"
+    path.write_bytes(gzip.compress(b"[" + b" " * 3_000_000))
+    with pytest.raises(TraceError, match="is larger than 2 MB: record fewer seconds"):
         reader.read(path)
 
 
