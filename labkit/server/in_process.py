@@ -133,6 +133,7 @@ class Server(Served):
         self._threads = Threads(self.log)
         self._stopping = threading.Event()
         self._close_extension: Callable[[], object] | None = None
+        self._begin_watch()
         try:
             # All of it new at each start: engine.io's service task never starts a second time.
             app = self._app = _InProcessApp(self.setup, self.log, self._threads, self._sleep)
@@ -143,6 +144,7 @@ class Server(Served):
             self._stopping.set()  # what `register` began before it raised ends too
             self._threads.join_all(clock.now_ns() + clock.NS_PER_S)
             listening.close()
+            self._end_watch()
             raise
         self.port = self._wsgi.port
         self._accepting = threading.Thread(target=self._accept, args=(self._wsgi,), name="labkit-server", daemon=True)
@@ -187,6 +189,7 @@ class Server(Served):
             for name in self._threads.join_all(deadline_ns):
                 self.log.append(f"still at work {timeout_s:g} s after the stop: {name}")
             wsgi.server_close()
+            self._end_watch()
 
     def _service_task_began(self, deadline_ns: int) -> bool:
         """Wait until engine.io's service task has made its own event, without which it cannot be ended."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from labkit.base import errors
+from labkit.base import errors, interrupts
 from labkit.ui.commands.browser import browser
 from labkit.ui.commands.capacity import capacity
 from labkit.ui.commands.claims import claims
@@ -13,7 +13,7 @@ from labkit.ui.commands.compare import compare
 from labkit.ui.commands.doctor import doctor
 from labkit.ui.commands.render import render
 from labkit.ui.commands.selftest import selftest
-from labkit.ui.commands.session import INTERRUPTED, INVALID, WRONG_USAGE
+from labkit.ui.commands.session import INVALID, WRONG_USAGE, sentence
 from labkit.ui.commands.strategies import list_, show
 from labkit.ui.commands.trace import trace
 
@@ -48,7 +48,8 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with interrupts.terminations():
+                return super().invoke(ctx)
         except click.UsageError as error:
             raise _as_labkit_says_it(error) from error
         except errors.UsageError as error:
@@ -57,9 +58,16 @@ class _Commands(click.Group):
         except errors.LabError as error:
             click.echo(f"labkit: {error}", err=True)
             ctx.exit(INVALID)
-        except KeyboardInterrupt:
-            click.echo("labkit: interrupted before the first run was measured, so nothing was kept", err=True)
-            ctx.exit(INTERRUPTED)
+        except KeyboardInterrupt as interrupt:
+            said = interrupts.said(interrupt)
+            told = f"{said[:1].lower()}{said[1:]} before the first run was measured, so nothing was kept"
+            click.echo(f"labkit: {told}", err=True)
+            ctx.exit(interrupts.exit_code(interrupt))
+        except (OSError, MemoryError) as error:
+            if isinstance(error, BrokenPipeError):
+                raise  # click ends by it without a word, as a pipe's other end expects
+            click.echo(f"labkit: {sentence(error)}", err=True)
+            ctx.exit(INVALID)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

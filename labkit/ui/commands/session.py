@@ -1,12 +1,16 @@
 """What the commands share: exit codes, the console, where results go, and an end that keeps what was measured."""
 
 import contextlib
+import errno
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
-from labkit.base import clock
+import click
+
+from labkit.base import clock, interrupts, warden
 from labkit.base.errors import LabError, UsageError
 from labkit.base.files import new_folder, unused_folder, whole
 
@@ -33,17 +37,31 @@ class Session(ABC):
 
     def run(self) -> NoReturn:
         """Measure and finish; what was measured before an early end is finished in the same way."""
+        with warden.kept():
+            try:
+                self.measure()
+                self.finish(MEASURED)
+            except KeyboardInterrupt as interrupt:
+                if not self.kept:
+                    raise
+                self._end(interrupts.exit_code(interrupt), f"{interrupts.said(interrupt)}{self.kept}.")
+            except (LabError, OSError, MemoryError) as error:
+                if not self.kept:
+                    raise
+                self._end(INVALID, f"Failed{self.kept}: {sentence(error)}")
+
+    def _end(self, code: int, early: str) -> NoReturn:
+        """Finish early; where that fails too, at least say what happened first, since the files of the runs are there.
+
+        On a full disk there is no figure, and a terminal that closed shows no table.
+        """
         try:
-            self.measure()
-            self.finish(MEASURED)
-        except KeyboardInterrupt:
-            if not self.kept:
-                raise
-            self.finish(INTERRUPTED, f"Interrupted{self.kept}.")
-        except LabError as error:
-            if not self.kept:
-                raise
-            self.finish(INVALID, f"Failed{self.kept}: {error}")
+            self.finish(code, early)
+        except (KeyboardInterrupt, LabError, OSError, MemoryError) as second:
+            with contextlib.suppress(OSError):
+                more = "" if isinstance(second, KeyboardInterrupt) else f" (And then: {sentence(second)}.)"
+                click.echo(f"labkit: {early}{more}", err=True)
+            sys.exit(code)
 
     @property
     @abstractmethod
@@ -110,6 +128,22 @@ def write(path: Path, text: str) -> None:
             half.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{path} cannot be written ({error.strerror}): name another folder with --out") from error
+
+
+def sentence(error: Exception) -> str:
+    """What to tell of an error that is labkit's own, or the machine's: no room, rights, descriptors or memory left."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory: close something else, or ask for fewer events"
+    if not isinstance(error, OSError):
+        return str(error)
+    reason = error.strerror or str(error)
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return f"{reason.lower()}: raise the limit (ulimit -n), or ask for fewer connections"
+    if error.errno in (errno.ENOMEM, errno.EAGAIN):
+        return f"{reason.lower()}: close something else, or ask for less"
+    if error.filename is None:
+        return f"{reason.lower()}: make room or mend that, then try again"
+    return f"{error.filename}: {reason.lower()}: make room, or name another place"
 
 
 def counted(number: int, what: str) -> str:
