@@ -1,6 +1,9 @@
 """The command ``labkit``: the group of all commands, and how their errors are told."""
 
+import contextlib
 import importlib.metadata
+import io
+import sys
 from typing import Any
 
 import click
@@ -63,11 +66,18 @@ class _Commands(click.Group):
             told = f"{said[:1].lower()}{said[1:]} before the first run was measured, so nothing was kept"
             click.echo(f"labkit: {told}", err=True)
             ctx.exit(interrupts.exit_code(interrupt))
-        except (OSError, MemoryError) as error:
-            if isinstance(error, BrokenPipeError):
-                raise  # click ends by it without a word, as a pipe's other end expects
-            click.echo(f"labkit: {sentence(error)}", err=True)
-            ctx.exit(INVALID)
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            # A name that the terminal's encoding does not have (LANG=C) is no reason to end.
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        try:
+            return super().main(*args, **extra)
+        except (OSError, MemoryError) as error:  # but for a pipe whose reader has gone, which click ends by
+            with contextlib.suppress(OSError):
+                click.echo(f"labkit: {sentence(error)}", err=True)
+            sys.exit(INVALID)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -12,7 +12,7 @@ import click
 
 from labkit.base import clock, interrupts, warden
 from labkit.base.errors import LabError, UsageError
-from labkit.base.files import new_folder, unused_folder, whole
+from labkit.base.files import claimed, new_folder, unused_folder, whole
 
 #: Exit codes. What INVALID means stands in each command's help: a run that must not be used, or a verdict that differs.
 MEASURED, INVALID, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -46,21 +46,21 @@ class Session(ABC):
                     raise
                 self._end(interrupts.exit_code(interrupt), f"{interrupts.said(interrupt)}{self.kept}.")
             except (LabError, OSError, MemoryError) as error:
-                if not self.kept:
+                if not self.kept or isinstance(error, BrokenPipeError):  # whoever read this has gone
                     raise
                 self._end(INVALID, f"Failed{self.kept}: {sentence(error)}")
 
     def _end(self, code: int, early: str) -> NoReturn:
-        """Finish early; where that fails too, at least say what happened first, since the files of the runs are there.
-
-        On a full disk there is no figure, and a terminal that closed shows no table.
-        """
+        """Finish early; where that fails too, say at least why it ended, and what is kept: the runs' files."""
         try:
             self.finish(code, early)
-        except (KeyboardInterrupt, LabError, OSError, MemoryError) as second:
+        except LabError as second:
+            if str(second) not in early:
+                click.echo(f"labkit: {early}", err=True)
+            raise
+        except (KeyboardInterrupt, OSError, MemoryError):  # nobody waits any more, or there is nowhere to show it
             with contextlib.suppress(OSError):
-                more = "" if isinstance(second, KeyboardInterrupt) else f" (And then: {sentence(second)}.)"
-                click.echo(f"labkit: {early}{more}", err=True)
+                click.echo(f"labkit: {early}", err=True)
             sys.exit(code)
 
     @property
@@ -102,10 +102,12 @@ def results(out: Path | None, pattern: str, holds: str) -> Iterator[Path]:
         holds: what such files are, for the error's sentence.
 
     Raises:
-        UsageError: the named folder is a file or holds such files; a new one cannot be made.
+        UsageError: the named folder is a file, holds such files, cannot be made, or another command writes there now.
     """
     if out is not None:
-        yield unused_folder(out, pattern, holds)
+        with claimed(unused_folder(out, pattern, holds)) as named:
+            unused_folder(named, pattern, holds)  # another command may have written there, and ended, just before
+            yield named
         return
     folder = new_folder(RESULTS, clock.folder_stamp())
     try:

@@ -1,5 +1,6 @@
 """What the commands share: how they end, and where results go."""
 
+import os
 import threading
 
 import pytest
@@ -128,12 +129,58 @@ def test_many_that_begin_at_once_have_a_folder_each(monkeypatch, here):
     assert len(written(here / "labkit-results")) == 8
 
 
-def test_a_named_folder_is_used_as_it_is_and_made_by_what_is_written(here):
+def test_a_named_folder_is_used_as_it_is(here):
     with folder_of(here / "X") as folder:
         assert folder == here / "X"
-        assert written(here) == []
         session.write(folder / "summary.json", "{}")
     assert written(here / "X") == ["summary.json"]
+
+
+def test_a_named_folder_is_made_and_taken_away_again_if_nothing_was_put_into_it(here):
+    with pytest.raises(ServerError), folder_of(here / "X" / "Y"):
+        assert written(here / "X") == ["Y"]
+        raise ServerError("it broke")
+    assert written(here) == []
+    (here / "mine").mkdir()
+    with folder_of(here / "mine"):
+        pass
+    assert written(here) == ["mine"]
+
+
+@pytest.mark.parametrize("name", ["file/X", "file"])
+def test_a_named_folder_that_cannot_be_made_is_refused_before_anything_is_measured(here, name):
+    (here / "file").write_text("")
+    with pytest.raises(UsageError, match="name a"), folder_of(here / name):
+        raise AssertionError
+    assert written(here) == ["file"]
+
+
+def test_of_many_that_name_one_folder_one_has_it_and_the_others_are_refused(here):
+    begin, done, found = threading.Barrier(8), threading.Barrier(8), []
+
+    def command():
+        begin.wait()
+        try:
+            with folder_of(here / "X") as folder:
+                found.append(folder)
+                done.wait()
+        except UsageError as error:
+            assert "another command writes into" in str(error)
+            done.wait()
+
+    threads = [threading.Thread(target=command) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert found == [here / "X"]
+
+
+def test_what_a_command_that_is_gone_had_claimed_is_free(here):
+    (here / "in-use").write_text(str(2**22 + 1))
+    with folder_of(here) as folder:
+        assert (folder / "in-use").read_text() == str(os.getpid())
+    assert written(here) == []
 
 
 def test_a_named_folder_with_results_is_refused(here):
