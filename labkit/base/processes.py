@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, Self
 
 import psutil
 
+from labkit.base import clock
 from labkit.base.errors import LabError
 
 #: Of loky's and multiprocessing's helper that ends by itself, after the processes that it serves, and removes what they
@@ -31,7 +32,7 @@ MARK = "LABKIT_PROCESS"
 OWN_TEMPORARY = "LABKIT_TEMPORARY"
 
 #: How long what was killed may take to end, and then what tidies up after it.
-_ENDING_S = 2.0
+_ENDING_S = 1.0
 
 
 class OrderedProcess:
@@ -243,20 +244,36 @@ def end_marked(mark: str, dead_pid: int | None = None) -> None:
         mark: as for :func:`marked`.
         dead_pid: the process that is gone, whose shared memory and temporary folders go too.
     """
-    killed = set() if dead_pid is None else {dead_pid}
+    seen = set() if dead_pid is None else {dead_pid}
     while True:
         found = [each for each in marked(mark) if each.pid != os.getpid()]
         workers = [each for each in found if not _tidies_up(each)]
-        if not workers or {each.pid for each in workers} <= killed:
+        if {each.pid for each in workers} <= seen:
             break
-        killed.update(each.pid for each in workers)
+        seen.update(each.pid for each in workers)
         kill_all(workers)
-        psutil.wait_procs(workers, timeout=_ENDING_S)
+        _wait_for(workers, _ENDING_S)
     # Those that tidy up end by themselves, now that nobody is left whom they serve.
-    _, waiting = psutil.wait_procs(found, timeout=_ENDING_S)
-    kill_all(waiting)
-    for pid in killed:
+    kill_all(_wait_for(found, _ENDING_S))
+    for pid in seen:
         _remove_what_is_left_of(pid)
+
+
+def _wait_for(processes: Sequence[psutil.Process], timeout_s: float) -> list[psutil.Process]:
+    """Wait until processes have ended, whoever takes note of it; those that have not."""
+    deadline_ns = clock.now_ns() + round(timeout_s * clock.NS_PER_S)
+    left = [*processes]
+    while True:
+        left = [each for each in left if _runs(each)]
+        if not left or clock.now_ns() > deadline_ns:
+            return left
+        clock.sleep(0.005)
+
+
+def _runs(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def _remove_what_is_left_of(pid: int) -> None:
