@@ -15,18 +15,36 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Self
 
-from labkit.base.processes import MARK, end_marked, with_mark
+import psutil
 
-#: Without a word before the end of its input, the watched process has been killed. The path is that process's, and set
-#: only then: a start without `site` takes a hundredth of a second.
+from labkit.base.processes import MARK, end_marked, kill_tree, with_mark
+
+#: Without a word of its end, the watched process has been killed. Its path is set only then: to start without `site`
+#: takes a hundredth of a second.
 _WAIT = """
 import sys
-said = sys.stdin.read()
-if said != "ended":
+said = sys.stdin.read().split()
+if "ended" not in said:
     sys.path[:] = {path!r}
-    from labkit.base.processes import end_marked
-    end_marked({mark!r}, {pid!r})
+    from labkit.base.warden import end_what_is_left
+    end_what_is_left({mark!r}, {pid!r}, {command!r}, [int(each) for each in said])
 """
+
+
+def end_what_is_left(mark: str, pid: int, command: list[str], forks: list[int]) -> None:
+    """What the warden does once the watched process has been killed.
+
+    Args:
+        mark: of what it started.
+        pid: its own number.
+        command: its command line, by which a fork is told from a later process with the same number.
+        forks: its forks. A fork shows the environment that its parent had at first, so it carries no mark.
+    """
+    for fork in forks:
+        with contextlib.suppress(psutil.Error):
+            if psutil.Process(fork).cmdline() == command:
+                kill_tree(fork)
+    end_marked(mark, pid)
 
 
 class _Warden:
@@ -36,11 +54,17 @@ class _Warden:
         self.mark = uuid.uuid4().hex
         self._before = os.environ.get(MARK)
         os.environ[MARK] = with_mark(self.mark)
+        self._write = -1
+        self._process: subprocess.Popen[bytes] | None = None
+        with contextlib.suppress(OSError):  # no descriptors or no memory left: a measurement need not fail for that
+            self._start()
+
+    def _start(self) -> None:
+        code = _WAIT.format(path=sys.path, mark=self.mark, pid=os.getpid(), command=sys.orig_argv)
         read, self._write = os.pipe()
-        code = _WAIT.format(path=sys.path, mark=self.mark, pid=os.getpid())
         try:
             # Not of our group: a Ctrl-C or a terminal that closes is for us, and the warden comes after us.
-            self._process: subprocess.Popen[bytes] | None = subprocess.Popen(
+            self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", code],
                 stdin=read,
                 stdout=subprocess.DEVNULL,
@@ -48,8 +72,6 @@ class _Warden:
                 env={name: value for name, value in os.environ.items() if name != MARK},
                 start_new_session=True,
             )
-        except OSError:  # no descriptors or no memory left: a measurement need not fail for that
-            self._process = None
         finally:
             os.close(read)
 
@@ -59,15 +81,20 @@ class _Warden:
             os.environ.pop(MARK, None)
         else:
             os.environ[MARK] = self._before
-        with contextlib.suppress(OSError):
-            os.write(self._write, b"ended")
-        self.let_go()
+        self._say("ended")
         if self._process is not None:
             self._process.wait()
 
-    def let_go(self) -> None:
-        """Close this process's end of the pipe."""
-        os.close(self._write)
+    def tell_of_fork(self) -> None:
+        """In a fork: its copy of the pipe would hide its parent's end."""
+        self._say(f"{os.getpid()} ")
+
+    def _say(self, last: str) -> None:
+        """The last word through this process's end of the pipe."""
+        if self._write >= 0:
+            with contextlib.suppress(OSError):
+                os.write(self._write, last.encode())
+            os.close(self._write)
 
 
 @dataclass
@@ -89,11 +116,11 @@ _state = _State()
 
 
 def _forget() -> None:
-    """In a fork: its copy of the pipe would hide this process's end, and it starts a warden of its own if need be."""
-    global _state  # its lock may have been held by another thread
+    """In a fork, which starts a warden of its own if need be; and the lock may have been held by another thread."""
+    global _state
     warden, _state = _state.warden, _State()
     if warden is not None:
-        warden.let_go()
+        warden.tell_of_fork()
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,12 +1,15 @@
 """What the commands share: how they end, and where results go."""
 
+import errno
 import os
+import signal
 import threading
 
 import pytest
 
 from labkit.base import clock
 from labkit.base.errors import ServerError, UsageError
+from labkit.base.interrupts import Terminated
 from labkit.ui.commands import session
 from labkit.ui.commands.session import INTERRUPTED, INVALID, MEASURED, Session
 from tests.ui.commands.running import written
@@ -50,6 +53,44 @@ def test_what_is_measured_is_finished():
 
 def test_an_interrupt_finishes_what_was_measured():
     assert ended(1, 2, KeyboardInterrupt()) == (INTERRUPTED, "Interrupted after 2 steps.")
+
+
+def test_a_signal_to_end_is_told_and_is_the_exit_code():
+    assert ended(1, 2, Terminated(signal.SIGTERM)) == (143, "Ended by SIGTERM after 2 steps.")
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "X/run.npz"),
+            "X/run.npz: no space left on device: make room",
+        ),
+        (OSError(errno.EMFILE, "Too many open files"), "raise the limit"),
+        (OSError(errno.EACCES, "Permission denied", "X"), "X: permission denied"),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "ask for less"),
+        (OSError("something"), "something"),
+        (MemoryError(), "not enough memory"),
+    ],
+)
+def test_a_machine_that_has_no_more_room_finishes_what_was_measured(error, says):
+    code, early = ended(1, error)
+    assert code == INVALID
+    assert early.startswith("Failed after 1 step: ")
+    assert says in early
+
+
+@pytest.mark.parametrize("second", [OSError(errno.ENOSPC, "full"), MemoryError(), KeyboardInterrupt()])
+def test_where_it_cannot_be_shown_it_is_said_what_is_kept(second, capsys):
+    assert ended(1, Terminated(signal.SIGTERM), finishing=[second])[0] == 143
+    assert capsys.readouterr().err == "labkit: Ended by SIGTERM after 1 step.\n"
+
+
+def test_whoever_reads_no_more_is_told_nothing():
+    counting = Counting(1, BrokenPipeError(errno.EPIPE, "Broken pipe"))
+    with pytest.raises(BrokenPipeError):
+        counting.run()
+    assert counting.ends == []
 
 
 def test_a_failure_finishes_what_was_measured():

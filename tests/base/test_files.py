@@ -1,0 +1,25 @@
+"""Files that appear whole or not at all, and never in the place of what is no file."""
+
+import errno
+import os
+
+import pytest
+
+from labkit.base.errors import UsageError
+from labkit.base.files import whole
+
+
+def test_a_device_or_a_folder_is_not_replaced(tmp_path):
+    for path in (tmp_path, os.devnull):
+        path = type(tmp_path)(path)
+        with pytest.raises(UsageError, match="is no file"), whole(path):
+            raise AssertionError
+        assert not path.is_file()
+
+
+def test_on_a_full_disk_neither_half_a_file_appears_nor_the_one_before_goes(tmp_path):
+    (tmp_path / "file").write_text("earlier")
+    with pytest.raises(OSError, match="No space left"), whole(tmp_path / "file") as half:
+        half.write_text("ha")
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"file": "earlier"}
