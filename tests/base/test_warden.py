@@ -42,8 +42,11 @@ def end(process):
     process.communicate()
 
 
+@pytest.fixture
 def started():
-    return psutil.Process().children(recursive=True)
+    """What was started since the test began; the tests may share a client that runs already."""
+    before = set(psutil.Process().children(recursive=True))
+    return lambda: [child for child in psutil.Process().children(recursive=True) if child not in before]
 
 
 def test_what_was_started_during_a_watch_ends_with_the_process_that_is_killed():
@@ -71,7 +74,7 @@ def test_a_process_that_ends_leaves_nothing_either():
     assert wait_until(lambda: gone(left), 5)
 
 
-def test_after_a_watch_nothing_is_marked_and_no_warden_stays():
+def test_after_a_watch_nothing_is_marked_and_no_warden_stays(started):
     before = dict(os.environ)
     with nothing_left_behind():
         with warden.Watch() as watch:
@@ -82,7 +85,7 @@ def test_after_a_watch_nothing_is_marked_and_no_warden_stays():
     assert dict(os.environ) == before
 
 
-def test_watches_share_one_warden_until_the_last_of_them_ends():
+def test_watches_share_one_warden_until_the_last_of_them_ends(started):
     with nothing_left_behind(), warden.Watch(), warden.Watch() as second:
         (one,) = started()
         second.end()
@@ -97,7 +100,7 @@ def test_a_mark_that_was_there_is_found_besides(monkeypatch):
     assert os.environ[MARK] == "theirs"
 
 
-def test_a_command_keeps_its_warden_and_ends_what_was_started():
+def test_a_command_keeps_its_warden_and_ends_what_was_started(started):
     with nothing_left_behind():
         with warden.kept():
             assert started() == []  # none is needed yet
@@ -117,7 +120,7 @@ def test_in_a_notebook_what_was_started_goes_on_after_the_watch():
 
 
 @pytest.mark.parametrize("where", [(subprocess, "Popen"), (os, "pipe")])
-def test_where_no_process_can_be_started_there_is_no_warden_and_no_error(monkeypatch, where):
+def test_where_no_process_can_be_started_there_is_no_warden_and_no_error(started, monkeypatch, where):
     def refused(*_, **__):
         raise OSError(24, "Too many open files")
 

@@ -430,7 +430,7 @@ def test_a_trace_without_a_renderer_is_refused(read):
     ],
 )
 def test_a_trace_with_nothing_on_its_main_thread_is_read_and_told(read, rest):
-    found = read(renderer() + rest)
+    found = read(*renderer(), *rest)
     assert found.duration_ms == 0
     assert found.long_tasks == ()
     assert found.layouts_elsewhere is None
