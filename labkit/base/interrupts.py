@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -25,6 +26,22 @@ class Terminated(KeyboardInterrupt):
     def __init__(self, number: int) -> None:
         super().__init__(f"Ended by {signal.Signals(number).name}")
         self.number = number
+
+
+@dataclass
+class _Signals:
+    """Of this process.
+
+    Attributes:
+        came: whether one has asked it to end.
+        unheard: the same as an error, until that has left a :func:`kept` block.
+    """
+
+    came: bool = False
+    unheard: Terminated | None = None
+
+
+_signals = _Signals()
 
 
 def exit_code(interrupt: KeyboardInterrupt) -> int:
@@ -47,13 +64,11 @@ def terminations() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    came = False
 
     def end(number: int, _: FrameType | None) -> None:
-        nonlocal came
-        if not came:
-            came = True
-            raise Terminated(number)
+        if not _signals.came:
+            _signals.came, _signals.unheard = True, Terminated(number)
+            raise _signals.unheard
 
     before = {number: signal.getsignal(number) for number in _TERMINATIONS}
     replaced = [number for number, handler in before.items() if handler is signal.SIG_DFL]
@@ -64,6 +79,7 @@ def terminations() -> Iterator[None]:
     finally:
         for number in replaced:
             signal.signal(number, before[number])
+        _signals.came, _signals.unheard = False, None
 
 
 @contextmanager
@@ -82,9 +98,15 @@ def kept() -> Iterator[None]:
     sys.unraisablehook = remember
     try:
         yield
+    except KeyboardInterrupt:
+        _signals.unheard = None
+        raise
     finally:
         sys.unraisablehook = before
+    # A library may swallow one as well, where it waits for its own threads or processes.
+    swallowed = swallowed or _signals.unheard
     if swallowed is not None:
+        _signals.unheard = None
         raise swallowed
 
 

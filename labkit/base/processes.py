@@ -253,8 +253,8 @@ def end_marked(mark: str, dead_pid: int | None = None) -> None:
         seen.update(each.pid for each in workers)
         kill_all(workers)
         _wait_for(workers, _ENDING_S)
-    # Those that tidy up end by themselves, now that nobody is left whom they serve.
-    kill_all(_wait_for(found, _ENDING_S))
+    # Those that tidy up end by themselves, now that nobody is left whom they serve; our own serves us still.
+    kill_all(_wait_for([each for each in found if not _is_ours(each)], _ENDING_S))
     for pid in seen:
         _remove_what_is_left_of(pid)
 
@@ -268,6 +268,12 @@ def _wait_for(processes: Sequence[psutil.Process], timeout_s: float) -> list[psu
         if not left or clock.now_ns() > deadline_ns:
             return left
         clock.sleep(0.005)
+
+
+def _is_ours(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.ppid() == os.getpid()
+    return False
 
 
 def _runs(process: psutil.Process) -> bool:

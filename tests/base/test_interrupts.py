@@ -168,3 +168,21 @@ def test_a_signal_in_a_callback_keeps_its_number():
     with pytest.raises(interrupts.Terminated) as ended, interrupts.kept():
         swallowed(interrupts.Terminated(signal.SIGTERM))
     assert ended.value.number == signal.SIGTERM
+
+
+def test_a_signal_that_a_library_swallows_is_raised_at_the_end_of_the_block_once():
+    def swallowing():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except BaseException:  # noqa: BLE001 (as libraries do)
+            return "the rest of the block"
+        return "not reached"
+
+    with interrupts.terminations():
+        reached = []
+        with pytest.raises(interrupts.Terminated), interrupts.kept():
+            reached.append(swallowing())
+        assert reached == ["the rest of the block"]
+        with interrupts.kept():
+            reached.append("heard")
+    assert len(reached) == 2
