@@ -85,8 +85,7 @@ def _write_claim(mark: Path) -> None:
     """
     for _ in range(2):
         try:
-            with mark.open("x", encoding="ascii") as file:
-                file.write(str(os.getpid()))
+            _write_new(mark, str(os.getpid()))
         except FileExistsError:
             owner = mark.read_text(encoding="ascii", errors="replace")
             if not owner.isdecimal() or psutil.pid_exists(int(owner)):
@@ -97,6 +96,16 @@ def _write_claim(mark: Path) -> None:
     raise UsageError(
         f"another command writes into {mark.parent} now: name another folder (if none does, delete {mark})"
     )
+
+
+def _write_new(path: Path, text: str) -> None:
+    with path.open("x", encoding="ascii") as file:
+        try:
+            file.write(text)
+            file.flush()
+        except OSError:
+            path.unlink()
+            raise
 
 
 def _remove_empty(folders: Iterable[Path]) -> None:

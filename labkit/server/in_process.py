@@ -22,6 +22,7 @@ from flask_socketio import SocketIO
 
 from labkit.base import clock
 from labkit.base.errors import ServerError
+from labkit.base.time_limit import call_within
 from labkit.server.contract import Served
 from labkit.server.hooks import Hooks
 from labkit.server.hosts.flask_threading import ThreadingHost
@@ -164,16 +165,16 @@ class Server(Served):
         """Stop serving and end every thread and socket of this server; twice does no harm.
 
         Args:
-            timeout_s: how long to wait for threads that are still at work (a handler cannot be interrupted). Those that
-                are left are named in :attr:`log`.
+            timeout_s: how long to wait for the strategy's own close, and then for threads that are still at work (a
+                handler cannot be interrupted). What is left is named in :attr:`log`.
         """
         wsgi, self._wsgi = self._wsgi, None
         if wsgi is None:
             return
-        deadline_ns = clock.now_ns() + round(timeout_s * clock.NS_PER_S)
         try:
-            self._run_closers()
+            self._run_closers(timeout_s)
         finally:
+            deadline_ns = clock.now_ns() + round(timeout_s * clock.NS_PER_S)
             self._stopping.set()
             knock(self.setup.host, self.port)
             if self._accepting is not threading.current_thread():  # as where the collector stops a forgotten server
@@ -201,12 +202,12 @@ class Server(Served):
             clock.sleep(0.001)
         return True
 
-    def _run_closers(self) -> None:
+    def _run_closers(self, timeout_s: float) -> None:
         assert self._app is not None
         for close in (self._close_extension, self._app.close):
             try:
                 if close is not None:
-                    close()
+                    call_within(timeout_s, "it", close)
             except Exception as error:  # noqa: BLE001 (a strategy's own; the server must stop all the same)
                 self.log.append(f"{self.setup.strategy.name}'s close failed: {type(error).__name__}: {error}")
 

@@ -47,6 +47,10 @@ class TrackingServer(ThreadedWSGIServer):
         super().shutdown_request(request)
         self._open.discard(request)
 
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 (Werkzeug's)
+        """Of a request that failed outside of the app, as where no thread can be started any more."""
+        self._log.append(message % args if args else message)
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         self._log.append(traceback.format_exc())
 

@@ -70,7 +70,7 @@ FAULTS = {
     "kill -9, gevent": Fault(signal.SIGKILL, "", _compare("process-pool", "gevent"), (-9,)),
     "kill -9, gunicorn": Fault(signal.SIGKILL, "", _compare("process-pool", "gunicorn"), (-9,)),
     "kill -9, asgi": Fault(signal.SIGKILL, "", _compare("asgi-process-pool", "asgi"), (-9,)),
-    "kill -9 of the client": Fault(signal.SIGKILL, CLIENT, _compare("inline", repeats=6), (0, 1), ends=False),
+    "kill -9 of the client": Fault(signal.SIGKILL, CLIENT, _compare("inline", repeats=3), (0, 1), ends=False),
     "kill -9 of a worker": Fault(signal.SIGKILL, WORKER, _compare("process-pool", repeats=3), (0, 1), ends=False),
     "kill -9 of gevent's server": Fault(
         signal.SIGKILL, CHILD, _compare("process-pool", "gevent", 3), (0, 1), ends=False
