@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from labkit.runs.comparison import Comparison
 from tests.support.helpers import taking_interrupts, wait_until
 
 #: In the environment of the command, and so of everything that it starts.
-_TOKEN = "LABKIT_FAULT"
+TOKEN = "LABKIT_FAULT"
 
 #: How long a command may take to end, with its table and figure, or to measure its few runs, on a busy machine.
 ENDS_S = 60.0
@@ -86,15 +87,15 @@ def strike(fault: Fault, folder: Path, seed: int) -> str:
     """Start the command, let the fault happen, and assert what must hold afterwards; what happened, in a few words."""
     chance = random.Random(seed)
     token, out = secrets.token_hex(8), folder / "out"
-    before = _shared_memory()
-    with taking_interrupts(), (folder / "said").open("w+") as said:
+    before = shared_memory()
+    with taking_interrupts(), _taking_hangups(), (folder / "said").open("w+") as said:
         command = subprocess.Popen(
             [sys.executable, "-m", "labkit", *fault.arguments, f"--out={out}"],
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,
             cwd=folder,
-            env={**os.environ, _TOKEN: token, "COLUMNS": "1000", "PYTHONPATH": str(Path(labkit.__file__).parents[1])},
+            env={**os.environ, TOKEN: token, "COLUMNS": "1000", "PYTHONPATH": str(Path(labkit.__file__).parents[1])},
             start_new_session=True,
         )
         try:
@@ -102,8 +103,8 @@ def strike(fault: Fault, folder: Path, seed: int) -> str:
             wait_until(lambda: command.poll() is not None, ENDS_S)
             code = command.poll()
         finally:
-            left = _left_of(token, before)
-            for process in _of(token):
+            left = left_of(token, before)
+            for process in processes_of(token):
                 with contextlib.suppress(psutil.Error):
                     process.kill()
             command.wait()
@@ -131,7 +132,7 @@ def _strike(command: subprocess.Popen[bytes], fault: Fault, token: str, out: Pat
     found: list[psutil.Process] = []
 
     def there() -> bool:
-        found[:] = [each for each in _of(token) if fault.victim in " ".join(_line(each))]
+        found[:] = [each for each in processes_of(token) if fault.victim in " ".join(_line(each))]
         return bool(found) or command.poll() is not None
 
     assert wait_until(there, 60), f"there never was a {fault.victim}"
@@ -144,32 +145,43 @@ def _strike(command: subprocess.Popen[bytes], fault: Fault, token: str, out: Pat
     return ""
 
 
+@contextlib.contextmanager
+def _taking_hangups() -> Iterator[None]:
+    """Also where the tests were started by nohup, whose ignored signal would be inherited."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def _line(process: psutil.Process) -> list[str]:
     with contextlib.suppress(psutil.Error):
         return process.cmdline()
     return []
 
 
-def _of(token: str) -> list[psutil.Process]:
+def processes_of(token: str) -> list[psutil.Process]:
+    """What runs and was started, by whomever, with this token in its environment."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if process.environ().get(_TOKEN) == token and process.status() != psutil.STATUS_ZOMBIE:
+            if process.environ().get(TOKEN) == token and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
     return found
 
 
-def _shared_memory() -> set[str]:
+def shared_memory() -> set[str]:
     folder = Path("/dev/shm")
     return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
 
 
-def _left_of(token: str, before: set[str]) -> list[str]:
+def left_of(token: str, before: set[str]) -> list[str]:
     """What is still there of it after :data:`LEFT_S`; shared memory only of processes that are gone."""
 
     def left() -> list[str]:
-        found = [f"{each.pid}: {' '.join(_line(each))[:120]}" for each in _of(token)]
-        found += [name for name in _shared_memory() - before if _is_orphan(name.partition("loky-")[2])]
+        found = [f"{each.pid}: {' '.join(_line(each))[:120]}" for each in processes_of(token)]
+        found += [name for name in shared_memory() - before if _is_orphan(name.partition("loky-")[2])]
         found += [path.name for path in Path(tempfile.gettempdir()).glob("labkit-*-*") if _is_orphan(path.name[7:])]
         return found
 
