@@ -44,6 +44,11 @@ class _Signals:
 _signals = _Signals()
 
 
+def have_come() -> bool:
+    """Whether a signal has asked this process to end."""
+    return _signals.came
+
+
 def exit_code(interrupt: KeyboardInterrupt) -> int:
     """As shells have it: 128 and the number of the signal."""
     return 128 + (interrupt.number if isinstance(interrupt, Terminated) else signal.SIGINT)

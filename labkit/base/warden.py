@@ -17,6 +17,7 @@ from typing import Self
 
 import psutil
 
+from labkit.base import interrupts
 from labkit.base.processes import MARK, end_marked, kill_tree, with_mark
 
 #: Without a word of its end, the watched process has been killed. Its path is set only then: to start without `site`
@@ -168,7 +169,9 @@ def kept() -> Iterator[None]:
             of.kept -= 1
             if of.warden is not None and not of.kept:
                 end_marked(of.warden.mark)
-            _end_if_idle(of)
+            # A signal may have come while a pool was made, of whose semaphores then nobody else knows.
+            if not interrupts.have_come():
+                _end_if_idle(of)
 
 
 def is_kept() -> bool:
