@@ -5,8 +5,10 @@ import errno
 import gzip
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+import psutil
 
 from labkit.base.errors import RecordError, UsageError
 
@@ -19,7 +21,13 @@ MAX_JSON_VALUES = 30_000_000
 
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A file that appears under its name only when it is complete: write to the path that this gives."""
+    """A file that appears under its name only when it is complete: write to the path that this gives.
+
+    Raises:
+        UsageError: under that name is something that must not be replaced, such as a device.
+    """
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is no file: name one")
     half = path.with_name(path.name + ".part")
     try:
         yield half
@@ -99,6 +107,70 @@ def unused_folder(folder: Path, pattern: str, holds: str) -> Path:
     if any(folder.glob(pattern)):
         raise UsageError(f"{folder} holds {holds}: name another folder")
     return folder
+
+
+@contextlib.contextmanager
+def claimed(folder: Path) -> Iterator[Path]:
+    """The folder, made where it is not there, and nobody else's within the block; taken away again if it stays empty.
+
+    A file in it says whose it is. What was left by a process that is gone claims nothing.
+
+    Raises:
+        UsageError: another process works there now, or the folder cannot be made.
+    """
+    mark = folder / _IN_USE
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_claim(mark)
+    except OSError as error:
+        _remove_empty(made)
+        raise UsageError(f"{folder} cannot be written to ({error.strerror}): name another folder") from error
+    try:
+        yield folder
+    finally:
+        mark.unlink(missing_ok=True)
+        _remove_empty(made)
+
+
+#: Holds the number of the process that writes into a folder.
+_IN_USE = "in-use"
+
+
+def _write_claim(mark: Path) -> None:
+    """Make the file, as the only one who does.
+
+    Somebody has made it and not yet written into it: that is a claim, too.
+    """
+    for _ in range(2):
+        try:
+            _write_new(mark, str(os.getpid()))
+        except FileExistsError:
+            owner = mark.read_text(encoding="ascii", errors="replace")
+            if not owner.isdecimal() or psutil.pid_exists(int(owner)):
+                break
+            mark.unlink(missing_ok=True)
+        else:
+            return
+    raise UsageError(
+        f"another command writes into {mark.parent} now: name another folder (if none does, delete {mark})"
+    )
+
+
+def _write_new(path: Path, text: str) -> None:
+    with path.open("x", encoding="ascii") as file:
+        try:
+            file.write(text)
+            file.flush()
+        except OSError:
+            path.unlink()
+            raise
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    with contextlib.suppress(OSError):  # it holds something, as it should
+        for folder in folders:
+            folder.rmdir()
 
 
 def new_folder(parent: Path, name: str) -> Path:

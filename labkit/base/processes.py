@@ -6,24 +6,33 @@ So it never outlives who started it, however that ends. Orders and answers are p
 import contextlib
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 import psutil
 
+from labkit.base import clock
 from labkit.base.errors import LabError
 
 #: Of loky's and multiprocessing's helper that ends by itself, after the processes that it serves, and removes what they
 #: left in shared memory: killed with them, it could not.
 _TIDIES_UP = "resource_tracker"
 
-#: In the environment of a marked process, and so of everything that it starts.
-_MARK = "LABKIT_PROCESS"
+#: In the environment of a marked process, and so of everything that it starts: a mark, or several with spaces between.
+MARK = "LABKIT_PROCESS"
+
+#: In the environment of a process that has a temporary folder of its own: where that is.
+OWN_TEMPORARY = "LABKIT_TEMPORARY"
+
+#: How long what was killed may take to end, and then what tidies up after it.
+_ENDING_S = 1.0
 
 
 class OrderedProcess:
@@ -34,13 +43,24 @@ class OrderedProcess:
         own_group: leave Ctrl-C to the parent.
         marked: give the process, and thereby all that it starts, a mark: what outlives it is found and ended too.
         grace_s: how long it may take to end by itself, once its input has closed, before it is killed.
+        own_temporary: give it a temporary folder of its own, removed with it: for what leaves files when it is killed.
 
     Attributes:
         mark: by which :func:`marked` finds what still runs; empty for none.
     """
 
-    def __init__(self, code: str, *, own_group: bool = False, marked: bool = False, grace_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        code: str,
+        *,
+        own_group: bool = False,
+        marked: bool = False,
+        grace_s: float = 0.0,
+        own_temporary: bool = False,
+    ) -> None:
         self._code = code
+        self._own_temporary = own_temporary
+        self._temporary = ""
         self._own_group = own_group
         self._grace_s = grace_s
         self.mark = uuid.uuid4().hex if marked else ""
@@ -62,9 +82,18 @@ class OrderedProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
-            env={**os.environ, _MARK: self.mark} if self.mark else None,
+            env=self._environment(),
             start_new_session=self._own_group,
         )
+
+    def _environment(self) -> dict[str, str]:
+        environment = dict(os.environ)
+        if self.mark:
+            environment[MARK] = with_mark(self.mark)
+        if self._own_temporary:
+            self._temporary = tempfile.mkdtemp(prefix=temporary_prefix(os.getpid()))
+            environment |= dict.fromkeys(("TMPDIR", "TEMP", "TMP", OWN_TEMPORARY), self._temporary)
+        return environment
 
     @property
     def pid(self) -> int | None:
@@ -148,9 +177,7 @@ class OrderedProcess:
             kill_tree(pid)
         if self.mark and self._process is not None:
             self._process.wait()  # by us, who started it: psutil would take its exit code away
-            left = marked(self.mark)
-            kill_all(left)
-            psutil.wait_procs(left, timeout=2)
+            end_marked(self.mark)
 
     def end(self) -> None:
         """Close its input, so that it ends by itself; after `grace_s`, kill it and what it leaves. Twice is no harm."""
@@ -181,6 +208,8 @@ class OrderedProcess:
                 with contextlib.suppress(OSError):
                     pipe.close()
         self._stderr.close()
+        if self._temporary:
+            shutil.rmtree(self._temporary, ignore_errors=True)
 
     def __enter__(self) -> Self:
         self.launch()
@@ -195,7 +224,7 @@ def marked(mark: str) -> list[psutil.Process]:
     found = set()
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if process.environ().get(_MARK) == mark:
+            if mark in process.environ().get(MARK, "").split():
                 found.add(process)
     for process in list(found):
         with contextlib.suppress(psutil.Error):
@@ -203,15 +232,81 @@ def marked(mark: str) -> list[psutil.Process]:
     return list(found)
 
 
+def with_mark(mark: str) -> str:
+    """What the environment says with a further mark: whoever looks for one that was there before finds it still."""
+    return f"{os.environ.get(MARK, '')} {mark}".strip()
+
+
+def end_marked(mark: str, dead_pid: int | None = None) -> None:
+    """End what carries a mark, but this process, and remove what it left in shared memory and in temporary folders.
+
+    Args:
+        mark: as for :func:`marked`.
+        dead_pid: the process that is gone, whose shared memory and temporary folders go too.
+    """
+    seen = set() if dead_pid is None else {dead_pid}
+    while True:
+        found = [each for each in marked(mark) if each.pid != os.getpid()]
+        workers = [each for each in found if not _tidies_up(each)]
+        if {each.pid for each in workers} <= seen:
+            break
+        seen.update(each.pid for each in workers)
+        kill_all(workers)
+        _wait_for(workers, _ENDING_S)
+    # Those that tidy up end by themselves, now that nobody is left whom they serve; our own serves us still.
+    kill_all(_wait_for([each for each in found if not _is_ours(each)], _ENDING_S))
+    for pid in seen:
+        _remove_what_is_left_of(pid)
+
+
+def _wait_for(processes: Sequence[psutil.Process], timeout_s: float) -> list[psutil.Process]:
+    """Wait until processes have ended, whoever takes note of it; those that have not."""
+    deadline_ns = clock.now_ns() + round(timeout_s * clock.NS_PER_S)
+    left = [*processes]
+    while True:
+        left = [each for each in left if _runs(each)]
+        if not left or clock.now_ns() > deadline_ns:
+            return left
+        clock.sleep(0.005)
+
+
+def _is_ours(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.ppid() == os.getpid()
+    return False
+
+
+def _runs(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def _remove_what_is_left_of(pid: int) -> None:
+    """Of a process that has ended: loky's semaphores, which Linux shows as files, and our temporary folders."""
+    for semaphore in Path("/dev/shm").glob(f"sem.loky-{pid}-*"):
+        with contextlib.suppress(OSError):
+            semaphore.unlink()
+    for folder in Path(tempfile.gettempdir()).glob(f"{temporary_prefix(pid)}*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def temporary_prefix(pid: int) -> str:
+    """How the names of a process's temporary folders begin: by them they are found when it has been killed."""
+    return f"labkit-{pid}-"
+
+
+def _tidies_up(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return any(_TIDIES_UP in part for part in process.cmdline())
+    return False
+
+
 def descendants(pid: int) -> list[psutil.Process]:
     """The processes that a process started, and theirs, but for those that end by themselves after them."""
-    found = []
     with contextlib.suppress(psutil.Error):
-        for child in psutil.Process(pid).children(recursive=True):
-            with contextlib.suppress(psutil.Error):
-                if not any(_TIDIES_UP in part for part in child.cmdline()):
-                    found.append(child)
-    return found
+        return [child for child in psutil.Process(pid).children(recursive=True) if not _tidies_up(child)]
+    return []
 
 
 def kill_all(processes: Sequence[psutil.Process]) -> None:
@@ -227,6 +322,12 @@ def kill_tree(pid: int) -> None:
     with contextlib.suppress(psutil.Error):
         kill_all([psutil.Process(pid)])
     kill_all(below)
+
+
+def remove_own_temporary() -> None:
+    """In such a process, at its end: its parent may be gone, and would have removed the folder."""
+    if folder := os.environ.get(OWN_TEMPORARY):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Pipes:

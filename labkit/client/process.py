@@ -97,7 +97,8 @@ class ClientProcess(OrderedProcess, _ByOrder):
     place = OUTSIDE
 
     def __init__(self) -> None:
-        super().__init__("from labkit.client.process import _serve; _serve()")
+        # A group of its own: what ends the parent's whole group (a terminal that closes) leaves the end to the parent.
+        super().__init__("from labkit.client.process import _serve; _serve()", own_group=True)
 
     def start(self) -> None:
         """Start the process, unless it runs."""

@@ -18,6 +18,9 @@ from labkit.runs.run import Run
 from labkit.runs.summary import BOUNDS_MS
 from labkit.strategies import Strategy, default_in
 
+#: Of each strategy: some days of measuring, and no more than can be put in order at once.
+MOST_REPEATS = 100_000
+
 #: Is called after each run, never during one, with how many are done, of how many, and the run.
 Progress = Callable[[int, int, Run], object]
 
@@ -208,6 +211,8 @@ def _order(
 ) -> Ordered:
     if repeats < 1:
         raise UsageError(f"repeats must be 1 or more, not {repeats}")
+    if repeats > MOST_REPEATS:
+        raise UsageError(f"{repeats} repeats would never end: ask for {MOST_REPEATS:,} or fewer")
     if not things:
         raise UsageError("there is no strategy to measure: name at least one")
     each = [cast(Settings, dict(settings)) for _, settings in things]

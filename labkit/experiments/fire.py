@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from labkit.base import clock, interrupts
@@ -141,6 +142,8 @@ def _fired(
         fired = client.fire(replace(job, watch_pid=served.serving_pid, exchange=exchange))
         spent = {"server_cpu_s": cost.cpu_s, "server_switches": cost.switches, "clocks_parted_s": parted()}
         stamps = served.collect()
+    except psutil.NoSuchProcess as error:
+        raise ServerError("the server's process ended in the middle of the run: see what its app does") from error
     finally:
         client.close()
     told = {"exchange": exchange.to_dict(), "acknowledged_otherwise": BY_VALUE in seen and not answered}

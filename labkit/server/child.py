@@ -91,6 +91,7 @@ class ChildServer(Served):
         if self.setup.port:
             listen(self.setup.host, self.setup.port).close()  # raises the sentence that fits where it cannot
         self._process = _ServerProcess(self.mode, self.setup.host, self.setup.port)
+        self._begin_watch()
         try:
             self.port, self._serving_pid = self._order("setup", list(sys.path), what, limit_s=START_S)
         except BaseException:
@@ -113,6 +114,7 @@ class ChildServer(Served):
         process, self._process = self._process, None
         if process is not None:
             process.kill()
+        self._end_watch()
 
     def handlers(self) -> Mapping[str, tuple[str, ...]] | None:
         """Of each namespace the events that have a handler; None where the mode's app does not show it."""
@@ -163,6 +165,7 @@ class ChildServer(Served):
         finally:
             process.kill()
             processes.kill_all(below)
+            self._end_watch()
 
 
 class _ServerProcess(OrderedProcess):
@@ -175,7 +178,8 @@ class _ServerProcess(OrderedProcess):
         self._mode = mode.name
         self._launched = False
         serve = f"from labkit.server.child_worker import main; main({mode.arbiter!r}, {host!r}, {port!r})"
-        super().__init__(f"{mode.first}\n{serve}", own_group=True)
+        # Marked: where the child is killed, what it started is found by that.
+        super().__init__(f"{mode.first}\n{serve}", own_group=True, marked=True)
 
     def launch(self) -> None:
         """Start the process, the first time."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, Self
 
+from labkit.base import warden
 from labkit.server.kept import Kept
 from labkit.server.setup import Setup
 from labkit.server.stamps import Stamps
@@ -31,6 +32,17 @@ class Served(ABC):
         self.setup = setup
         self.port = setup.port
         self.log: list[str] = Kept()
+        self._watch: warden.Watch | None = None
+
+    def _begin_watch(self) -> None:
+        """What is served leaves no process behind, however this one ends. In a notebook only where it may start one."""
+        if self._watch is None and (self.setup.may_start_processes or warden.is_kept()):
+            self._watch = warden.Watch()
+
+    def _end_watch(self) -> None:
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.end()
 
     @property
     def url(self) -> str:

@@ -21,6 +21,7 @@ from flask_socketio import SocketIO
 
 from labkit.base import clock
 from labkit.base.errors import ServerError
+from labkit.base.time_limit import call_within
 from labkit.server import event_handlers
 from labkit.server.contract import Served
 from labkit.server.hooks import Hooks
@@ -143,6 +144,7 @@ class Server(Served):
         self._threads = Threads(self.log)
         self._stopping = threading.Event()
         self._close_extension: Callable[[], object] | None = None
+        self._begin_watch()
         try:
             # All of it new at each start: engine.io's service task never starts a second time.
             app = self._app = _InProcessApp(self.setup, self.log, self._threads, self._sleep)
@@ -156,6 +158,7 @@ class Server(Served):
             self._stopping.set()  # what `register` began before it raised ends too
             self._threads.join_all(clock.now_ns() + clock.NS_PER_S)
             listening.close()
+            self._end_watch()
             raise
         self.port = self._wsgi.port
         self._accepting = threading.Thread(target=self._accept, args=(self._wsgi,), name="labkit-server", daemon=True)
@@ -175,16 +178,16 @@ class Server(Served):
         """Stop serving and end every thread and socket of this server; twice does no harm.
 
         Args:
-            timeout_s: how long to wait for threads that are still at work (a handler cannot be interrupted). Those that
-                are left are named in :attr:`log`.
+            timeout_s: how long to wait for the strategy's own close, and then for threads that are still at work (a
+                handler cannot be interrupted). What is left is named in :attr:`log`.
         """
         wsgi, self._wsgi = self._wsgi, None
         if wsgi is None:
             return
-        deadline_ns = clock.now_ns() + round(timeout_s * clock.NS_PER_S)
         try:
-            self._run_closers()
+            self._run_closers(timeout_s)
         finally:
+            deadline_ns = clock.now_ns() + round(timeout_s * clock.NS_PER_S)
             self._stopping.set()
             knock(self.setup.host, self.port)
             if self._accepting is not threading.current_thread():  # as where the collector stops a forgotten server
@@ -200,6 +203,7 @@ class Server(Served):
             for name in self._threads.join_all(deadline_ns):
                 self.log.append(f"still at work {timeout_s:g} s after the stop: {name}")
             wsgi.server_close()
+            self._end_watch()
 
     def _service_task_began(self, deadline_ns: int) -> bool:
         """Wait until engine.io's service task has made its own event, without which it cannot be ended."""
@@ -211,12 +215,12 @@ class Server(Served):
             clock.sleep(0.001)
         return True
 
-    def _run_closers(self) -> None:
+    def _run_closers(self, timeout_s: float) -> None:
         assert self._app is not None
         for close in (self._close_extension, self._app.close):
             try:
                 if close is not None:
-                    close()
+                    call_within(timeout_s, "it", close)
             except Exception as error:  # noqa: BLE001 (a strategy's own; the server must stop all the same)
                 self.log.append(f"{self.setup.strategy.name}'s close failed: {type(error).__name__}: {error}")
 

@@ -35,6 +35,12 @@ class Setup:
     maker: str | Callable[..., object] = ""
     names: tuple[str, ...] = ()
 
+    @property
+    def may_start_processes(self) -> bool:
+        """Whether what is served may start processes: a strategy that needs them, or one that is not the lab's own."""
+        is_own = self.strategy.register.__module__.startswith("labkit.strategies.")
+        return self.strategy.needs_pickle or not is_own
+
     def register(self, socketio: Any) -> Callable[[], object] | None:
         """Register the strategy; its close function, where it has one.
 

@@ -1,14 +1,16 @@
-"""Files of a stranger's are read within a bound, whatever they claim to be."""
+"""Files that appear whole or not at all; and those of a stranger's, read within a bound whatever they claim to be."""
 
 import errno
 import gzip
+import os
 import zipfile
+from pathlib import Path
 
 import pytest
 
 from labkit.base import files
-from labkit.base.errors import RecordError
-from labkit.base.files import limited_text, record_text, require_small_columns
+from labkit.base.errors import RecordError, UsageError
+from labkit.base.files import claimed, limited_text, record_text, require_small_columns, whole
 
 
 def too_large(path, *args, **kwargs):
@@ -72,3 +74,33 @@ def test_columns_are_measured_by_what_they_unpack_to(tmp_path):
         patch.setattr(files, "MAX_COLUMNS_BYTES", 2_000_000)
         with pytest.raises(RecordError, match=r"run\.npz is no record of labkit's, it would unpack to"):
             require_small_columns(path)
+
+
+def test_a_device_or_a_folder_is_not_replaced(tmp_path):
+    for path in (tmp_path, Path(os.devnull)):
+        with pytest.raises(UsageError, match="is no file"), whole(path):
+            raise AssertionError
+        assert not path.is_file()
+
+
+def test_on_a_full_disk_neither_half_a_file_appears_nor_the_one_before_goes(tmp_path):
+    (tmp_path / "file").write_text("earlier")
+
+    def write():
+        with whole(tmp_path / "file") as half:
+            half.write_text("ha")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        write()
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"file": "earlier"}
+
+
+def test_a_claim_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
+    def refused():
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "getpid", refused)
+    with pytest.raises(UsageError, match="cannot be written to"), claimed(tmp_path / "X" / "Y"):
+        raise AssertionError
+    assert list(tmp_path.iterdir()) == []

@@ -476,6 +476,22 @@ def test_a_close_that_raises_is_logged_and_stops_all_the_same():
     assert can_listen(running.port)
 
 
+def test_a_close_that_never_returns_is_logged_and_stops_all_the_same(server):
+    waits = threading.Event()
+
+    def register(socketio, complex_calculation):
+        answer_inline(socketio, complex_calculation)
+        return waits.wait
+
+    running = server(register)
+    port = running.port
+    running.stop(timeout_s=0.3)
+    assert "did not return within 0.3 s" in " ".join(running.log)
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", port), 1)
+    waits.set()
+
+
 def test_a_strategy_without_close_is_not_given_that_of_an_earlier_start():
     closed = []
 

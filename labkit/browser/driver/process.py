@@ -30,9 +30,13 @@ class Driver(OrderedProcess):
     def __init__(self) -> None:
         if importlib.util.find_spec("playwright") is None:
             raise MissingExtra("driving a browser needs Playwright: pip install 'labkit[browser]'")
-        # A browser leaves its parent's process group, and may outlive it: so it is marked.
+        # A browser leaves its parent's process group, and may outlive it: so it is marked. If killed, it leaves files.
         super().__init__(
-            "from labkit.browser.driver.worker import main; main()", own_group=True, marked=True, grace_s=CLOSING_S
+            "from labkit.browser.driver.worker import main; main()",
+            own_group=True,
+            marked=True,
+            grace_s=CLOSING_S,
+            own_temporary=True,
         )
 
     def run(self, job: dict[str, Any], *, limit_s: float) -> dict[str, Any]:

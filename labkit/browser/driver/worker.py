@@ -15,7 +15,7 @@ from typing import Any
 from playwright.async_api import Browser, Error, Playwright, async_playwright
 
 from labkit.base.errors import BrowserError
-from labkit.base.processes import Pipes
+from labkit.base.processes import Pipes, remove_own_temporary
 from labkit.browser.driver.jobs import Job, Result, exact, timed
 from labkit.browser.driver.tab import Tab
 
@@ -140,4 +140,7 @@ async def _serve(pipes: Pipes) -> None:
 
 def main() -> None:
     """Serve until the standard input closes."""
-    asyncio.run(_serve(Pipes()))
+    try:
+        asyncio.run(_serve(Pipes()))
+    finally:
+        remove_own_temporary()

@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from labkit.browser.trace.events import CALLERS, LAYOUT, MICROTASKS, PART_OF, SCRIPT, STYLE, TASKS
@@ -174,7 +175,7 @@ def place(function: str, url: str, line: int) -> str:
 def _tasks(spans: Sequence[Span]) -> list[tuple[int, int]]:
     """The outermost spans, each with everything within it, as ranges of indices."""
     starts = [index for index, span in enumerate(spans) if span.parent < 0]
-    return list(zip(starts, [*starts[1:], len(spans)], strict=True))
+    return list(pairwise([*starts, len(spans)]))  # of no spans no ranges
 
 
 def _in_a_frame(span: Span, task: Span, frames_us: Sequence[float]) -> bool:

@@ -154,6 +154,8 @@ def _notes(
     notes = []
     if renderer.others:
         notes.append(f"{renderer.others} more pages were recorded: name the one you mean by its address")
+    if not names & PART_OF.keys():
+        notes.append("nothing was recorded of what the page's main thread did: record while the page does something")
     if not names & TASKS:
         notes.append("tasks were not recorded, so long ones are not known: add disabled-by-default-devtools.timeline")
     if not names & MICROTASKS:

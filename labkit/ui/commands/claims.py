@@ -1,5 +1,6 @@
 """The command ``labkit claims``: the advice, line by line, measured here and beside what was recorded."""
 
+import contextlib
 import json
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from labkit.base.errors import UsageError
-from labkit.base.files import unused_folder
 from labkit.ui.commands import session
 from labkit.ui.commands.session import INVALID, MEASURED, Session
 
@@ -49,9 +49,8 @@ def claims(only: str | None, no_browser: bool, out: Path | None, **asked: Any) -
     request = Request(lines=_numbers(only), browser=not no_browser, out=out, **asked)
     if request.record and (request.lines is not None or no_browser):
         raise UsageError("--record is for the whole set: leave --only and --no-browser out")
-    if out is not None:
-        unused_folder(out, "claims.*", "an earlier claims table")
-    _Claims(request).run()
+    with contextlib.nullcontext() if out is None else session.results(out, "claims.*", "an earlier claims table"):
+        _Claims(request).run()
 
 
 def _numbers(only: str | None) -> list[int] | None:

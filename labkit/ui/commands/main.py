@@ -1,11 +1,14 @@
 """The command ``labkit``: the group of all commands, and how their errors are told."""
 
+import contextlib
 import importlib.metadata
+import io
+import sys
 from typing import Any
 
 import click
 
-from labkit.base import errors
+from labkit.base import errors, interrupts
 from labkit.ui.commands.browser import browser
 from labkit.ui.commands.capacity import capacity
 from labkit.ui.commands.claims import claims
@@ -13,7 +16,7 @@ from labkit.ui.commands.compare import compare
 from labkit.ui.commands.doctor import doctor
 from labkit.ui.commands.render import render
 from labkit.ui.commands.selftest import selftest
-from labkit.ui.commands.session import INTERRUPTED, INVALID, WRONG_USAGE
+from labkit.ui.commands.session import INVALID, WRONG_USAGE, sentence
 from labkit.ui.commands.strategies import list_, show
 from labkit.ui.commands.trace import trace
 
@@ -48,7 +51,8 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with interrupts.terminations():
+                return super().invoke(ctx)
         except click.UsageError as error:
             raise _as_labkit_says_it(error) from error
         except errors.UsageError as error:
@@ -57,9 +61,23 @@ class _Commands(click.Group):
         except errors.LabError as error:
             click.echo(f"labkit: {error}", err=True)
             ctx.exit(INVALID)
-        except KeyboardInterrupt:
-            click.echo("labkit: interrupted before the first run was measured, so nothing was kept", err=True)
-            ctx.exit(INTERRUPTED)
+        except KeyboardInterrupt as interrupt:
+            said = interrupts.said(interrupt)
+            told = f"{said[:1].lower()}{said[1:]} before the first run was measured, so nothing was kept"
+            click.echo(f"labkit: {told}", err=True)
+            ctx.exit(interrupts.exit_code(interrupt))
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            # A name that the terminal's encoding does not have (LANG=C) is no reason to end.
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        try:
+            return super().main(*args, **extra)
+        except (OSError, MemoryError) as error:  # but for a pipe whose reader has gone, which click ends by
+            with contextlib.suppress(OSError):
+                click.echo(f"labkit: {sentence(error)}", err=True)
+            sys.exit(INVALID)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

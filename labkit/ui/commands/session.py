@@ -1,6 +1,8 @@
 """What the commands share: exit codes, the console, where results go, and an end that keeps what was measured."""
 
 import contextlib
+import errno
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from labkit.base import clock
+from labkit.base import clock, interrupts, warden
 from labkit.base.errors import LabError, UsageError
-from labkit.base.files import new_folder, unused_folder, whole
+from labkit.base.files import claimed, new_folder, unused_folder, whole
 
 if TYPE_CHECKING:
     from labkit.experiments.work_process import WorkProcess
@@ -39,17 +41,31 @@ class Session(ABC):
 
     def run(self) -> NoReturn:
         """Measure and finish; what was measured before an early end is finished in the same way."""
+        with warden.kept():
+            try:
+                self.measure()
+                self.finish(MEASURED)
+            except KeyboardInterrupt as interrupt:
+                if not self.kept:
+                    raise
+                self._end(interrupts.exit_code(interrupt), f"{interrupts.said(interrupt)}{self.kept}.")
+            except (LabError, OSError, MemoryError) as error:
+                if not self.kept or isinstance(error, BrokenPipeError):  # whoever read this has gone
+                    raise
+                self._end(INVALID, f"Failed{self.kept}: {sentence(error)}")
+
+    def _end(self, code: int, early: str) -> NoReturn:
+        """Finish early; where that fails too, say at least why it ended, and what is kept: the runs' files."""
         try:
-            self.measure()
-            self.finish(MEASURED)
-        except KeyboardInterrupt:
-            if not self.kept:
-                raise
-            self.finish(INTERRUPTED, f"Interrupted{self.kept}.")
-        except LabError as error:
-            if not self.kept:
-                raise
-            self.finish(INVALID, f"Failed{self.kept}: {error}")
+            self.finish(code, early)
+        except LabError as second:
+            if str(second) not in early:
+                click.echo(f"labkit: {early}", err=True)
+            raise
+        except (KeyboardInterrupt, OSError, MemoryError):  # nobody waits any more, or there is nowhere to show it
+            with contextlib.suppress(OSError):
+                click.echo(f"labkit: {early}", err=True)
+            sys.exit(code)
 
     @property
     @abstractmethod
@@ -90,10 +106,12 @@ def results(out: Path | None, pattern: str, holds: str) -> Iterator[Path]:
         holds: what such files are, for the error's sentence.
 
     Raises:
-        UsageError: the named folder is a file or holds such files; a new one cannot be made.
+        UsageError: the named folder is a file, holds such files, cannot be made, or another command writes there now.
     """
     if out is not None:
-        yield unused_folder(out, pattern, holds)
+        with claimed(unused_folder(out, pattern, holds)) as named:
+            unused_folder(named, pattern, holds)  # another command may have written there, and ended, just before
+            yield named
         return
     folder = new_folder(RESULTS, clock.folder_stamp())
     try:
@@ -153,6 +171,22 @@ def write(path: Path, text: str) -> None:
             half.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{path} cannot be written ({error.strerror}): name another folder with --out") from error
+
+
+def sentence(error: Exception) -> str:
+    """What to tell of an error that is labkit's own, or the machine's: no room, rights, descriptors or memory left."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory: close something else, or ask for fewer events"
+    if not isinstance(error, OSError):
+        return str(error)
+    reason = error.strerror or str(error)
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return f"{reason.lower()}: raise the limit (ulimit -n), or ask for fewer connections"
+    if error.errno in (errno.ENOMEM, errno.EAGAIN):
+        return f"{reason.lower()}: close something else, or ask for less"
+    if error.filename is None:
+        return f"{reason.lower()}: make room or mend that, then try again"
+    return f"{error.filename}: {reason.lower()}: make room, or name another place"
 
 
 def counted(number: int, what: str) -> str:

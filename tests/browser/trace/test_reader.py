@@ -420,6 +420,23 @@ def test_a_trace_without_a_renderer_is_refused(read):
         read(event("RunTask", 1, 1), event("thread_name", 0, ph="M", args={"name": "CrBrowserMain"}), metadata=False)
 
 
+@pytest.mark.parametrize(
+    "rest",
+    [
+        [],
+        [event("BeginMainThreadFrame", 5, ph="I")],
+        [event("RasterTask", 5, 3, tid=2)],
+        timing(1, "click", 10, 30),
+    ],
+)
+def test_a_trace_with_nothing_on_its_main_thread_is_read_and_told(read, rest):
+    found = read(*renderer(), *rest)
+    assert found.duration_ms == 0
+    assert found.long_tasks == ()
+    assert found.layouts_elsewhere is None
+    assert "nothing was recorded of what the page's main thread did" in " ".join(found.report().split())
+
+
 def test_a_trace_without_metadata_is_read_from_the_thread_that_lays_out(read):
     found = read(event("RunTask", 1, 3, tid=5), event("Layout", 1, 2), event("RunTask", 0.5, 4), metadata=False)
     assert parts(found) == {"layout": 2, "other": 2}

@@ -1,11 +1,15 @@
 """What the commands share: how they end, and where results go."""
 
+import errno
+import os
+import signal
 import threading
 
 import pytest
 
 from labkit.base import clock
 from labkit.base.errors import ServerError, UsageError
+from labkit.base.interrupts import Terminated
 from labkit.ui.commands import session
 from labkit.ui.commands.session import INTERRUPTED, INVALID, MEASURED, Session
 from tests.ui.commands.running import written
@@ -49,6 +53,44 @@ def test_what_is_measured_is_finished():
 
 def test_an_interrupt_finishes_what_was_measured():
     assert ended(1, 2, KeyboardInterrupt()) == (INTERRUPTED, "Interrupted after 2 steps.")
+
+
+def test_a_signal_to_end_is_told_and_is_the_exit_code():
+    assert ended(1, 2, Terminated(signal.SIGTERM)) == (143, "Ended by SIGTERM after 2 steps.")
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "X/run.npz"),
+            "X/run.npz: no space left on device: make room",
+        ),
+        (OSError(errno.EMFILE, "Too many open files"), "raise the limit"),
+        (OSError(errno.EACCES, "Permission denied", "X"), "X: permission denied"),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "ask for less"),
+        (OSError("something"), "something"),
+        (MemoryError(), "not enough memory"),
+    ],
+)
+def test_a_machine_that_has_no_more_room_finishes_what_was_measured(error, says):
+    code, early = ended(1, error)
+    assert code == INVALID
+    assert early.startswith("Failed after 1 step: ")
+    assert says in early
+
+
+@pytest.mark.parametrize("second", [OSError(errno.ENOSPC, "full"), MemoryError(), KeyboardInterrupt()])
+def test_where_it_cannot_be_shown_it_is_said_what_is_kept(second, capsys):
+    assert ended(1, Terminated(signal.SIGTERM), finishing=[second])[0] == 143
+    assert capsys.readouterr().err == "labkit: Ended by SIGTERM after 1 step.\n"
+
+
+def test_whoever_reads_no_more_is_told_nothing():
+    counting = Counting(1, BrokenPipeError(errno.EPIPE, "Broken pipe"))
+    with pytest.raises(BrokenPipeError):
+        counting.run()
+    assert counting.ends == []
 
 
 def test_a_failure_finishes_what_was_measured():
@@ -128,12 +170,59 @@ def test_many_that_begin_at_once_have_a_folder_each(monkeypatch, here):
     assert len(written(here / "labkit-results")) == 8
 
 
-def test_a_named_folder_is_used_as_it_is_and_made_by_what_is_written(here):
+def test_a_named_folder_is_used_as_it_is(here):
     with folder_of(here / "X") as folder:
         assert folder == here / "X"
-        assert written(here) == []
         session.write(folder / "summary.json", "{}")
     assert written(here / "X") == ["summary.json"]
+
+
+def test_a_named_folder_is_made_and_taken_away_again_if_nothing_is_put_into_it(here):
+    with folder_of(here / "X" / "Y"):
+        assert written(here / "X") == ["Y"]
+    assert written(here) == []
+    (here / "mine").mkdir()
+    with folder_of(here / "mine"):
+        pass
+    assert written(here) == ["mine"]
+
+
+@pytest.mark.parametrize("name", ["file/X", "file"])
+def test_a_named_folder_that_cannot_be_made_is_refused_before_anything_is_measured(here, name):
+    (here / "file").write_text("")
+    with pytest.raises(UsageError, match="name a"), folder_of(here / name):
+        raise AssertionError
+    assert written(here) == ["file"]
+
+
+def test_of_many_that_name_one_folder_one_has_it_and_the_others_are_refused(here):
+    begin, done, found, refused = threading.Barrier(8), threading.Barrier(8), [], []
+
+    def command():
+        begin.wait()
+        try:
+            with folder_of(here / "X") as folder:
+                found.append(folder)
+                done.wait()
+        except UsageError as error:
+            refused.append(str(error))
+            done.wait()
+
+    threads = [threading.Thread(target=command) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert found == [here / "X"]
+    assert len(refused) == 7
+    assert all("another command writes into" in said for said in refused)
+
+
+def test_what_a_command_that_is_gone_had_claimed_is_free(here):
+    (here / "in-use").write_text(str(2**22 + 1))
+    with folder_of(here) as folder:
+        assert (folder / "in-use").read_text() == str(os.getpid())
+    assert written(here) == []
 
 
 def test_a_named_folder_with_results_is_refused(here):
