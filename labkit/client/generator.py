@@ -186,7 +186,7 @@ class _WarmUp:
 
     def take(self, frames: list[tuple[int, bytes]]) -> None:
         for _, frame in frames:
-            number, values = packets.acknowledged_with(frame)
+            number, values, _ = packets.acknowledged_with(frame)
             if number >= FIRST_NUMBER:
                 self._acknowledged(FIRST_NUMBER - 2 - number, values)
             elif number < 0 and not self.exchange.by_ack:

@@ -69,29 +69,30 @@ class Inbox:
     def take(self, connection: int, frames: Sequence[tuple[int, bytes]]) -> None:
         """Decode what one connection received."""
         for at_ns, frame in frames:
-            number, values = packets.acknowledged_with(frame)
-            if number >= 0:
-                self._acknowledge(number, connection, at_ns, values)
-                continue
+            number, values, why = packets.acknowledged_with(frame)
+            if number >= 0 and not why:
+                self._acknowledge(number, connection, at_ns)
             if self.exchange.by_ack:
-                if (unreadable := packets.unreadable_acknowledgement(frame)) is not None:
-                    self._append(at_ns, connection, unreadable)
-                continue
-            has_long_digits = page_json.has_long_digits(frame)
-            for answer in _answers(frame, self.exchange.answer_event):
+                found = [packets.answer_in(number, values, why)] if self._is_of(number, connection) else []
+            else:
+                found = _answers(frame, self.exchange.answer_event) if number < 0 else []
+            has_long_digits = page_json.has_long_digits(frame) if found else False
+            for answer in found:
                 if -1 <= answer.event < len(self.owner):  # else it is of the warm-up, or of somebody else's plan
                     self._append(at_ns, connection, answer)
                     self.rounded += has_long_digits and page_json.rounded(answer.result) is not None
 
-    def _acknowledge(self, number: int, connection: int, at_ns: int, values: Any) -> None:
+    def _is_of(self, number: int, connection: int) -> bool:
+        """Whether an acknowledgement is of an event that went out on this connection."""
+        return 0 <= number < len(self.owner) and self.owner[number] == connection != self.bystander
+
+    def _acknowledge(self, number: int, connection: int, at_ns: int) -> None:
         """Of a ping on the bystander's connection, of an event on the connection that sent it."""
         if connection == self.bystander:
             if number < len(self.acked_ns) and not self.acked_ns[number]:
                 self.acked_ns[number] = at_ns
-        elif number < len(self.owner) and self.owner[number] == connection and not self.event_acked_ns[number]:
+        elif self._is_of(number, connection) and not self.event_acked_ns[number]:
             self.event_acked_ns[number] = at_ns
-            if self.exchange.by_ack:
-                self._append(at_ns, connection, packets.answer_in(number, values))
 
     def _append(self, at_ns: int, connection: int, answer: packets.Answer) -> None:
         try:

@@ -125,6 +125,16 @@ def _parsed(
     return packet.id, packet.data
 
 
+def _joined(frame: WithBytes, packet_class: Any) -> tuple[int | None, Any]:
+    packet = packet_class(encoded_packet=frame[1:].decode())
+    try:
+        for attachment in frame.attachments:
+            packet.add_attachment(attachment)
+    except (LookupError, TypeError) as error:  # a placeholder without an attachment, or with no number
+        raise ValueError(f"a placeholder names no attachment: {error}") from error
+    return packet.id, packet.data
+
+
 def parsed(frame: bytes) -> tuple[int | None, Any]:
     """The number and the data of a frame that is an event or an acknowledgement, as a page reads them.
 
@@ -142,16 +152,6 @@ def unreadable(frame: bytes) -> tuple[int | None, Any]:
     """The same of a frame that no page can read, as far as Python can; ValueError and RecursionError where not."""
     text = frame.decode(errors="replace").encode()
     return _parsed(WithBytes.of(text, frame.attachments) if isinstance(frame, WithBytes) else text)
-
-
-def _joined(frame: WithBytes, packet_class: Any) -> tuple[int | None, Any]:
-    packet = packet_class(encoded_packet=frame[1:].decode())
-    try:
-        for attachment in frame.attachments:
-            packet.add_attachment(attachment)
-    except (LookupError, TypeError) as error:  # a placeholder without an attachment, or with no number
-        raise ValueError(f"a placeholder names no attachment: {error}") from error
-    return packet.id, packet.data
 
 
 def heartbeat_told_ns(handshake: bytes) -> tuple[int, int]:
@@ -175,35 +175,25 @@ def ping(number: int, name: str) -> bytes:
 
 def acknowledged(frame: bytes) -> int:
     """The number of the ping that a frame acknowledges; -1 where it is no acknowledgement."""
-    return acknowledged_with(frame)[0]
+    number, _, why = acknowledged_with(frame)
+    return -1 if why else number
 
 
-def acknowledged_with(frame: bytes) -> tuple[int, Any]:
-    """The same, and the values that came with it: a list, where the frame is as it should be."""
+def acknowledged_with(frame: bytes) -> tuple[int, Any, str]:
+    """The same, the values that came with it (a list, where the frame is as it should be), and why no page can read
+    them, where none can.
+    """
     if not frame.startswith(_ACKNOWLEDGEMENTS):
-        return -1, None
+        return -1, None, ""
+    why = ""
     try:
-        number, values = parsed(frame)
-    except (ValueError, RecursionError):
-        return -1, None
-    return (-1, None) if number is None else (number, values)
-
-
-def unreadable_acknowledgement(frame: bytes) -> "Answer | None":
-    """An acknowledgement that no page can read, as the answer that it was meant to be; None where it is none."""
-    if not frame.startswith(_ACKNOWLEDGEMENTS):
-        return None
-    try:
-        parsed(frame)
-    except page_json.Unreadable as refused:
         try:
-            number, _ = unreadable(frame)
-        except (ValueError, RecursionError):
-            number = None
-        return Answer(-1 if number is None else number, Outcome.UNREADABLE, message=str(refused))
+            number, values = parsed(frame)
+        except page_json.Unreadable as refused:
+            why, (number, values) = str(refused), unreadable(frame)
     except (ValueError, RecursionError):
-        return None
-    return None
+        return -1, None, ""
+    return (-1, None, "") if number is None else (number, values, why)
 
 
 def acknowledgement(frame: bytes, place: bytes = b"") -> bytes | None:
@@ -263,8 +253,13 @@ def answers(frame: bytes, event: str = RESPONSE) -> list[Answer]:
     return [replace(one, status=Outcome.UNREADABLE, result=None, message=why) for one in found] if why else found
 
 
-def answer_in(number: int, values: Any) -> Answer:
-    """The answer to event `number` that came as its acknowledgement: what the work answered, or its result alone."""
+def answer_in(number: int, values: Any, why: str = "") -> Answer:
+    """The answer to event `number` that came as its acknowledgement: what the work answered, or its result alone.
+
+    `why` says why no page can read it, where none can.
+    """
+    if why:
+        return replace(answer_in(number, values), status=Outcome.UNREADABLE, result=None, message=why)
     if not isinstance(values, list) or not values:
         return Answer(number, Outcome.GARBLED, message="acknowledged without a value: let the handler return it")
     if is_answer_to(number, values):

@@ -82,7 +82,8 @@ def _sizes(values: Iterable[Any], frame: Callable[[Any], bytes], every: bool = F
             sizes.append(0)
             continue
         if id(value) not in known:
-            known[id(value)] = len(frame(value))
+            encoded = frame(value)
+            known[id(value)] = max(len(encoded), *map(len, getattr(encoded, "attachments", ())), 0)
         sizes.append(known[id(value)])
     return sizes
 

@@ -57,6 +57,9 @@ def test_an_answer_nearly_too_deep_to_be_read_is_no_error(body):
 class FakeTransport:
     """Takes what is sent; closes when asked to."""
 
+    is_close_frame_sent = False
+    close_handshake = None
+
     def __init__(self):
         self.sent = []
 

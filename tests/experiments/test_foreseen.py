@@ -65,9 +65,9 @@ def test_what_all_events_come_to_is_every_one_of_them():
 
 def test_events_that_no_client_could_keep_encoded_are_refused():
     plan, free = lab.burst(1000), psutil.virtual_memory().total
-    require_memory(plan, 1_000)
+    require_memory(plan, frame_bytes=1_000)
     with pytest.raises(TooMuchMemory, match=r"1,000 events need about .* GB and .* GB are free: fire fewer"):
-        require_memory(plan, free)
+        require_memory(plan, frame_bytes=free)
 
 
 def test_servers_that_share_a_limit_are_told_of_once():

@@ -47,7 +47,7 @@ def measured(monkeypatch):
                 yield replace(run, work=order.work.name)
 
         monkeypatch.setattr(Ordered, "runs", measured_by_hand)
-        monkeypatch.setattr(diagnose, "diagnose", lambda work, seed: simulated_diagnosis(work=work.name))
+        monkeypatch.setattr(diagnose, "diagnose", lambda work, **about: simulated_diagnosis(work=work.name))
 
     return prepare
 

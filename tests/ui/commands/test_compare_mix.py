@@ -30,7 +30,7 @@ def diagnosed(monkeypatch):
     for name in ("overview", "by_kind"):
         monkeypatch.setattr(plots, name, lambda result: plt.figure(figsize=(1, 1)))
     monkeypatch.setattr(
-        diagnose, "diagnose", lambda work, seed: asked.append(work.name) or simulated_diagnosis(work=work.name)
+        diagnose, "diagnose", lambda work, **about: asked.append(work.name) or simulated_diagnosis(work=work.name)
     )
     return asked
 
