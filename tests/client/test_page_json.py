@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit.client import page_json
@@ -22,6 +22,7 @@ def leaves(value):
     return leaves(list(value.values())) if isinstance(value, dict) else [value]
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(VALUES)
 def test_what_python_writes_is_readable_unless_a_number_in_it_is_not_finite(value):
     text = json.dumps(value)
@@ -45,6 +46,7 @@ def test_what_javascript_takes_is_readable(text):
     assert page_json.read(text) == (json.loads(text), len(text))
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(VALUES)
 def test_whole_numbers_that_a_double_may_not_hold_are_found_wherever_they_are(value):
     beyond = [leaf for leaf in leaves(value) if isinstance(leaf, int) and abs(leaf) > 2**53 - 1]

@@ -6,7 +6,7 @@ import pytest
 import socketio
 from flask import Flask
 from flask_socketio import Namespace, SocketIO
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit.base.errors import StrategyError
@@ -23,6 +23,7 @@ def class_based(namespace, *events):
     return type("Mine", (socketio.Namespace,), {f"on_{event}": lambda *_: None for event in events})(namespace)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(
     st.lists(st.tuples(EVENTS, NAMESPACES), max_size=4),
     st.lists(st.tuples(st.sampled_from(["message", "price"]), NAMESPACES), max_size=1),

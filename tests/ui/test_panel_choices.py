@@ -1,5 +1,6 @@
 """What is chosen, what of it can't go together, and code that says the same: run, it asks for the same comparison."""
 
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -82,10 +83,13 @@ def test_what_the_code_names_exists(choices):
 
 
 @given(any_choices)
-def test_a_problem_is_told_where_a_strategy_cannot_run_in_the_mode_and_only_there(choices):
+def test_a_problem_is_told_where_the_mode_has_no_place_for_a_strategy_or_for_so_many_clients_and_only_there(choices):
     foreign = [name for name in choices.strategies if choices.mode not in lab.strategy(name).modes]
+    most = MODES[choices.mode].connections_at_most or math.inf
     if not choices.strategies:
         assert choices.problem == "there is no strategy to measure: name at least one"
+    elif choices.schedule.connections + 2 > most and choices.strategies[0] not in foreign:
+        assert choices.problem.startswith(f"mode {choices.mode} holds {most} connections at once, ")
     elif foreign:
         assert choices.problem.startswith(f"{foreign[0]} cannot run in mode {choices.mode!r}, only in ")
     else:
