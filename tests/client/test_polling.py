@@ -9,7 +9,7 @@ import pytest
 from flask_socketio import disconnect, emit
 
 import labkit as lab
-from labkit.base.errors import ConnectFailed, MissingExtra, UsageError
+from labkit.base.errors import ConnectFailed, LabError, MissingExtra, UsageError
 from labkit.client import polling
 from labkit.client.generator import Generator
 from labkit.plan.exchange import Exchange
@@ -69,7 +69,7 @@ def test_whom_the_server_disconnects_has_lost_the_event(client):
 
 @pytest.mark.measured
 def test_a_namespace_that_is_not_there_is_a_sentence(client):
-    with pytest.raises(ConnectFailed, match="namespace /desk"):
+    with pytest.raises(LabError, match="/desk"):
         fire("inline", client, lab.burst(1), namespace="/desk")
 
 
