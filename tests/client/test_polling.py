@@ -76,7 +76,9 @@ def test_a_namespace_that_is_not_there_is_a_sentence(client):
 @pytest.mark.measured
 @ends_within(10)
 def test_who_does_not_speak_engineio_is_a_sentence():
-    replies = (b"", b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+    bodies = (b"hi", b'4{"sid":"x"}', b"0[]", b"\xff")
+    replies = [b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body) for body in bodies]
+    replies += [b"", b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"]
     for reply in replies:
         with nothing_left_behind(), socket.create_server(("127.0.0.1", 0)) as listener:
             answering = threading.Thread(target=_reply, args=(listener, reply))
