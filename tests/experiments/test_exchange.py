@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from flask import request
 from flask_socketio import Namespace, emit, join_room
 
 import labkit as lab
-from labkit.base.errors import ConnectFailed, UsageError
+from labkit.base.errors import LabError, UsageError
 from labkit.client.fleet import ClientFleet
 from tests.support.helpers import nothing_left_behind
 
@@ -96,6 +97,12 @@ def test_a_value_that_may_be_the_answer_is_told(client):
     assert "acknowledged" in {note.kind for note in run.quality}
 
 
+def test_an_acknowledgement_without_a_value_is_no_hint(client):
+    run = fire(lambda socketio, _: socketio.on_event("message", lambda data: None), client, 1, timeout_s=0.3, warm_up=1)
+    assert run.outcomes["timed out"] == 1
+    assert "acknowledged" not in {note.kind for note in run.quality}
+
+
 def test_an_event_of_another_name_in_another_namespace_is_answered(client):
     run = fire(named, client, event="price", answer_event="priced", namespace="/desk")
     require_answered(run)
@@ -108,7 +115,7 @@ def test_a_class_based_namespace_answers(client):
 
 
 def test_a_namespace_that_is_not_there_is_a_sentence(client):
-    with pytest.raises(ConnectFailed, match="namespace /elsewhere"):
+    with pytest.raises(LabError, match="/elsewhere"):
         fire(class_based, client, namespace="/elsewhere")
 
 
@@ -137,6 +144,21 @@ def test_what_reaches_a_room_is_meant_where_that_is_said(client):
     assert (run.strays, len(run.fan_out.members), int(run.fan_out.missed.sum())) == (0, 9, 0)
     assert (run.fan_out.first_ms <= run.fan_out.median_ms).all()
     assert (run.fan_out.median_ms <= run.fan_out.last_ms).all()
+    assert run.conditions.duration_s < run.timeout_s / 2  # nothing is waited for that is there
+
+
+def test_a_room_is_waited_for_where_its_sender_has_the_answer_already(client):
+    def others_later(socketio, complex_calculation):
+        @socketio.on("message")
+        def said(data):
+            answer, sid = complex_calculation(data), request.sid
+            emit("response", answer)
+            socketio.sleep(0.4)
+            socketio.emit("response", answer, skip_sid=sid)
+
+    run = fire(others_later, client, 2, fan_out=True)
+    assert (run.outcomes["answered"], run.fan_out.missed.tolist()) == (2, [0, 0])
+    assert run.fan_out.last_ms.min() > 350
 
 
 def test_what_reaches_a_room_is_a_stray_where_nobody_said_so(client):

@@ -95,7 +95,9 @@ def test_it_is_what_a_table_of_all_pairs_says(deliveries):
 def test_answers_that_all_reached_everybody_may_be_meant():
     (note,) = [n for n in quality.check(closed(ALL, exchange={"listeners": 1})) if n.kind == "fan-out"]
     assert ("all 5 connections" in note.why, "fan_out=True" in note.advice, note.invalid) == (True, True, False)
-    for run in (closed(ALL), closed(ALL[:-1], exchange={"listeners": 1}), closed(ALL[:1] + ALL[6:7])):
+    twice_to_one = closed([*ALL[:-1], (1, 3, 40)], exchange={"listeners": 1})
+    assert twice_to_one.strays == 8
+    for run in (closed(ALL), closed(ALL[:-1], exchange={"listeners": 1}), closed(ALL[:1] + ALL[6:7]), twice_to_one):
         assert "fan-out" not in {note.kind for note in run.quality}
 
 
