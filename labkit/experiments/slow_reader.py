@@ -193,6 +193,7 @@ class _Counter:
             queue.put, websocket.send = counting_put, counting_send
             return handler(websocket)
 
+        handle.__self__ = handler.__self__  # type: ignore[attr-defined]  # whose it is, for who wraps it further
         return handle
 
     def columns(self) -> tuple[Int64, Int64, Int64, Int64]:

@@ -66,29 +66,31 @@ def _unjoined(queue_class: Any) -> Any:
 
 
 def _guarded(handler: Callable[[Any], Any], log: list[str]) -> Callable[[Any], Any]:
-    connection = handler.__self__  # type: ignore[attr-defined]
+    connection = getattr(handler, "__self__", None)  # engine.io's socket; none where somebody has wrapped its method
 
     def handle(ws: Any) -> Any:
         try:
             return handler(ws)
         except Exception as error:  # noqa: BLE001 (of whatever kind: the client has caused it)
             log.append(_words(error))
-            connection.close(wait=False, abort=True, reason=connection.server.reason.TRANSPORT_ERROR)
+            if connection is not None:
+                connection.close(wait=False, abort=True, reason=connection.server.reason.TRANSPORT_ERROR)
             return []
 
     return handle
 
 
 def _guarded_async(handler: Callable[[Any], Any], log: list[str]) -> Callable[[Any], Any]:
-    connection = handler.__self__  # type: ignore[attr-defined]
+    connection = getattr(handler, "__self__", None)  # engine.io's socket; none where somebody has wrapped its method
 
     async def handle(ws: Any) -> None:
         try:
             await handler(ws)
         except Exception as error:  # noqa: BLE001 (of whatever kind: the client has caused it)
             log.append(_words(error))
-            await connection.queue.put(None)  # wakes the writer, which closes the websocket and ends
-            await connection.close(wait=False, abort=True, reason=connection.server.reason.TRANSPORT_ERROR)
+            if connection is not None:
+                await connection.queue.put(None)  # wakes the writer, which closes the websocket and ends
+                await connection.close(wait=False, abort=True, reason=connection.server.reason.TRANSPORT_ERROR)
 
     return handle
 
