@@ -5,7 +5,7 @@ import secrets
 
 import pytest
 
-from tests.support.faults import TOKEN, left_of, processes_of, shared_memory
+from tests.support.faults import TOKEN, left_of, processes_of
 from tests.support.helpers import wait_until
 
 manager = pytest.importorskip("jupyter_client.manager", reason="pip install 'labkit[lab]'")
@@ -37,7 +37,7 @@ def serves(token):
 
 
 def test_a_kernel_that_is_interrupted_measures_again_and_one_that_is_restarted_leaves_nothing():
-    token, before = secrets.token_hex(8), shared_memory()
+    token, pids = secrets.token_hex(8), set()
     kernels, kernel = manager.start_new_kernel(env={**os.environ, TOKEN: token})
     try:
         assert said(kernel, "import labkit as lab") == ""
@@ -48,6 +48,7 @@ def test_a_kernel_that_is_interrupted_measures_again_and_one_that_is_restarted_l
         assert said(kernel, SHORT) == "4 0"
         kernel.execute(LONG)
         assert wait_until(lambda: serves(token), 30)
+        pids |= {each.pid for each in processes_of(token)}
         kernels.restart_kernel(now=True)  # a kill -9
         kernel.wait_for_ready(timeout=60)
         assert wait_until(lambda: not serves(token), 5)
@@ -55,4 +56,4 @@ def test_a_kernel_that_is_interrupted_measures_again_and_one_that_is_restarted_l
     finally:
         kernel.stop_channels()
         kernels.shutdown_kernel(now=True)
-    assert left_of(token, before) == []
+    assert left_of(token, pids) == []

@@ -21,6 +21,7 @@ from pathlib import Path
 import psutil
 
 import labkit
+from labkit.base.processes import temporary_prefix
 from labkit.runs.comparison import Comparison
 from tests.support.helpers import taking_interrupts, wait_until
 
@@ -87,7 +88,6 @@ def strike(fault: Fault, folder: Path, seed: int) -> str:
     """Start the command, let the fault happen, and assert what must hold afterwards; what happened, in a few words."""
     chance = random.Random(seed)
     token, out = secrets.token_hex(8), folder / "out"
-    before = shared_memory()
     with taking_interrupts(), _taking_hangups(), (folder / "said").open("w+") as said:
         command = subprocess.Popen(
             [sys.executable, "-m", "labkit", *fault.arguments, f"--out={out}"],
@@ -98,12 +98,13 @@ def strike(fault: Fault, folder: Path, seed: int) -> str:
             env={**os.environ, TOKEN: token, "COLUMNS": "1000", "PYTHONPATH": str(Path(labkit.__file__).parents[1])},
             start_new_session=True,
         )
+        pids = {command.pid}
         try:
-            struck = _strike(command, fault, token, out, chance)
+            struck = _strike(command, fault, token, out, chance, pids)
             wait_until(lambda: command.poll() is not None, ENDS_S)
             code = command.poll()
         finally:
-            left = left_of(token, before)
+            left = left_of(token, pids)
             for process in processes_of(token):
                 with contextlib.suppress(psutil.Error):
                     process.kill()
@@ -119,11 +120,17 @@ def strike(fault: Fault, folder: Path, seed: int) -> str:
     return f"{struck or 'was over before'}, exit {code}"
 
 
-def _strike(command: subprocess.Popen[bytes], fault: Fault, token: str, out: Path, chance: random.Random) -> str:
-    """The signal, at a moment of the measurement; where it went, empty where the command was over before."""
+def _strike(
+    command: subprocess.Popen[bytes], fault: Fault, token: str, out: Path, chance: random.Random, pids: set[int]
+) -> str:
+    """The signal, at a moment of the measurement; where it went, empty where the command was over before.
+
+    The numbers of all that runs then go into `pids`.
+    """
     begun = lambda: any(out.glob("run-*.json")) or any(out.glob("*.json.gz")) or command.poll() is not None  # noqa: E731
     assert wait_until(begun, 60), "nothing was measured"
     time.sleep(chance.uniform(0, 1.5))
+    pids |= {each.pid for each in processes_of(token)}
     if not fault.victim:
         if command.poll() is not None:
             return ""
@@ -171,27 +178,21 @@ def processes_of(token: str) -> list[psutil.Process]:
     return found
 
 
-def shared_memory() -> set[str]:
-    folder = Path("/dev/shm")
-    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+def left_of(token: str, pids: set[int]) -> list[str]:
+    """What is still there of it after :data:`LEFT_S`: processes, and shared memory and folders of those with `pids`.
 
-
-def left_of(token: str, before: set[str]) -> list[str]:
-    """What is still there of it after :data:`LEFT_S`; shared memory only of processes that are gone."""
+    Others use this machine, too, and what they have in shared memory is no business of a test.
+    """
 
     def left() -> list[str]:
         found = [f"{each.pid}: {' '.join(_line(each))[:120]}" for each in processes_of(token)]
-        found += [name for name in shared_memory() - before if _is_orphan(name.partition("loky-")[2])]
-        found += [path.name for path in Path(tempfile.gettempdir()).glob("labkit-*-*") if _is_orphan(path.name[7:])]
+        for pid in pids:
+            found += [path.name for path in Path("/dev/shm").glob(f"sem.loky-{pid}-*")]
+            found += [path.name for path in Path(tempfile.gettempdir()).glob(f"{temporary_prefix(pid)}*")]
         return found
 
     wait_until(lambda: not left(), LEFT_S)
     return left()
-
-
-def _is_orphan(rest: str) -> bool:
-    number = rest.partition("-")[0]
-    return number.isdecimal() and not psutil.pid_exists(int(number))
 
 
 def _assert_books_are_closed(out: Path, code: int, text: str) -> None:
