@@ -130,9 +130,9 @@ class Connection:
 class Record:
     """A snapshot of what one :class:`~labkit.inside.instrument.Inside` has seen.
 
-    **Events.** ``record.events["handler_start"][i]`` is an integer of the i-th event kept; rows are in the order in which
-    the receive loops took them. Instants are ns of :data:`labkit.base.clock.now_ns`, `MISSING` (0) where the event has
-    not come to it, or the mode cannot show it (then `unseen` says so).
+    **Events.** ``record.events["handler_start"][i]`` is an integer of the i-th event kept; rows are in the order in
+    which the receive loops took them. Instants are ns of :data:`labkit.base.clock.now_ns`, `MISSING` (0) where the
+    event has not come to it, or the mode cannot show it (then `unseen` says so).
 
     ===================  =============================================================================================
     ``number``           the how manieth event of the server it is, from 0; gaps are events that the ring has lost

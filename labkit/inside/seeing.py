@@ -1,0 +1,355 @@
+"""What the hooks of every server share: which row a stamp belongs to, and what becomes of a hook that fails.
+
+The halves here run before and after the server's own methods. They are the same for ``socketio.Server`` and for
+``socketio.AsyncServer``; :mod:`labkit.inside.sync_hooks` and :mod:`labkit.inside.async_hooks` put them around.
+"""
+
+import hashlib
+import json
+import logging
+import secrets
+import threading
+from collections import deque
+from typing import Any
+
+from labkit.base.clock import Now, now_ns, thread_cpu_ns
+from labkit.inside.connections import Connections, Live
+from labkit.inside.histogram import Counting
+from labkit.inside.record import EMIT_COLUMNS, EVENT_COLUMNS, POLLING, UNKNOWN, WEBSOCKET
+from labkit.inside.ring import Names, Ring
+
+log = logging.getLogger("labkit")
+
+# Places within a row, in the order of the columns.
+(
+    NUMBER,
+    NAME,
+    NAMESPACE,
+    CONNECTION,
+    TRANSPORT,
+    BYTES_IN,
+    ATTACHMENTS,
+    ARGUMENTS,
+    READ,
+    DISPATCHED,
+    HANDLER_START,
+    HANDLER_END,
+    LOOP_FREE,
+    CPU_NS,
+    THREAD,
+    ERROR,
+    UNHANDLED,
+    EMITS,
+    ANSWERED,
+    ANSWER_BYTES,
+    ANSWER_WRITTEN,
+) = range(len(EVENT_COLUMNS))
+(
+    _,
+    EMIT_NAME,
+    EMIT_NAMESPACE,
+    EMIT_EVENT,
+    EMIT_RECEIVERS,
+    EMIT_BYTES,
+    EMIT_THREAD,
+    EMIT_AT,
+    EMIT_QUEUED,
+    EMIT_FIRST,
+    EMIT_LAST,
+    EMIT_WRITTEN,
+) = range(len(EMIT_COLUMNS))
+
+# Types of packets: Engine.IO's, and Socket.IO's two acknowledgements.
+PING, PONG, MESSAGE = 2, 3, 4
+ACKS = (3, 6)
+
+#: Of payloads, where they are asked for: so many, and so many characters of each.
+PAYLOADS_KEPT, PAYLOAD_LONGEST = 1_000, 10_000
+
+#: Under which a packet carries what its writing belongs to.
+TAG = "_labkit_sending"
+
+#: One key a process: the same connection has the same hash in all of its records, and nobody can guess a sid.
+_KEY = secrets.token_bytes(16)
+
+
+def hashed(sid: str) -> str:
+    """A session id as 8 hex digits that tell it from others and say nothing else."""
+    return hashlib.blake2b(sid.encode(), digest_size=4, key=_KEY).hexdigest()
+
+
+def size(data: Any) -> int:
+    """The bytes of an Engine.IO packet's data, its type included where it is text."""
+    if isinstance(data, str):
+        return 1 + (len(data) if data.isascii() else len(data.encode("utf-8", "surrogatepass")))
+    return len(data) if isinstance(data, bytes | bytearray) else 0
+
+
+class Event(list):  # type: ignore[type-arg]
+    """An event's data, as python-socketio hands it from the receive loop to the handler's thread, with its row."""
+
+    __slots__ = ("at", "before", "cpu_ns", "number", "who")
+    number: int
+    at: int
+    cpu_ns: int  # of its thread, at the handler's start
+    who: Any  # the thread, green thread or task of the handler; None while there is none
+    before: Any  # what that one handled until then
+
+
+class Sending:
+    """An emit or an acknowledgement on its way to sockets."""
+
+    __slots__ = ("answer", "at", "bytes", "last", "number", "receivers")
+
+    def __init__(self, number: int, at: int, answer: bool) -> None:
+        self.number = number
+        self.at = at
+        self.answer = answer
+        self.receivers = self.bytes = 0
+        self.last: Live | None = None
+
+
+class Seeing:
+    """What one :class:`~labkit.inside.instrument.Inside` has seen of one server or several.
+
+    Args:
+        events: rows of events, and of emits.
+        payloads: keep arguments too.
+        now: where stamps come from; a fake in tests.
+    """
+
+    def __init__(self, *, events: int, payloads: bool = False, now: Now = now_ns) -> None:
+        self.now = now
+        self.events = Ring(EVENT_COLUMNS, events, {"connection": UNKNOWN, "cpu_ns": UNKNOWN, "error": UNKNOWN})
+        self.emits = Ring(EMIT_COLUMNS, events, {"event": UNKNOWN})
+        self.names, self.namespaces, self.errors = Names(), Names(64), Names(64)
+        self.connections = Connections()
+        self.payloads: deque[dict[str, Any]] | None = deque(maxlen=PAYLOADS_KEPT) if payloads else None
+        self.long_run: dict[int, tuple[Counting, Counting, Counting]] = {}
+        self.failed: tuple[str, ...] = ()
+        self._native_id = threading.get_native_id
+
+    def fail(self, hook: str) -> None:
+        """A hook has raised: say so once. The caller takes it off."""
+        if hook not in self.failed:
+            self.failed = (*self.failed, hook)
+            log.error("labkit's hook %r failed and takes itself off; the app goes on without it", hook, exc_info=True)
+
+    # Events
+
+    def arrived(self, connection: Live | None, namespace: str | None, data: list[Any]) -> Event:
+        """The receive loop has an event: give it a row."""
+        row, names, spaces = self.events.data, self.names, self.namespaces
+        number, at = self.events.add()
+        name, space = data[0], namespace or "/"
+        # A name that is no text can be unhashable, such as a list.
+        known = names.index.get(name) if type(name) is str else None
+        row[at + NAME] = names.add(name) if known is None else known
+        known = spaces.index.get(space)
+        row[at + NAMESPACE] = spaces.add(space) if known is None else known
+        row[at + ARGUMENTS] = len(data) - 1
+        if connection is None:
+            row[at + DISPATCHED] = self.now()
+        else:
+            connection.events += 1
+            row[at + CONNECTION] = connection.number
+            row[at + BYTES_IN] = connection.bytes_in
+            if connection.packets_in > 1:
+                row[at + ATTACHMENTS] = connection.packets_in - 1
+            row[at + DISPATCHED] = connection.dispatched_ns
+            if connection.websocket:
+                row[at + TRANSPORT] = WEBSOCKET
+                buffer = connection.buffer
+                if buffer is not None:
+                    row[at + READ] = buffer.read_ns
+                    row[at + DISPATCHED] = buffer.dispatched_ns
+            else:
+                row[at + TRANSPORT] = POLLING
+                row[at + READ] = connection.post_ns
+        event = Event(data)
+        event.number, event.at = number, at
+        event.cpu_ns = UNKNOWN
+        if self.payloads is not None:
+            self.payloads.append({"number": number, "arguments": _copied(data[1:])})
+        row[at] = number
+        if connection is not None:
+            connection.event = event
+        return event
+
+    def reserved(self, connection: Live | None, namespace: str, name: str) -> Event:
+        """A connect or disconnect handler is about to be called: give it a row."""
+        row, now = self.events.data, self.now()
+        number, at = self.events.add()
+        row[at + NAME] = self.names.add(name)
+        row[at + NAMESPACE] = self.namespaces.add(namespace)
+        row[at + DISPATCHED] = now
+        if connection is not None:
+            row[at + CONNECTION] = connection.number
+            row[at + TRANSPORT] = WEBSOCKET if connection.websocket else POLLING
+        event = Event([name])
+        event.number, event.at = number, at
+        event.cpu_ns = UNKNOWN
+        row[at] = number
+        return event
+
+    def begin(self, event: Event, cpu: bool) -> None:
+        """Its handler starts, in this thread."""
+        row, at = self.events.data, event.at
+        if row[at] == event.number:
+            row[at + THREAD] = self._native_id()
+            if cpu:
+                event.cpu_ns = thread_cpu_ns()
+            row[at + HANDLER_START] = self.now()
+
+    def end(self, event: Event) -> None:
+        """Its handler has ended, in whatever way; or it has, and its acknowledgement is about to be sent."""
+        row, at = self.events.data, event.at
+        if row[at] != event.number or row[at + HANDLER_END]:
+            return
+        now = row[at + HANDLER_END] = self.now()
+        index = row[at + NAME]
+        counting = self.long_run.get(index)
+        if counting is None:
+            counting = self.long_run.setdefault(index, (Counting(), Counting(), Counting()))
+        start = row[at + HANDLER_START]
+        counting[0].add(start - (row[at + READ] or row[at + DISPATCHED]))
+        counting[1].add(now - start)
+        if event.cpu_ns >= 0:
+            cpu_ns = row[at + CPU_NS] = thread_cpu_ns() - event.cpu_ns
+            counting[2].add(cpu_ns)
+
+    def raised(self, event: Event, error: BaseException) -> None:
+        """Its handler has raised."""
+        self._set(event, ERROR, self.errors.add(type(error).__name__))
+
+    def unhandled(self, event: Event) -> None:
+        """Nobody handles it."""
+        self._set(event, UNHANDLED, 1)
+
+    def loop_free(self, connection: Live) -> None:
+        """The receive loop that was busy with an event could take the next packet."""
+        self._set(connection.event, LOOP_FREE, self.now())
+        connection.event = None
+
+    def _set(self, event: Event, column: int, value: int) -> None:
+        row, at = self.events.data, event.at
+        if row[at] == event.number:
+            row[at + column] = value
+
+    # Packets
+
+    def took(self, connection: Live, packet: Any, ping_timeout_s: float) -> None:
+        """The receive loop has a packet."""
+        if packet.packet_type == MESSAGE:
+            connection.bytes_in += size(packet.data)
+            connection.packets_in += 1
+            if connection.waited:
+                connection.waited = False
+            else:
+                connection.dispatched_ns = self.now()
+        elif packet.packet_type == PONG and connection.ping_ns:
+            headroom = int(ping_timeout_s * 1e9) - (self.now() - connection.ping_ns)
+            connection.ping_ns = 0
+            connection.pongs += 1
+            if connection.headroom_ns is None or headroom < connection.headroom_ns:
+                connection.headroom_ns = headroom
+
+    def sends(self, connection: Live, packet: Any, sending: Sending | None) -> None:
+        """A packet is about to be queued."""
+        if packet.packet_type == PING:
+            connection.ping_ns = self.now()
+        connection.queued = queued = connection.queue()
+        if (unsent := queued - connection.written) > connection.unsent_most:
+            connection.unsent_most = unsent
+        if sending is not None:
+            setattr(packet, TAG, sending)
+            if sending.last is not connection:
+                sending.last = connection
+                sending.receivers += 1
+            if sending.receivers == 1:
+                sending.bytes += size(packet.data)
+
+    def polled(self, connection: Live, upgraded: bool, packets: list[Any]) -> None:
+        """The writer has taken packets; a response to a polling client takes them at once."""
+        if upgraded and connection.writes_seen:
+            connection.batch = iter(packets)
+            return
+        now = self.now()
+        connection.written += len(packets)
+        if not upgraded:
+            for packet in packets:
+                self._wrote(packet, now)
+
+    def sent(self, connection: Live) -> None:
+        """The socket has taken the next packet of what its writer took; none where a probe was answered."""
+        packet = next(connection.batch, None)
+        if packet is not None:
+            connection.written += 1
+            self._wrote(packet, self.now())
+
+    def _wrote(self, packet: Any, now: int) -> None:
+        sending = getattr(packet, TAG, None)
+        if sending is None:
+            return
+        at = sending.at
+        if sending.answer:
+            row = self.events.data
+            if row[at] == sending.number:
+                row[at + ANSWER_WRITTEN] = now
+            return
+        row = self.emits.data
+        if row[at] == sending.number:
+            if not row[at + EMIT_FIRST]:
+                row[at + EMIT_FIRST] = now
+            row[at + EMIT_LAST] = now
+            row[at + EMIT_WRITTEN] += 1
+
+    # Emits and acknowledgements
+
+    def emit_begins(self, name: Any, namespace: str | None, event: Event | None) -> Sending:
+        """An emit: give it a row."""
+        row, names, spaces = self.emits.data, self.names, self.namespaces
+        number, at = self.emits.add()
+        space = namespace or "/"
+        known = names.index.get(name) if type(name) is str else None
+        row[at + EMIT_NAME] = names.add(name) if known is None else known
+        known = spaces.index.get(space)
+        row[at + EMIT_NAMESPACE] = spaces.add(space) if known is None else known
+        if event is not None:
+            row[at + EMIT_EVENT] = event.number
+            if self.events.data[event.at] == event.number:
+                self.events.data[event.at + EMITS] += 1
+        row[at + EMIT_THREAD] = self._native_id()
+        row[at + EMIT_AT] = self.now()
+        row[at] = number
+        return Sending(number, at, answer=False)
+
+    def emit_ends(self, sending: Sending) -> None:
+        """It is queued for all of its receivers."""
+        row, at = self.emits.data, sending.at
+        if row[at] == sending.number:
+            row[at + EMIT_RECEIVERS] = sending.receivers
+            row[at + EMIT_BYTES] = sending.bytes
+            row[at + EMIT_QUEUED] = self.now()
+
+    def answer_begins(self, event: Event) -> Sending:
+        """The handler has returned, and what it returned is about to be sent."""
+        self.end(event)
+        self._set(event, ANSWERED, self.now())
+        return Sending(event.number, event.at, answer=True)
+
+    def answer_ends(self, event: Event, sending: Sending) -> None:
+        """The acknowledgement is queued."""
+        self._set(event, ANSWER_BYTES, sending.bytes)
+
+
+def _copied(arguments: list[Any]) -> list[Any]:
+    """The arguments as JSON can hold them, each cut to a length."""
+    copies = []
+    for argument in arguments:
+        try:
+            text = json.dumps(argument, default=lambda other: f"<{type(other).__name__}>")
+        except (TypeError, ValueError, RecursionError):  # keys that JSON has not, circles
+            text = json.dumps(f"<{type(argument).__name__}>")
+        copies.append(json.loads(text) if len(text) <= PAYLOAD_LONGEST else text[:PAYLOAD_LONGEST] + "...")
+    return copies
