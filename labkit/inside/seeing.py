@@ -148,24 +148,7 @@ class Seeing:
         known = spaces.index.get(space)
         row[at + NAMESPACE] = spaces.add(space) if known is None else known
         row[at + ARGUMENTS] = len(data) - 1
-        if connection is None:
-            row[at + DISPATCHED] = self.now()
-        else:
-            connection.events += 1
-            row[at + CONNECTION] = connection.number
-            row[at + BYTES_IN] = connection.bytes_in
-            if connection.packets_in > 1:
-                row[at + ATTACHMENTS] = connection.packets_in - 1
-            row[at + DISPATCHED] = connection.dispatched_ns
-            if connection.websocket:
-                row[at + TRANSPORT] = WEBSOCKET
-                buffer = connection.buffer
-                if buffer is not None:
-                    row[at + READ] = buffer.read_ns
-                    row[at + DISPATCHED] = buffer.dispatched_ns
-            else:
-                row[at + TRANSPORT] = POLLING
-                row[at + READ] = connection.post_ns
+        self._came(connection, at)
         event = Event(data)
         event.number, event.at = number, at
         event.cpu_ns = UNKNOWN
@@ -173,24 +156,51 @@ class Seeing:
             self.payloads.append({"number": number, "arguments": _copied(data[1:])})
         row[at] = number
         if connection is not None:
+            connection.events += 1
             connection.event = event
         return event
 
     def reserved(self, connection: Live | None, namespace: str, name: str) -> Event:
         """A connect or disconnect handler is about to be called: give it a row."""
-        row, now = self.events.data, self.now()
+        row = self.events.data
         number, at = self.events.add()
         row[at + NAME] = self.names.add(name)
         row[at + NAMESPACE] = self.namespaces.add(namespace)
-        row[at + DISPATCHED] = now
-        if connection is not None:
-            row[at + CONNECTION] = connection.number
-            row[at + TRANSPORT] = WEBSOCKET if connection.websocket else POLLING
         event = Event([name])
         event.number, event.at = number, at
         event.cpu_ns = UNKNOWN
+        if name == "connect":  # it answers a packet, as an event does; an end can come from anywhere
+            self._came(connection, at)
+            if connection is not None:
+                connection.event = event
+        else:
+            row[at + DISPATCHED] = self.now()
+            if connection is not None:
+                row[at + CONNECTION] = connection.number
+                row[at + TRANSPORT] = WEBSOCKET if connection.websocket else POLLING
         row[at] = number
         return event
+
+    def _came(self, connection: Live | None, at: int) -> None:
+        """How the packet came that the receive loop has."""
+        row = self.events.data
+        if connection is None:
+            row[at + DISPATCHED] = self.now()
+            return
+        row[at + CONNECTION] = connection.number
+        row[at + BYTES_IN] = connection.bytes_in
+        if connection.packets_in > 1:
+            row[at + ATTACHMENTS] = connection.packets_in - 1
+        row[at + DISPATCHED] = connection.dispatched_ns
+        if connection.websocket:
+            row[at + TRANSPORT] = WEBSOCKET
+            buffer = connection.buffer
+            if buffer is not None:
+                row[at + READ] = buffer.read_ns
+                row[at + DISPATCHED] = buffer.dispatched_ns
+        else:
+            row[at + TRANSPORT] = POLLING
+            row[at + READ] = connection.post_ns
 
     def begin(self, event: Event, cpu: bool) -> None:
         """Its handler starts, in this thread."""
