@@ -215,10 +215,7 @@ class AsyncHooks(Hooking):
                 return await before(pkt)
             finally:
                 try:
-                    if connection.event is not None:
-                        seeing.loop_free(connection)
-                    if socket.sid not in server._binary_packet:
-                        connection.bytes_in = connection.packets_in = 0
+                    seeing.free(connection, server._binary_packet, socket.sid)
                 except Exception:  # noqa: BLE001
                     self.fail_on(connection, "receive")
 

@@ -100,10 +100,8 @@ class Inside:
             taken_ns=taken_ns,
             started_utc=self._started_utc,
             long_run={
-                names[index]: dict(
-                    zip(("queue_ns", "service_ns", "cpu_ns"), (c.snapshot() for c in three), strict=True)
-                )
-                for index, three in list(seeing.long_run.items())
+                names[index]: counting.snapshot()
+                for index, counting in list(seeing.long_run.items())
                 if index < len(names)
             },
             unseen=self._unseen(),

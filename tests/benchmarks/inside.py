@@ -171,9 +171,8 @@ def exactness() -> None:
     ):
         beyond = sorted(beyond_ms(lab.cpu(ms=20 if "burst" in title else 0.1), plan))
         share = sum(1 for each in beyond if 0 <= each <= 2) / len(beyond)
-        print(
-            f"{title:30}{len(beyond):6}{beyond[len(beyond) // 2]:11.2f}{beyond[int(len(beyond) * 0.99)]:9.2f}{share:13.1%}"
-        )
+        p50, p99 = beyond[len(beyond) // 2], beyond[int(len(beyond) * 0.99)]
+        print(f"{title:30}{len(beyond):6}{p50:11.2f}{p99:9.2f}{share:13.1%}")
 
 
 def beyond_ms(work: object, plan: object) -> list[float]:
@@ -181,7 +180,7 @@ def beyond_ms(work: object, plan: object) -> list[float]:
     import labkit as lab
     from labkit.base.clock import NS_PER_MS
 
-    with lab.serve("inline", work) as server, lab.instrument(server.host.socketio, payloads=True) as inside:
+    with lab.serve("inline", work) as server, lab.instrument(server.server.socketio, payloads=True) as inside:
         run = lab.fire(server, plan)
         time.sleep(0.2)
         record = inside.record()
