@@ -295,11 +295,12 @@ class AsyncHooks(Hooking):
             connection.placed.take_off("wait")
 
         async def send(message: Any) -> Any:
-            result = await write(message)
             try:
-                self.seeing.sent(connection)
+                self.seeing.writes(connection)
             except Exception:  # noqa: BLE001
                 fail()
+            result = await write(message)
+            connection.written += 1
             return result
 
         async def take() -> Any:

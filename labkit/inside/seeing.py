@@ -259,11 +259,13 @@ class Seeing:
             for packet in packets:
                 self._wrote(packet, now)
 
-    def sent(self, connection: Live) -> None:
-        """The socket has taken the next packet of what its writer took; none where a probe was answered."""
+    def writes(self, connection: Live) -> None:
+        """The writer gives the socket the next packet of what it took; none where a probe is answered.
+
+        Stamped before the write: after it, the client may have the packet long before this thread has the GIL again.
+        """
         packet = next(connection.batch, None)
         if packet is not None:
-            connection.written += 1
             self._wrote(packet, self.now())
 
     def _wrote(self, packet: Any, now: int) -> None:

@@ -348,12 +348,13 @@ class SyncHooks(Hooking):
         before = websocket.send
 
         def send(message: Any) -> Any:
-            result = before(message)
             try:
-                self.seeing.sent(connection)
+                self.seeing.writes(connection)
             except Exception:  # noqa: BLE001
                 self.seeing.fail("websocket.send")
                 connection.placed.take_off("send")
+            result = before(message)
+            connection.written += 1
             return result
 
         connection.placed.put(websocket, "send", send)
