@@ -176,7 +176,7 @@ def _checked(thing: Any) -> Any:
         UsageError: it is not.
     """
     server = thing.server if _is_flask(thing) else thing
-    if server is not None and not (hasattr(server, "eio") and hasattr(server, "is_asyncio_based")):
+    if not (hasattr(server, "eio") and hasattr(server, "is_asyncio_based")) and (server is not None or server is thing):
         raise UsageError(
             f"{type(thing).__name__} is no server: give a flask_socketio.SocketIO, a socketio.Server or an AsyncServer"
         )
