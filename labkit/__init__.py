@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from labkit.experiments.slow_reader import Backlog, slow_reader
     from labkit.experiments.sustained import Sustained
     from labkit.experiments.sustained_runs import sustain
+    from labkit.inside.instrument import Inside, instrument
+    from labkit.inside.record import Record
     from labkit.plan.mix import mix
     from labkit.plan.schedules import Schedule, burst, constant, poisson, ramp
     from labkit.plan.work import Work, call, cpu, cpu_nogil, io_wait, similar_prices
@@ -55,9 +57,11 @@ _HOMES = {
     "Diagnosis": "experiments.diagnose",
     "Difference": "runs.difference",
     "EightCases": "experiments.eight_cases",
+    "Inside": "inside.instrument",
     "LabError": "base.errors",
     "Prediction": "experiments.predict",
     "Recommendation": "experiments.recommend",
+    "Record": "inside.record",
     "Run": "runs.run",
     "Schedule": "plan.schedules",
     "Serving": "server.serving",
@@ -81,6 +85,7 @@ _HOMES = {
     "diagnose": "experiments.diagnose",
     "eight_cases": "experiments.eight_cases",
     "fire": "experiments.fire",
+    "instrument": "inside.instrument",
     "io_wait": "plan.work",
     "measure": "experiments.measure",
     "mix": "plan.mix",
@@ -107,9 +112,11 @@ __all__ = [
     "Diagnosis",
     "Difference",
     "EightCases",
+    "Inside",
     "LabError",
     "Prediction",
     "Recommendation",
+    "Record",
     "Run",
     "Schedule",
     "Serving",
@@ -133,6 +140,7 @@ __all__ = [
     "diagnose",
     "eight_cases",
     "fire",
+    "instrument",
     "io_wait",
     "measure",
     "mix",

@@ -20,6 +20,7 @@ ROOMS = {
     "claims",
     "client",
     "experiments",
+    "inside",
     "plan",
     "plots",
     "runs",
@@ -29,7 +30,7 @@ ROOMS = {
 }
 
 #: Their `__init__.py` is empty: the hooks stay free of numpy, and `import labkit` stays light.
-EMPTY_ROOMS = ("base", "client", "experiments", "plan", "runs", "server")
+EMPTY_ROOMS = ("base", "client", "experiments", "inside", "plan", "runs", "server")
 
 #: Beside the rooms: the public names, and `python -m labkit`.
 NO_ROOM = {"__init__.py", "__main__.py", "py.typed"}

@@ -1,0 +1,182 @@
+"""``labkit.instrument``: one line in an app, and what its server does is seen."""
+
+from typing import Any
+
+from labkit.base.clock import now_ns, utc_stamp
+from labkit.base.errors import UsageError
+from labkit.inside.flask_hooks import FlaskHooks
+from labkit.inside.hooking import Hooking, greenlets
+from labkit.inside.placed import Placed
+from labkit.inside.record import Record
+from labkit.inside.seeing import Seeing
+
+#: Under which a server, and its ``SocketIO``, has who looks into it.
+_ATTRIBUTE = "_labkit_inside"
+
+#: Memory is this many rows of events, and as many of emits: 17 MB, or 11 minutes of 100 events a second.
+EVENTS_KEPT = 65_536
+
+
+def instrument(thing: Any, *, events: int = EVENTS_KEPT, payloads: bool = False) -> "Inside":
+    """See what a server does with every event, until :meth:`Inside.detach`.
+
+    Args:
+        thing: ``flask_socketio.SocketIO`` (before or after ``init_app``), ``socketio.Server`` or
+            ``socketio.AsyncServer``; clients may be connected already.
+        events: how many are kept, and as many emits: about 170 and 100 bytes each.
+        payloads: keep the arguments of the last 1,000 events too.
+
+    Returns:
+        What sees. For one that is instrumented already, the same again.
+
+    Raises:
+        UsageError: it is none of these, or `events` is less than 1; nothing was changed.
+        ServerError: the installed version of a library has other private names; nothing was changed.
+    """
+    if isinstance(events, bool) or not isinstance(events, int) or events < 1:
+        raise UsageError(f"events={events!r} cannot be kept: ask for 1 or more")
+    there = getattr(_checked(thing), _ATTRIBUTE, None)
+    return there if isinstance(there, Inside) else Inside(thing, events=events, payloads=payloads)
+
+
+class Inside:
+    """What looks into one server. A context manager, which detaches at the end.
+
+    Made by :func:`instrument`.
+    """
+
+    def __init__(self, thing: Any, *, events: int = EVENTS_KEPT, payloads: bool = False) -> None:
+        self._seeing = Seeing(events=events, payloads=payloads)
+        self._hooks: list[Hooking] = []
+        self._placed = Placed()
+        self._flask: FlaskHooks | None = None
+        self._started_ns, self._started_utc = now_ns(), utc_stamp()
+        if _is_flask(thing):
+            if thing.server is not None:
+                self._look_into(thing.server)
+            self._flask = FlaskHooks(thing, made=self._made, raised=self._raised, fail=self._seeing.fail)
+        else:
+            self._look_into(thing)
+        if _ATTRIBUTE not in vars(thing):
+            self._placed.put(thing, _ATTRIBUTE, self)
+
+    def __enter__(self) -> "Inside":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.detach()
+
+    def __repr__(self) -> str:
+        return f"<Inside: {len(self._hooks)} server{'' if len(self._hooks) == 1 else 's'}, {self.record()!r}>"
+
+    def detach(self) -> bool:
+        """Put everything back as it was; what was seen can still be asked for.
+
+        Connections that are open keep simple-websocket's inbox as a list that stamps no more, until they end.
+
+        Returns:
+            False where somebody has since put a hook of their own in front of one of ours. Ours stays behind it.
+        """
+        back = [self._placed.take_off(), *(hooks.take_off() for hooks in self._hooks)]
+        if self._flask is not None:
+            back.append(self._flask.take_off())
+        return all(back)
+
+    def record(self) -> Record:
+        """What was seen so far, as a snapshot; the server goes on."""
+        seeing = self._seeing
+        taken_ns = now_ns()
+        events, events_seen = seeing.events.snapshot()
+        emits, emits_seen = seeing.emits.snapshot()
+        names = tuple(seeing.names.names)
+        return Record(
+            events=events,
+            emits=emits,
+            names=names,
+            namespaces=tuple(seeing.namespaces.names),
+            errors=tuple(seeing.errors.names),
+            connections=seeing.connections.told(),
+            settings=self._settings(),
+            events_seen=events_seen,
+            emits_seen=emits_seen,
+            connections_seen=seeing.connections.seen,
+            started_ns=self._started_ns,
+            taken_ns=taken_ns,
+            started_utc=self._started_utc,
+            long_run={
+                names[index]: counting.snapshot()
+                for index, counting in list(seeing.long_run.items())
+                if index < len(names)
+            },
+            unseen=self._unseen(),
+            failed=seeing.failed,
+            payloads=tuple(seeing.payloads or ()),
+        )
+
+    def _look_into(self, server: Any) -> None:
+        if server.is_asyncio_based():
+            from labkit.inside.async_hooks import AsyncHooks
+
+            self._hooks.append(AsyncHooks(server, self._seeing))
+        else:
+            from labkit.inside.sync_hooks import SyncHooks
+
+            self._hooks.append(SyncHooks(server, self._seeing))
+        if _ATTRIBUTE not in vars(server):
+            self._placed.put(server, _ATTRIBUTE, self)
+
+    def _made(self, server: Any) -> None:
+        """``init_app`` has made a server."""
+        if all(hooks.server is not server for hooks in self._hooks):
+            self._look_into(server)
+
+    def _raised(self, error: BaseException) -> None:
+        """A handler has raised, and the app's own handler of errors is about to take it."""
+        for hooks in self._hooks:
+            hooks.raised_here(error)
+
+    def _settings(self) -> dict[str, Any]:
+        if not self._hooks:
+            return {}
+        server = self._hooks[-1].server
+        return {
+            "async_mode": server.eio.async_mode,
+            "async_handlers": bool(server.async_handlers),
+            "greenlets": greenlets(server),
+            "ping_interval_s": server.eio.ping_interval,
+            "ping_timeout_s": server.eio.ping_timeout,
+            "transports": list(server.eio.transports),
+            "allow_upgrades": bool(server.eio.allow_upgrades),
+            "max_http_buffer_size": server.eio.max_http_buffer_size,
+            "manager": type(server.manager).__name__,
+        }
+
+    def _unseen(self) -> tuple[str, ...]:
+        told = []
+        if any(hooks.server.is_asyncio_based() for hooks in self._hooks):
+            told.append("read: by websocket, packets wait in a buffer of the web server that no hook can see")
+            told.append("cpu_ns: handlers share the event loop's thread")
+        if any(hooks.greenlets for hooks in self._hooks):
+            told.append("cpu_ns: handlers are green threads, which share one thread")
+        earlier = sum(1 for each in self._seeing.connections.told() if each.opened_ns == 0)
+        if earlier:
+            told.append(f"read, written: of connections that were there before the hooks ({earlier})")
+        return tuple(told)
+
+
+def _is_flask(thing: Any) -> bool:
+    return hasattr(thing, "init_app") and hasattr(thing, "server")
+
+
+def _checked(thing: Any) -> Any:
+    """The thing, where it is one that can be looked into.
+
+    Raises:
+        UsageError: it is not.
+    """
+    server = thing.server if _is_flask(thing) else thing
+    if not (hasattr(server, "eio") and hasattr(server, "is_asyncio_based")) and (server is not None or server is thing):
+        raise UsageError(
+            f"{type(thing).__name__} is no server: give a flask_socketio.SocketIO, a socketio.Server or an AsyncServer"
+        )
+    return thing
