@@ -215,10 +215,7 @@ class AsyncHooks(Hooking):
                 return await before(pkt)
             finally:
                 try:
-                    if connection.event is not None:
-                        seeing.loop_free(connection)
-                    if socket.sid not in server._binary_packet:
-                        connection.bytes_in = connection.packets_in = 0
+                    seeing.free(connection, server._binary_packet, socket.sid)
                 except Exception:  # noqa: BLE001
                     self.fail_on(connection, "receive")
 
@@ -298,11 +295,12 @@ class AsyncHooks(Hooking):
             connection.placed.take_off("wait")
 
         async def send(message: Any) -> Any:
-            result = await write(message)
             try:
-                self.seeing.sent(connection)
+                self.seeing.writes(connection)
             except Exception:  # noqa: BLE001
                 fail()
+            result = await write(message)
+            connection.written += 1
             return result
 
         async def take() -> Any:

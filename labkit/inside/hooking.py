@@ -76,6 +76,9 @@ class Hooking(ABC):
             require(socket, *SOCKET_HOOKS)
         self.cpu = not self.greenlets and not server.is_asyncio_based()
         self._before = {name: getattr(server, name) for name in SERVER_HOOKS}
+        # Three of them once more: these are called for every event, and a look-up less is time that the app has.
+        self._before_event, self._before_handler = server._handle_event, server._handle_event_internal
+        self._before_trigger = server._trigger_event
         self._emit_before = server.manager.emit
         self._connect_before = eio.handlers.get("connect")
         self._disconnect_before = eio.handlers.get("disconnect")
@@ -101,7 +104,7 @@ class Hooking(ABC):
         for connection in list(self.seeing.connections.live.values()):
             if connection.buffer is not None:
                 # The list itself stays until the connection ends: the reader's thread may hold it at this instant.
-                connection.buffer.arrivals = None
+                connection.buffer.stop()
         connections = self.seeing.connections.take_off()
         return self.placed.take_off() and connections
 

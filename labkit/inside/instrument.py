@@ -100,10 +100,8 @@ class Inside:
             taken_ns=taken_ns,
             started_utc=self._started_utc,
             long_run={
-                names[index]: dict(
-                    zip(("queue_ns", "service_ns", "cpu_ns"), (c.snapshot() for c in three), strict=True)
-                )
-                for index, three in list(seeing.long_run.items())
+                names[index]: counting.snapshot()
+                for index, counting in list(seeing.long_run.items())
                 if index < len(names)
             },
             unseen=self._unseen(),
@@ -178,7 +176,7 @@ def _checked(thing: Any) -> Any:
         UsageError: it is not.
     """
     server = thing.server if _is_flask(thing) else thing
-    if server is not None and not (hasattr(server, "eio") and hasattr(server, "is_asyncio_based")):
+    if not (hasattr(server, "eio") and hasattr(server, "is_asyncio_based")) and (server is not None or server is thing):
         raise UsageError(
             f"{type(thing).__name__} is no server: give a flask_socketio.SocketIO, a socketio.Server or an AsyncServer"
         )

@@ -92,7 +92,7 @@ class Connection:
         headroom_s: the least of ``ping_timeout`` less the time from a ping to its answer; None before the first.
             Negative: the answer came when the server might have closed the connection already.
         unread_most: the most messages that were read and waited for the receive loop; `UNKNOWN` where that isn't seen.
-        unsent_most: the most packets that waited to be written.
+        unsent_most: the most packets that waited to be written, or were being written to a client that does not read.
         unsent: how many waited at the snapshot.
         events: events of it.
         unseen: the columns of events that this connection cannot show, such as ``read``.
@@ -143,7 +143,8 @@ class Record:
     ``bytes_in``         Engine.IO packets of the event, attachments included, without the framing of the transport
     ``attachments``      binary attachments
     ``arguments``        arguments of the event
-    ``read``             its last packet lay in the process: simple-websocket's reader had it, or its POST began
+    ``read``             its last packet lay in the process: simple-websocket's reader had it, or its POST began. While
+                         others hold the GIL a packet lies in the kernel before that, which nobody in here can see
     ``dispatched``       the receive loop took that packet
     ``handler_start``    just before the handler is looked up and called
     ``handler_end``      it returned or raised; before an acknowledgement is encoded
@@ -155,7 +156,7 @@ class Record:
     ``emits``            emits made by the handler itself, in its thread or task
     ``answered``         its acknowledgement was handed over for sending
     ``answer_bytes``     bytes of that
-    ``answer_written``   the socket took it; by polling: a response took it
+    ``answer_written``   the socket was given it; by polling: a response took it
     ===================  =============================================================================================
 
     **Emits**, likewise, one row a call whatever the number of receivers:
@@ -170,7 +171,7 @@ class Record:
     ``thread``           the operating system's number of the thread that made it
     ``at``               the call
     ``queued``           the call returned: it is queued for all receivers
-    ``first_written``    the first receiver's socket took it; by polling: a response took it
+    ``first_written``    the first receiver's socket was given it; by polling: a response took it
     ``last_written``     the last receiver's so far
     ``written``          how many packets of it were written so far; a packet with attachments is several
     ===================  =============================================================================================

@@ -4,6 +4,7 @@ No lock where events pass: a row's number is drawn from ``itertools.count``, and
 """
 
 import itertools
+import struct
 import threading
 from array import array
 
@@ -16,37 +17,28 @@ _CHUNK = 65_536
 class Ring:
     """The last rows of a table; rows lie one after the other in `data`, their number first.
 
-    Whoever adds a row does what :meth:`add` does. A row is another one's as soon as ``data[at] != number``: so a stamp
-    that comes late is dropped and spoils nothing.
+    Who adds a row draws a number and packs the row's values over those of the row that was there, in one call. From
+    then on ``data[at] != number`` for the earlier row: so a stamp that comes late is dropped and spoils nothing.
 
     Args:
         columns: names; the first is the row's number.
         rows: how many are kept.
-        blank: the values of a new row.
 
     Attributes:
         data: ``rows * width`` integers, 8 bytes each; never grows.
-        draw: the number of the next row.
+        draw: gives the number of the next row.
+        pack: ``pack(data, 8 * at, *values)`` writes a row.
     """
 
-    __slots__ = ("blank", "columns", "data", "draw", "rows", "width")
+    __slots__ = ("columns", "data", "draw", "pack", "rows", "width")
 
-    def __init__(self, columns: tuple[str, ...], rows: int, blank: dict[str, int]) -> None:
+    def __init__(self, columns: tuple[str, ...], rows: int) -> None:
         self.columns = columns
         self.rows = rows
         self.width = len(columns)
-        # A row is not valid before its number is written, as the last thing.
-        self.blank = array("q", [blank.get(column, 0) for column in columns])
-        self.blank[0] = UNKNOWN
-        self.data = self.blank * rows
+        self.data = array("q", [UNKNOWN]) * (rows * self.width)
         self.draw = itertools.count().__next__
-
-    def add(self) -> tuple[int, int]:
-        """A blank row: its number, and where it is in `data`. Who has filled it writes ``data[at] = number``."""
-        number = self.draw()
-        at = number % self.rows * self.width
-        self.data[at : at + self.width] = self.blank
-        return number, at
+        self.pack = struct.Struct(f"{self.width}q").pack_into
 
     def snapshot(self) -> tuple[dict[str, "array[int]"], int]:
         """The rows kept, by column and in order, and how many there ever were; whoever writes goes on writing."""
@@ -60,7 +52,7 @@ class Ring:
         columns = {column: copy[at::width] for at, column in enumerate(self.columns)}
         numbers = columns[self.columns[0]]
         oldest = max(seen - self.rows, 0)
-        if numbers != array("q", range(oldest, seen)):  # rows that were begun, or written anew, while we copied
+        if numbers != array("q", range(oldest, seen)):  # rows that were drawn, or written anew, while we copied
             good = [at for at, number in enumerate(numbers) if oldest <= number < seen]
             columns = {name: array("q", [column[at] for at in good]) for name, column in columns.items()}
         return columns, seen

@@ -12,52 +12,27 @@ import threading
 from collections import deque
 from typing import Any
 
-from labkit.base.clock import Now, now_ns, thread_cpu_ns
+from labkit.base.clock import NS_PER_S, Now, now_ns, thread_cpu_ns
 from labkit.inside.connections import Connections, Live
 from labkit.inside.histogram import Counting
 from labkit.inside.record import EMIT_COLUMNS, EVENT_COLUMNS, POLLING, UNKNOWN, WEBSOCKET
 from labkit.inside.ring import Names, Ring
+from labkit.runs.stages import MISSING
 
 log = logging.getLogger("labkit")
 
-# Places within a row, in the order of the columns.
-(
-    NUMBER,
-    NAME,
-    NAMESPACE,
-    CONNECTION,
-    TRANSPORT,
-    BYTES_IN,
-    ATTACHMENTS,
-    ARGUMENTS,
-    READ,
-    DISPATCHED,
-    HANDLER_START,
-    HANDLER_END,
-    LOOP_FREE,
-    CPU_NS,
-    THREAD,
-    ERROR,
-    UNHANDLED,
-    EMITS,
-    ANSWERED,
-    ANSWER_BYTES,
-    ANSWER_WRITTEN,
-) = range(len(EVENT_COLUMNS))
-(
-    _,
-    EMIT_NAME,
-    EMIT_NAMESPACE,
-    EMIT_EVENT,
-    EMIT_RECEIVERS,
-    EMIT_BYTES,
-    EMIT_THREAD,
-    EMIT_AT,
-    EMIT_QUEUED,
-    EMIT_FIRST,
-    EMIT_LAST,
-    EMIT_WRITTEN,
-) = range(len(EMIT_COLUMNS))
+# Places within a row.
+HANDLER_START, HANDLER_END, LOOP_FREE, CPU_NS, THREAD, ERROR, UNHANDLED, EMITS, ANSWERED, ANSWER_BYTES = (
+    EVENT_COLUMNS.index(column)
+    for column in (
+        *("handler_start", "handler_end", "loop_free", "cpu_ns", "thread", "error", "unhandled", "emits", "answered"),
+        "answer_bytes",
+    )
+)
+NAME, READ, DISPATCHED, ANSWER_WRITTEN = map(EVENT_COLUMNS.index, ("name", "read", "dispatched", "answer_written"))
+EMIT_RECEIVERS, EMIT_BYTES, EMIT_QUEUED, EMIT_FIRST, EMIT_LAST, EMIT_WRITTEN = map(
+    EMIT_COLUMNS.index, ("receivers", "bytes", "queued", "first_written", "last_written", "written")
+)
 
 # Types of packets: Engine.IO's, and Socket.IO's two acknowledgements.
 PING, PONG, MESSAGE = 2, 3, 4
@@ -120,12 +95,12 @@ class Seeing:
 
     def __init__(self, *, events: int, payloads: bool = False, now: Now = now_ns) -> None:
         self.now = now
-        self.events = Ring(EVENT_COLUMNS, events, {"connection": UNKNOWN, "cpu_ns": UNKNOWN, "error": UNKNOWN})
-        self.emits = Ring(EMIT_COLUMNS, events, {"event": UNKNOWN})
+        self.events = Ring(EVENT_COLUMNS, events)
+        self.emits = Ring(EMIT_COLUMNS, events)
         self.names, self.namespaces, self.errors = Names(), Names(64), Names(64)
         self.connections = Connections()
         self.payloads: deque[dict[str, Any]] | None = deque(maxlen=PAYLOADS_KEPT) if payloads else None
-        self.long_run: dict[int, tuple[Counting, Counting, Counting]] = {}
+        self.long_run: dict[int, Counting] = {}
         self.failed: tuple[str, ...] = ()
         self._native_id = threading.get_native_id
 
@@ -133,64 +108,64 @@ class Seeing:
         """A hook has raised: say so once. The caller takes it off."""
         if hook not in self.failed:
             self.failed = (*self.failed, hook)
-            log.error("labkit's hook %r failed and takes itself off; the app goes on without it", hook, exc_info=True)
+            log.error("a hook of labkit failed and takes itself off, the app goes on: %s", hook, exc_info=True)
 
     # Events
 
     def arrived(self, connection: Live | None, namespace: str | None, data: list[Any]) -> Event:
         """The receive loop has an event: give it a row."""
-        row, names, spaces = self.events.data, self.names, self.namespaces
-        number, at = self.events.add()
-        name, space = data[0], namespace or "/"
-        # A name that is no text can be unhashable, such as a list.
-        known = names.index.get(name) if type(name) is str else None
-        row[at + NAME] = names.add(name) if known is None else known
-        known = spaces.index.get(space)
-        row[at + NAMESPACE] = spaces.add(space) if known is None else known
-        row[at + ARGUMENTS] = len(data) - 1
-        if connection is None:
-            row[at + DISPATCHED] = self.now()
-        else:
-            connection.events += 1
-            row[at + CONNECTION] = connection.number
-            row[at + BYTES_IN] = connection.bytes_in
-            if connection.packets_in > 1:
-                row[at + ATTACHMENTS] = connection.packets_in - 1
-            row[at + DISPATCHED] = connection.dispatched_ns
-            if connection.websocket:
-                row[at + TRANSPORT] = WEBSOCKET
-                buffer = connection.buffer
-                if buffer is not None:
-                    row[at + READ] = buffer.read_ns
-                    row[at + DISPATCHED] = buffer.dispatched_ns
-            else:
-                row[at + TRANSPORT] = POLLING
-                row[at + READ] = connection.post_ns
         event = Event(data)
-        event.number, event.at = number, at
-        event.cpu_ns = UNKNOWN
-        if self.payloads is not None:
-            self.payloads.append({"number": number, "arguments": _copied(data[1:])})
-        row[at] = number
+        name = data[0]
+        # A name that is no text can be unhashable, such as a list.
+        index = self.names.index.get(name) if type(name) is str else None
+        if index is None:
+            index = self.names.add(name)
+        self._add(event, connection, index, namespace, len(data) - 1)
         if connection is not None:
-            connection.event = event
+            connection.events += 1
+        if self.payloads is not None:
+            self.payloads.append({"number": event.number, "arguments": _copied(data[1:])})
         return event
 
     def reserved(self, connection: Live | None, namespace: str, name: str) -> Event:
         """A connect or disconnect handler is about to be called: give it a row."""
-        row, now = self.events.data, self.now()
-        number, at = self.events.add()
-        row[at + NAME] = self.names.add(name)
-        row[at + NAMESPACE] = self.namespaces.add(namespace)
-        row[at + DISPATCHED] = now
-        if connection is not None:
-            row[at + CONNECTION] = connection.number
-            row[at + TRANSPORT] = WEBSOCKET if connection.websocket else POLLING
         event = Event([name])
-        event.number, event.at = number, at
-        event.cpu_ns = UNKNOWN
-        row[at] = number
+        self._add(event, connection, self.names.add(name), namespace, 0, packet=name == "connect")
         return event
+
+    def _add(
+        self,
+        event: Event,
+        connection: Live | None,
+        name: int,
+        namespace: str | None,
+        arguments: int,
+        packet: bool = True,
+    ) -> None:
+        """Give an event its row. A `packet` brought it, which is the one that the receive loop has."""
+        ring, spaces = self.events, self.namespaces
+        space = spaces.index.get(namespace)
+        if space is None:
+            space = spaces.add(namespace or "/")
+        number, transport, bytes_in, packets, read, dispatched = UNKNOWN, POLLING, 0, 1, 0, 0
+        if connection is not None:
+            number = connection.number
+            transport = WEBSOCKET if connection.websocket else POLLING
+            if packet:
+                connection.event = event
+                bytes_in, packets, dispatched = connection.bytes_in, connection.packets_in, connection.dispatched_ns
+                if transport == POLLING:
+                    read = connection.post_ns
+                elif (inbox := connection.buffer) is not None:
+                    read, dispatched = inbox.read_ns, inbox.dispatched_ns
+        event.number = drawn = ring.draw()
+        event.at = at = drawn % ring.rows * ring.width
+        event.cpu_ns = UNKNOWN
+        # In the order of EVENT_COLUMNS; what is not known yet is 0, or UNKNOWN.
+        ring.pack(
+            *(ring.data, 8 * at, drawn, name, space, number, transport, bytes_in, packets - 1, arguments, read),
+            *(dispatched or self.now(), 0, 0, 0, UNKNOWN, 0, UNKNOWN, 0, 0, 0, 0, 0),
+        )
 
     def begin(self, event: Event, cpu: bool) -> None:
         """Its handler starts, in this thread."""
@@ -208,15 +183,14 @@ class Seeing:
             return
         now = row[at + HANDLER_END] = self.now()
         index = row[at + NAME]
+        cpu_ns = event.cpu_ns
+        if cpu_ns >= 0:
+            cpu_ns = row[at + CPU_NS] = thread_cpu_ns() - cpu_ns
         counting = self.long_run.get(index)
         if counting is None:
-            counting = self.long_run.setdefault(index, (Counting(), Counting(), Counting()))
+            counting = self.long_run.setdefault(index, Counting())
         start = row[at + HANDLER_START]
-        counting[0].add(start - (row[at + READ] or row[at + DISPATCHED]))
-        counting[1].add(now - start)
-        if event.cpu_ns >= 0:
-            cpu_ns = row[at + CPU_NS] = thread_cpu_ns() - event.cpu_ns
-            counting[2].add(cpu_ns)
+        counting.add(start - (row[at + READ] or row[at + DISPATCHED]), now - start, cpu_ns)
 
     def raised(self, event: Event, error: BaseException) -> None:
         """Its handler has raised."""
@@ -225,11 +199,6 @@ class Seeing:
     def unhandled(self, event: Event) -> None:
         """Nobody handles it."""
         self._set(event, UNHANDLED, 1)
-
-    def loop_free(self, connection: Live) -> None:
-        """The receive loop that was busy with an event could take the next packet."""
-        self._set(connection.event, LOOP_FREE, self.now())
-        connection.event = None
 
     def _set(self, event: Event, column: int, value: int) -> None:
         row, at = self.events.data, event.at
@@ -243,16 +212,26 @@ class Seeing:
         if packet.packet_type == MESSAGE:
             connection.bytes_in += size(packet.data)
             connection.packets_in += 1
-            if connection.waited:
+            if connection.waited:  # the instant at which the websocket gave it is known
                 connection.waited = False
-            else:
+            elif connection.buffer is None:
                 connection.dispatched_ns = self.now()
         elif packet.packet_type == PONG and connection.ping_ns:
-            headroom = int(ping_timeout_s * 1e9) - (self.now() - connection.ping_ns)
-            connection.ping_ns = 0
+            headroom = int(ping_timeout_s * NS_PER_S) - (self.now() - connection.ping_ns)
+            connection.ping_ns = MISSING
             connection.pongs += 1
             if connection.headroom_ns is None or headroom < connection.headroom_ns:
                 connection.headroom_ns = headroom
+
+    def free(self, connection: Live, binary: dict[str, Any], eio_sid: str) -> None:
+        """It could take the next packet. `binary` has those that wait for attachments, which count as one event."""
+        if (event := connection.event) is not None:
+            connection.event = None
+            row, at = self.events.data, event.at
+            if row[at] == event.number:
+                row[at + LOOP_FREE] = self.now()
+        if eio_sid not in binary:
+            connection.bytes_in = connection.packets_in = 0
 
     def sends(self, connection: Live, packet: Any, sending: Sending | None) -> None:
         """A packet is about to be queued."""
@@ -280,11 +259,13 @@ class Seeing:
             for packet in packets:
                 self._wrote(packet, now)
 
-    def sent(self, connection: Live) -> None:
-        """The socket has taken the next packet of what its writer took; none where a probe was answered."""
+    def writes(self, connection: Live) -> None:
+        """The writer gives the socket the next packet of what it took; none where a probe is answered.
+
+        Stamped before the write: after it, the client may have the packet long before this thread has the GIL again.
+        """
         packet = next(connection.batch, None)
         if packet is not None:
-            connection.written += 1
             self._wrote(packet, self.now())
 
     def _wrote(self, packet: Any, now: int) -> None:
@@ -308,20 +289,22 @@ class Seeing:
 
     def emit_begins(self, name: Any, namespace: str | None, event: Event | None) -> Sending:
         """An emit: give it a row."""
-        row, names, spaces = self.emits.data, self.names, self.namespaces
-        number, at = self.emits.add()
-        space = namespace or "/"
-        known = names.index.get(name) if type(name) is str else None
-        row[at + EMIT_NAME] = names.add(name) if known is None else known
-        known = spaces.index.get(space)
-        row[at + EMIT_NAMESPACE] = spaces.add(space) if known is None else known
+        ring, spaces = self.emits, self.namespaces
+        index = self.names.index.get(name) if type(name) is str else None
+        if index is None:
+            index = self.names.add(name)
+        space = spaces.index.get(namespace)
+        if space is None:
+            space = spaces.add(namespace or "/")
+        of = UNKNOWN
         if event is not None:
-            row[at + EMIT_EVENT] = event.number
-            if self.events.data[event.at] == event.number:
+            of = event.number
+            if self.events.data[event.at] == of:
                 self.events.data[event.at + EMITS] += 1
-        row[at + EMIT_THREAD] = self._native_id()
-        row[at + EMIT_AT] = self.now()
-        row[at] = number
+        number = ring.draw()
+        at = number % ring.rows * ring.width
+        # In the order of EMIT_COLUMNS.
+        ring.pack(ring.data, 8 * at, number, index, space, of, 0, 0, self._native_id(), self.now(), 0, 0, 0, 0)
         return Sending(number, at, answer=False)
 
     def emit_ends(self, sending: Sending) -> None:

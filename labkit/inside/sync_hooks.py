@@ -15,6 +15,10 @@ from labkit.base.clock import Now
 from labkit.inside.connections import Live
 from labkit.inside.hooking import Hooking
 from labkit.inside.seeing import ACKS, Event, Seeing, Sending
+from labkit.runs.stages import MISSING
+
+# Looked up once: these are called for every message.
+_append, _pop = list.append, list.pop
 
 
 class SeenInbox(list):  # type: ignore[type-arg]
@@ -24,12 +28,14 @@ class SeenInbox(list):  # type: ignore[type-arg]
         most: the most messages that waited.
     """
 
+    __slots__ = ("_fail", "_now", "arrivals", "dispatched_ns", "most", "read_ns")
+
     def __init__(self, now: Now, fail: Callable[[], None]) -> None:
         super().__init__()
-        self.now = now
-        self.fail = fail
+        self._now = now
+        self._fail = fail
         self.arrivals: deque[int] | None = deque()  # None: it stamps no more
-        self.read_ns = self.dispatched_ns = 0
+        self.read_ns = self.dispatched_ns = MISSING
         self.most = 0
 
     def append(self, message: Any) -> None:
@@ -37,27 +43,31 @@ class SeenInbox(list):  # type: ignore[type-arg]
         if arrivals is not None:
             try:
                 # The stamp first: once the message is visible, the receive loop may take it at once.
-                arrivals.append(self.now())
+                arrivals.append(self._now())
                 if (waiting := len(arrivals)) > self.most:
                     self.most = waiting
             except Exception:  # noqa: BLE001 (whatever a hook raises is no business of the app)
                 self._give_up()
-        super().append(message)
+        _append(self, message)
 
     def pop(self, index: Any = -1) -> Any:
-        message = super().pop(index)
+        message = _pop(self, index)
         arrivals = self.arrivals
         if arrivals is not None:
             try:
                 self.read_ns = arrivals.popleft()
-                self.dispatched_ns = self.now()
+                self.dispatched_ns = self._now()
             except Exception:  # noqa: BLE001
                 self._give_up()
         return message
 
     def _give_up(self) -> None:
-        self.arrivals, self.read_ns, self.dispatched_ns = None, 0, 0
-        self.fail()
+        self.stop()
+        self._fail()
+
+    def stop(self) -> None:
+        """Stamp no more, and be a list."""
+        self.arrivals, self.read_ns, self.dispatched_ns = None, MISSING, MISSING
 
 
 class SyncHooks(Hooking):
@@ -69,14 +79,16 @@ class SyncHooks(Hooking):
         self._who: Callable[[], Any] = threading.get_ident if green is None else green.getcurrent
         self._handling: dict[Any, Event] = {}
         self._sending: dict[Any, Sending] = {}
+        self._live = seeing.connections.live
         super().__init__(server, seeing)
 
     def _handle_event(self, eio_sid: str, namespace: str, id: int | None, data: Any) -> Any:  # noqa: A002 (upstream's)
         try:
-            data = self._arrived(eio_sid, namespace, data)
+            if type(data) is list and data:
+                data = self.seeing.arrived(self._live.get(eio_sid), namespace, data)
         except Exception:  # noqa: BLE001
             self.fail("_handle_event")
-        return self._before["_handle_event"](eio_sid, namespace, id, data)
+        return self._before_event(eio_sid, namespace, id, data)
 
     def _handle_event_internal(
         self,
@@ -88,10 +100,10 @@ class SyncHooks(Hooking):
         id: int | None,  # noqa: A002
     ) -> Any:
         if type(data) is not Event:
-            return self._before["_handle_event_internal"](server, sid, eio_sid, data, namespace, id)
+            return self._before_handler(server, sid, eio_sid, data, namespace, id)
         self._begin(data, "_handle_event_internal")
         try:
-            return self._before["_handle_event_internal"](server, sid, eio_sid, data, namespace, id)
+            return self._before_handler(server, sid, eio_sid, data, namespace, id)
         except BaseException as error:
             self._raised(data, error)
             raise
@@ -128,7 +140,7 @@ class SyncHooks(Hooking):
     def _trigger_event(self, event: Any, namespace: str, *args: Any) -> Any:
         if event == "connect" or event == "disconnect":  # noqa: PLR1714 (this is asked of every event)
             return self._trigger_reserved(event, namespace, *args)
-        result = self._before["_trigger_event"](event, namespace, *args)
+        result = self._before_trigger(event, namespace, *args)
         if result is self.server.not_handled:
             try:
                 handling = self._handling.get(self._who())
@@ -148,7 +160,7 @@ class SyncHooks(Hooking):
             self._begin(row, "_trigger_event")
         again = False
         try:
-            result = self._before["_trigger_event"](event, namespace, *args)
+            result = self._before_trigger(event, namespace, *args)
         except BaseException as error:
             if row is not None:
                 try:
@@ -258,10 +270,7 @@ class SyncHooks(Hooking):
                 return before(pkt)
             finally:
                 try:
-                    if connection.event is not None:
-                        seeing.loop_free(connection)
-                    if socket.sid not in server._binary_packet:
-                        connection.bytes_in = connection.packets_in = 0
+                    seeing.free(connection, server._binary_packet, socket.sid)
                 except Exception:  # noqa: BLE001
                     self.fail_on(connection, "receive")
 
@@ -339,12 +348,13 @@ class SyncHooks(Hooking):
         before = websocket.send
 
         def send(message: Any) -> Any:
-            result = before(message)
             try:
-                self.seeing.sent(connection)
+                self.seeing.writes(connection)
             except Exception:  # noqa: BLE001
                 self.seeing.fail("websocket.send")
                 connection.placed.take_off("send")
+            result = before(message)
+            connection.written += 1
             return result
 
         connection.placed.put(websocket, "send", send)
