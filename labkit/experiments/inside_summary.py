@@ -27,6 +27,9 @@ WORTH_TELLING_MS = 20.0
 #: Nor are shorter waits for a handler.
 WAIT_WORTH_TELLING_MS = 50.0
 
+#: Of so many events the wait is told, those that waited longest.
+WAITS_TOLD = 3
+
 #: Within this time, in seconds, a client that can have a websocket has it.
 UPGRADES_WITHIN_S = 5.0
 
@@ -259,11 +262,13 @@ def told(record: Record, blame: str | None = None) -> str:
     rows = events(record)
     sentences = [blame] if blame else []
     sentences += [_of_handler(row, record) for row in rows if _is_long(row)]
-    sentences += [_of_wait(row, record) for row in rows if row.queue.max_ms >= WAIT_WORTH_TELLING_MS]
+    waited = [row for row in rows if row.queue.max_ms >= WAIT_WORTH_TELLING_MS]
+    longest = sorted(waited, key=lambda row: -row.queue.max_ms)[:WAITS_TOLD]
+    sentences += [_of_wait(row, record) for row in longest]
     sentences += [_of_errors(row) for row in rows if row.errors]
     sentences += [f"`{row.shown}` came {_times(row.unhandled)} and nobody handles it." for row in rows if row.unhandled]
     sentences += [
-        f"`{row.shown}` had not returned {_times(row.running)} when the app ended." for row in rows if row.running
+        f"`{row.shown}` had not returned {_times(row.running)} when this was recorded." for row in rows if row.running
     ]
     sentences += _of_connections(record)
     if not sentences and rows:
@@ -282,12 +287,16 @@ def _of_handler(row: EventRow, record: Record) -> str:
     long = f"{about(took)} ({_times(row.service.count)}, at most {about(row.service.max_ms)})"
     held = row.held.p50_ms >= took / 2 and not record.settings.get("async_handlers", True)
     after = "; with async_handlers=False the next events of its client wait that long too" if held else ""
-    if math.isnan(cpu):
+    if math.isnan(cpu) and took >= WORTH_TELLING_MS:
         shared = "green threads" if record.settings.get("greenlets") else "the event loop"
         return f"{name} takes {long}; what of it is computing cannot be seen where handlers share {shared}{after}."
+    if took < WORTH_TELLING_MS:
+        return (
+            f"{name} takes {about(took)} as a rule and up to {about(row.service.max_ms)}: something held it up{after}."
+        )
     if cpu >= WORTH_TELLING_MS:
-        alone = f"CPU {about(cpu)}: meanwhile no other Python code of its process computes"
-        return f"{name} computes, it takes {long}, {alone}{after}."
+        alone = "meanwhile no other Python code of its process computes"
+        return f"{name} computes {about(cpu)} and takes {long}: {alone}{after}."
     return f"{name} takes {long} and computes {about(cpu)} of it: it waits, for something or for its turn{after}."
 
 

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from labkit.base.clock import NS_PER_S, now_ns
+from labkit.base.clock import NS_PER_S, thread_cpu_ns
 from labkit.base.errors import LabError
 from labkit.base.files import whole
 from labkit.inside.instrument import Inside, instrument
@@ -29,8 +29,8 @@ from labkit.inside.record import Record
 #: Whether records are newer than those saved is looked at this often, in seconds.
 SAVED_EVERY_S = 1.0
 
-#: Saving takes no more than this share of a core.
-_SHARE = 0.01
+#: Saving takes no more than this share of a core, unless more than the longest pause would be needed for that, seconds.
+_SHARE, _LONGEST_S = 0.01, 5.0
 
 #: What the hooks know the private names of.
 LIBRARIES = ("flask-socketio", "python-socketio", "python-engineio", "simple-websocket")
@@ -55,6 +55,7 @@ class Launched:
         self._start = start
         self._sleep = sleep
         self._lock = _thread.allocate_lock()
+        self._awaits = False  # the first request
         self._pid = 0  # for which it saves
         self._own: Path | None = None
         self._saved: tuple[int, ...] = ()
@@ -62,6 +63,9 @@ class Launched:
 
     def await_first_request(self, eio: Any) -> None:
         """Put one hook more into the server, which is gone after it was called."""
+        if self._awaits:  # since before a fork
+            return
+        self._awaits = True
         before = eio.handle_request
         absent = "handle_request" not in vars(eio)
 
@@ -71,6 +75,7 @@ class Launched:
                     del eio.handle_request
                 else:
                     eio.handle_request = before
+                self._awaits = False
                 self._serves()
 
         def handle_request(*args: Any, **kwargs: Any) -> Any:
@@ -108,9 +113,10 @@ class Launched:
                 with self._lock:
                     if self._pid != os.getpid():
                         return
-                    began_ns = now_ns()
+                    began_ns = thread_cpu_ns()
                     self._save()
-                    pause_s = max(SAVED_EVERY_S, (now_ns() - began_ns) / NS_PER_S / _SHARE)
+                    pause_s = (thread_cpu_ns() - began_ns) / NS_PER_S / _SHARE
+                    pause_s = min(max(pause_s, SAVED_EVERY_S), _LONGEST_S)
             except Exception:  # noqa: BLE001 (a full disk: perhaps the next time)
                 pause_s = 10 * SAVED_EVERY_S
 
