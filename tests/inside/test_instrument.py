@@ -1,5 +1,6 @@
 """One line in an app: what it takes, that it leaves no trace, and that the app goes on whatever becomes of a hook."""
 
+import functools
 import logging
 
 import engineio.socket
@@ -146,7 +147,7 @@ def test_detached_every_attribute_is_as_it_was(socketio):
 def test_a_hook_that_somebody_put_in_front_is_told_and_stays(socketio):
     inside = labkit.instrument(socketio)
     ours = socketio.server.manager.emit
-    socketio.server.manager.emit = lambda *args, **kwargs: ours(*args, **kwargs)
+    socketio.server.manager.emit = functools.partial(ours)
     assert inside.detach() is False
     assert socketio.server.manager.emit is not ours
 
@@ -271,7 +272,11 @@ def test_a_hook_that_fails_says_so_once_and_the_app_goes_on(monkeypatch, caplog,
         assert wait_until(lambda: hook in inside.record().failed)
         told = [each.getMessage() for each in caplog.records if each.name == "labkit"]
         assert [text.split(": ")[1] for text in told] == list(inside.record().failed)
-        assert set(inside.record().failed) <= {hook, f"_handle_eio_{hook}", *(["_send_packet"] if name == "end" else [])}
+        assert set(inside.record().failed) <= {
+            hook,
+            f"_handle_eio_{hook}",
+            *(["_send_packet"] if name == "end" else []),
+        }
         assert all(each.levelno == logging.ERROR and each.exc_info for each in caplog.records if each.name == "labkit")
         assert not any(each.name.startswith(("engineio", "socketio")) for each in caplog.records)
         assert hook not in vars(running.socketio.server)
