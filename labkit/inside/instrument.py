@@ -35,7 +35,7 @@ def instrument(thing: Any, *, events: int = EVENTS_KEPT, payloads: bool = False)
     """
     if isinstance(events, bool) or not isinstance(events, int) or events < 1:
         raise UsageError(f"events={events!r} cannot be kept: ask for 1 or more")
-    there = getattr(_checked(thing), _ATTRIBUTE, None)
+    there = getattr(_checked(thing), _ATTRIBUTE, None) or getattr(getattr(thing, "server", None), _ATTRIBUTE, None)
     return there if isinstance(there, Inside) else Inside(thing, events=events, payloads=payloads)
 
 

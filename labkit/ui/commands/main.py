@@ -15,6 +15,8 @@ from labkit.ui.commands.claims import claims
 from labkit.ui.commands.compare import compare
 from labkit.ui.commands.doctor import doctor
 from labkit.ui.commands.render import render
+from labkit.ui.commands.report import report
+from labkit.ui.commands.run import run
 from labkit.ui.commands.selftest import selftest
 from labkit.ui.commands.session import INVALID, WRONG_USAGE, sentence
 from labkit.ui.commands.strategies import list_, show
@@ -94,11 +96,13 @@ def main() -> None:
     labkit selftest                        does labkit read what is true?
     labkit render                          ways of updating a page, in a real browser
     labkit claims                          the advice, line by line: what holds on this machine
+    labkit run app.py                      your own app: where each event's time goes
+    labkit report FOLDER                   what such a run has seen, again
     labkit browser                         which browsers there are, and what is missing
     labkit trace recording.json            what a recording of Chrome's shows of a page
     labkit doctor                          what is installed, what will be skipped, how to get it
     """
 
 
-for each in (compare, show, list_, capacity, selftest, claims, render, browser, trace, doctor):
+for each in (compare, show, list_, capacity, selftest, claims, render, browser, trace, run, report, doctor):
     main.add_command(each)

@@ -1,0 +1,217 @@
+"""In the process of an app that ``labkit run`` has started: a record of each of its servers, saved while it runs.
+
+A server is looked into as soon as it is made, and no more than that happens in a process that never serves: the parent
+of Werkzeug's reloader, gunicorn's arbiter with ``preload_app``. The first request starts a thread that saves, on a
+*real* thread whatever gevent has patched. A process forked before that starts its own.
+
+The last second may be missing where a process is killed, or dies of a signal that Python does not handle. gunicorn's
+workers end by ``sys.exit``, and so save at the end; one that waits for its threads (gthread, with open websockets)
+until the arbiter kills it goes on saving meanwhile.
+"""
+
+import _thread
+import atexit
+import contextlib
+import inspect
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from labkit.base.clock import NS_PER_S, thread_cpu_ns
+from labkit.base.errors import LabError
+from labkit.base.files import whole
+from labkit.inside.instrument import Inside, instrument
+from labkit.inside.record import Record
+
+#: Whether records are newer than those saved is looked at this often, in seconds.
+SAVED_EVERY_S = 1.0
+
+#: Saving takes no more than this share of a core, unless more than the longest pause would be needed for that, seconds.
+_SHARE, _LONGEST_S = 0.01, 5.0
+
+#: What the hooks know the private names of.
+LIBRARIES = ("flask-socketio", "python-socketio", "python-engineio", "simple-websocket")
+
+#: Of so many rows it is looked at whether they have become more complete.
+_LAST = 1_000
+
+
+class Launched:
+    """What one process of the app keeps of one server.
+
+    Args:
+        inside: what looks into the server.
+        folder: of the run; a folder of this process's own is made in it once the server serves.
+        start: starts a real thread.
+        sleep: puts a real thread to sleep, seconds.
+    """
+
+    def __init__(self, inside: Inside, folder: Path, start: Callable[..., Any], sleep: Callable[[float], Any]) -> None:
+        self._inside = inside
+        self._folder = folder
+        self._start = start
+        self._sleep = sleep
+        self._lock = _thread.allocate_lock()
+        self._awaits = False  # the first request
+        self._pid = 0  # for which it saves
+        self._own: Path | None = None
+        self._saved: tuple[int, ...] = ()
+        self._patched_before = _patched()
+
+    def await_first_request(self, eio: Any) -> None:
+        """Put one hook more into the server, which is gone after it was called."""
+        if self._awaits:  # since before a fork
+            return
+        self._awaits = True
+        before = eio.handle_request
+        absent = "handle_request" not in vars(eio)
+
+        def first() -> None:
+            if vars(eio).get("handle_request") is hook:
+                if absent:
+                    del eio.handle_request
+                else:
+                    eio.handle_request = before
+                self._awaits = False
+                self._serves()
+
+        def handle_request(*args: Any, **kwargs: Any) -> Any:
+            first()
+            return before(*args, **kwargs)
+
+        async def handle_request_async(*args: Any, **kwargs: Any) -> Any:
+            first()
+            return await before(*args, **kwargs)
+
+        hook = handle_request_async if inspect.iscoroutinefunction(before) else handle_request
+        eio.handle_request = hook
+
+    def forked(self, eio: Any) -> None:
+        """This process is a fork of one that made the server: if it serves, it has a record of its own."""
+        self._lock = _thread.allocate_lock()
+        self.await_first_request(eio)
+
+    def _serves(self) -> None:
+        """The first request: from now on there is something to save."""
+        try:
+            self._pid = os.getpid()
+            self._own = _own_folder(self._folder)
+            self._tell(ended=False)
+            atexit.register(self._at_exit)
+            self._start(self._go_on_saving, ())
+        except Exception as error:  # noqa: BLE001 (the app goes on)
+            tell(self._folder, [f"nothing can be saved: {error}"])
+
+    def _go_on_saving(self) -> None:
+        pause_s = SAVED_EVERY_S
+        while True:
+            self._sleep(pause_s)
+            try:
+                with self._lock:
+                    if self._pid != os.getpid():
+                        return
+                    began_ns = thread_cpu_ns()
+                    self._save()
+                    pause_s = (thread_cpu_ns() - began_ns) / NS_PER_S / _SHARE
+                    pause_s = min(max(pause_s, SAVED_EVERY_S), _LONGEST_S)
+            except Exception:  # noqa: BLE001 (a full disk: perhaps the next time)
+                pause_s = 10 * SAVED_EVERY_S
+
+    def _at_exit(self) -> None:
+        if self._pid != os.getpid():
+            return  # a fork of it ends; what it has seen is its parent's
+        with contextlib.suppress(Exception), self._lock:
+            self._save()
+            self._tell(ended=True)
+            self._pid = 0
+
+    def _save(self) -> None:
+        assert self._own is not None
+        record = self._inside.record()
+        seen = _seen(record)
+        if seen != self._saved:
+            record.save(self._own)
+            self._saved = seen
+
+    def _tell(self, ended: bool) -> None:
+        """What a record does not have, beside it."""
+        assert self._own is not None
+        about: dict[str, Any] = {"pid": self._pid, "arguments": sys.orig_argv, "ended": ended}
+        if ended:  # importing what tells versions takes a while, so not while it serves
+            about["versions"] = versions()
+            about["patched_late"] = _patched() and not self._patched_before
+        with whole(self._own / "process.json") as path:
+            path.write_text(json.dumps(about), "utf-8")
+
+
+def made(server: Any, told: str, start: Callable[..., Any], sleep: Callable[[float], Any]) -> None:
+    """A server was made in this process: look into it.
+
+    Args:
+        server: ``socketio.Server`` or ``socketio.AsyncServer``.
+        told: by the command, as JSON: `folder`, `events` and `payloads`.
+        start: starts a real thread, see ``_thread.start_new_thread``.
+        sleep: puts a real thread to sleep.
+    """
+    about = json.loads(told)
+    folder = Path(about["folder"])
+    try:
+        inside = instrument(server, events=about["events"], payloads=about["payloads"])
+    except LabError as error:
+        tell(folder, [str(error)], versions())
+        return
+    tell(folder, [])
+    launched = Launched(inside, folder, start, sleep)
+    launched.await_first_request(server.eio)
+    os.register_at_fork(after_in_child=lambda: launched.forked(server.eio))
+
+
+def tell(folder: Path, problems: list[str], installed: dict[str, str] | None = None) -> None:
+    """Leave word for the command that a server was made in this process, and what came of it."""
+    with contextlib.suppress(OSError), whole(folder / f"made-{os.getpid()}.json") as path:
+        about = {"python": sys.executable, "problems": problems, "versions": installed or {}}
+        path.write_text(json.dumps(about), "utf-8")
+
+
+def versions() -> dict[str, str]:
+    """What is installed of the libraries that the hooks reach into."""
+    from importlib import metadata
+
+    found = {}
+    for name in LIBRARIES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
+
+
+def _own_folder(folder: Path) -> Path:
+    """A new one for this process; with a number where it has several servers, or an earlier one had its number."""
+    name = f"server-{os.getpid()}"
+    for number in range(1, 1_000):
+        own = folder / (name if number == 1 else f"{name}-{number}")
+        with contextlib.suppress(FileExistsError):
+            own.mkdir()
+            return own
+    raise OSError(f"{folder} has 999 folders of one process")
+
+
+def _seen(record: Record) -> tuple[int, ...]:
+    """What grows whenever something happens that a record tells."""
+    connections = record.connections
+    return (
+        record.events_seen,
+        record.emits_seen,
+        record.connections_seen,
+        sum(record.emits["written"][-_LAST:]),
+        *(sum(record.events[column][-_LAST:]) for column in ("handler_end", "loop_free", "answer_written")),
+        sum(each.pongs + each.unsent + (each.closed_ns > 0) + (each.upgraded_ns > 0) for each in connections),
+    )
+
+
+def _patched() -> bool:
+    """Whether gevent has put green threads in the place of threads."""
+    monkey = sys.modules.get("gevent.monkey")
+    return bool(monkey is not None and monkey.is_module_patched("threading"))

@@ -1,0 +1,149 @@
+"""The folder of one ``labkit run``: what the command and the processes of the app have left there.
+
+::
+
+    run.json            the command, when it was started, its exit code
+    server-PID/         of each process that served: inside.json and the columns beside it, process.json
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from labkit.base.errors import RecordError
+from labkit.base.files import whole
+from labkit.inside.record import Record, load
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Served:
+    """What one process of the app has seen of one of its servers.
+
+    Attributes:
+        folder: of the record.
+        pid: of the process.
+        record: its record, the last that it saved.
+        ended: whether it could save at its end; else up to a second is missing.
+        versions: of the libraries that the hooks reach into; empty where it could not save at its end.
+        patched_late: gevent replaced threads after the server was made.
+    """
+
+    folder: Path
+    pid: int
+    record: Record
+    ended: bool = True
+    versions: Mapping[str, str] | None = None
+    patched_late: bool = False
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a folder holds.
+
+    Attributes:
+        command: what was started; empty where the folder does not say.
+        started_utc: when.
+        exit_code: of it; None where it has not ended, or labkit was ended before it.
+        served: the processes that served somebody, in the order in which they began to.
+        made: how many processes made a server, whether or not they served.
+        problems: what went wrong with the looking, a sentence each.
+    """
+
+    command: tuple[str, ...] = ()
+    started_utc: str = ""
+    exit_code: int | None = None
+    served: tuple[Served, ...] = ()
+    made: int = 0
+    problems: tuple[str, ...] = ()
+
+
+def write(folder: Path, ran: Ran) -> None:
+    """Say in the folder what was run, and take away the notes of the processes that this sums up.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    about = {
+        "schema_version": SCHEMA_VERSION,
+        "command": ran.command,
+        "started_utc": ran.started_utc,
+        "exit_code": ran.exit_code,
+        "made": ran.made,
+        "problems": ran.problems,
+    }
+    with whole(folder / "run.json") as path:
+        path.write_text(json.dumps(about), "utf-8")
+    for note in (*folder.glob("made-*.json"), *folder.glob("failed-*.json")):
+        note.unlink(missing_ok=True)
+
+
+def read(folder: str | Path) -> Ran:
+    """What is in the folder; of a server's own folder, that server.
+
+    A record that is cut short is told among the problems, beside those that can be read.
+
+    Raises:
+        RecordError: it is no folder, or holds nothing of ``labkit run``.
+    """
+    folder = Path(folder)
+    if (folder / "inside.json").exists():
+        return Ran(served=(_served(folder),))
+    if not folder.is_dir():
+        raise RecordError(f"{folder} is no folder: name one that labkit run has written")
+    about = _json(folder / "run.json")
+    served: list[Served] = []
+    problems: list[str] = list(about.get("problems", ()))
+    for each in folder.glob("server-*"):
+        if not (each / "inside.json").exists() and not (each / "process.json").exists():
+            continue
+        try:
+            served.append(_served(each))
+        except RecordError as error:
+            problems.append(str(error))
+    made = [_json(path) for path in folder.glob("made-*.json")]
+    for each_made in made:
+        problems.extend(f"{each_made.get('python')}: {problem}" for problem in each_made.get("problems", ()))
+    failed = [_json(path) for path in folder.glob("failed-*.json")]
+    problems.extend(
+        f"labkit could not look into a server ({each.get('python')}: {each.get('error')})" for each in failed
+    )
+    if not (about or served or problems):
+        raise RecordError(f"{folder} holds no record: name a folder that labkit run has written")
+    return Ran(
+        command=tuple(about.get("command", ())),
+        started_utc=about.get("started_utc", ""),
+        exit_code=about.get("exit_code"),
+        served=tuple(sorted(_with_clients(served), key=lambda each: each.record.started_ns)),
+        made=about.get("made", 0) + len(made) + len(failed),
+        problems=tuple(dict.fromkeys(problems)),
+    )
+
+
+def _with_clients(served: list[Served]) -> list[Served]:
+    """Those that somebody was connected to, unless there are none: one that only answered probes tells nothing."""
+    return [each for each in served if each.record.connections_seen or each.record.events_seen] or served
+
+
+def _served(folder: Path) -> Served:
+    about = _json(folder / "process.json")
+    return Served(
+        folder=folder,
+        pid=about.get("pid", 0),
+        record=load(folder),
+        ended=about.get("ended", True),
+        versions=about.get("versions"),
+        patched_late=about.get("patched_late", False),
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """What a small file says; nothing where it is not there, or cut short."""
+    try:
+        told = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}

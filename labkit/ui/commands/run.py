@@ -1,0 +1,147 @@
+"""The command ``labkit run``: an app as it is, looked into."""
+
+import dataclasses
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import labkit
+from labkit.base import foreground
+from labkit.base.clock import utc_stamp
+from labkit.base.errors import UsageError
+from labkit.ui.commands.session import results
+
+if TYPE_CHECKING:
+    from labkit.inside.run_folder import Ran
+
+#: Of the process that looks, so that nobody looks twice.
+_BOOT = Path(labkit.__file__).parent / "inside" / "boot"
+
+
+class _Program(click.Command):
+    """Remembers whether ``--`` stood before what is to be started: then it names a program, not a file of Python's."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = list(args)
+        rest = super().parse_args(ctx, args)
+        command = ctx.params.get("command") or ()
+        ctx.params["program"] = len(given) > len(command) and given[-len(command) - 1] == "--"
+        return rest
+
+
+@click.command(cls=_Program, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option("-m", "module", metavar="PACKAGE", help="Start a package or module, as python -m does.")
+@click.option("--out", type=click.Path(path_type=Path), help="Keep records there.  [default: labkit-results/TIME]")
+@click.option("--events", type=click.IntRange(min=1), help="Events kept, 0.3 kB each.  [default: the last 65536]")
+@click.option("--record-payloads", is_flag=True, help="Keep the arguments of the last 1000 events, for all to read.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+def run(
+    module: str | None,
+    out: Path | None,
+    events: int | None,
+    record_payloads: bool,
+    command: tuple[str, ...],
+    program: bool,
+) -> None:
+    """Start your app as it is, and see where each event's time goes.
+
+    \b
+    labkit run app.py --port 8000          instead of  python app.py --port 8000
+    labkit run -m shop                     instead of  python -m shop
+    labkit run -- flask run                what follows -- is started as it stands
+    labkit run -- gunicorn -k gthread --threads 100 app:app
+    labkit run -- uvicorn app:app
+    labkit run --out before app.py         labkit's own options come first
+    labkit report before                   the same tables again
+
+    Nothing in the app is changed: its output, its exit code and the signals that it gets are as without labkit. Each
+    Socket.IO server that it makes is looked into, in every process of it. When the app ends (press Ctrl-C), standard
+    error has a table of its events, of its connections, and what follows from them in words.
+
+    What is kept: names of events, sizes, times. No payloads unless you ask for them, no session ids, no rooms.
+
+    A program after -- is the one beside this labkit's own Python where there is one, else the one that PATH finds.
+
+    Exit code: the app's own; 128 and the number of the signal that ended it. 2 it could not be started.
+    """
+    started = _command(module, command, program)
+    with results(out, "server-*", "records") as folder:
+        sys.exit(_run(started, folder.resolve(), {"events": events, "payloads": record_payloads}))
+
+
+def _command(module: str | None, command: Sequence[str], program: bool) -> list[str]:
+    """What is started, as a list of arguments.
+
+    Raises:
+        UsageError: it says nothing to start, or names what is not there.
+    """
+    if module is not None:
+        return [sys.executable, "-m", module, *command]
+    if not command:
+        raise UsageError("name what to start: labkit run app.py, or labkit run -- gunicorn app:app")
+    first = command[0]
+    if not program:
+        if Path(first).exists():
+            return [sys.executable, *command]
+        if not first.endswith(".py") and _found(first):
+            raise UsageError(f"{first} is a program and no file: write labkit run -- {' '.join(command)}")
+        raise UsageError(f"{first} is not there: name a file of Python's, or a program after --")
+    found = _found(first)
+    if found is None:
+        raise UsageError(f"the program {first} was not found: install it beside labkit, or give its path")
+    return [found, *command[1:]]
+
+
+def _found(program: str) -> str | None:
+    return shutil.which(foreground.sibling(program, sys.executable))
+
+
+def _run(command: Sequence[str], folder: Path, options: Mapping[str, Any]) -> int:
+    """Run it, show what was seen, and hand on its exit code."""
+    from labkit.inside import run_folder
+
+    began = run_folder.Ran(command=tuple(command), started_utc=utc_stamp())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        run_folder.write(folder, began)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written to ({error.strerror}): name a folder with --out") from error
+    code = None
+    try:
+        code = foreground.run(command, _environment(folder, options))
+        ran = dataclasses.replace(run_folder.read(folder), exit_code=code)
+        run_folder.write(folder, ran)
+        _show(ran)
+    finally:
+        if code is None or not ran.served:
+            (folder / "run.json").unlink(missing_ok=True)
+    return code
+
+
+def _environment(folder: Path, options: Mapping[str, Any]) -> dict[str, str]:
+    from labkit.inside.instrument import EVENTS_KEPT
+
+    told = {
+        "folder": str(folder),
+        "package": str(Path(labkit.__file__).resolve().parent),
+        "events": options["events"] or EVENTS_KEPT,
+        "payloads": options["payloads"],
+    }
+    before = os.environ.get("PYTHONPATH")
+    path = str(_BOOT.resolve()) + (os.pathsep + before if before else "")
+    return {**os.environ, "PYTHONPATH": path, "LABKIT_RUN": json.dumps(told)}
+
+
+def _show(ran: "Ran") -> None:
+    from rich.console import Console
+
+    from labkit.ui.inside_tables import show
+
+    # Standard output is the app's alone: what reads it must not find tables there.
+    show(ran, Console(stderr=True))
