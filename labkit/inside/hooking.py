@@ -118,6 +118,10 @@ class Hooking(ABC):
         self.seeing.fail(hook)
         connection.placed.take_off(hook)
 
+    def handling(self) -> list[Event]:
+        """The events whose handlers run now, as far as that is known."""
+        return []
+
     # Connections
 
     def _meet(self, eio_sid: str, environ: Any = None, earlier: bool = False) -> None:
