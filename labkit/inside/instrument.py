@@ -28,7 +28,7 @@ def instrument(thing: Any, *, events: int = EVENTS_KEPT, payloads: bool = False,
             ``socketio.AsyncServer``; clients may be connected already.
         events: how many are kept, and as many emits: about 170 and 100 bytes each.
         payloads: keep the arguments of the last 1,000 events too.
-        blame: watch who makes whom wait too: a thread that wakes every 5 ms (:meth:`Inside.watched`).
+        blame: watch who makes whom wait too: a thread that wakes every 8 ms (:meth:`Inside.watched`).
 
     Returns:
         What sees. For one that is instrumented already, the same again.

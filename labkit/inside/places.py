@@ -172,14 +172,13 @@ class Places:
             kind, name = LIBRARY, file
         elif kind == TASK:
             name = _entry_name(entry, outermost)
-        module = shown.f_globals.get("__name__", "")
         return Place(
             kind,
             str(name or rule),
             file,
             shown.f_lineno or code.co_firstlineno,
             _function(code),
-            Path(code.co_filename).stem if module == "__main__" else str(module),
+            _module(shown),
             _function(entry),
         )
 
@@ -227,9 +226,18 @@ def _short(filename: str) -> str:
 def _function(code: CodeType) -> str:
     """The function as people know it, which a comprehension in it is a part of."""
     name = code.co_qualname
-    while code.co_name in _COMPREHENSIONS and name.endswith(f".<locals>.{code.co_name}"):
-        name = name.removesuffix(f".<locals>.{code.co_name}")
-    return name
+    for inner in _COMPREHENSIONS:
+        name = name.replace(f".<locals>.{inner}", "")
+    return name.replace(".<locals>", "")
+
+
+def _module(frame: FrameType) -> str:
+    """As it would be imported, also where it was started as a program."""
+    name = frame.f_globals.get("__name__", "")
+    if name != "__main__":
+        return str(name)
+    spec = frame.f_globals.get("__spec__")
+    return str(getattr(spec, "name", None) or Path(frame.f_code.co_filename).stem)
 
 
 def _entry_name(entry: CodeType, frame: FrameType | None) -> str:

@@ -6,9 +6,9 @@ core"); for the rest, somebody held the GIL. Who: the threads whose CPU clocks w
 which each of them stands now.
 
 **What that cannot tell.** The GIL cannot be asked while C code holds it, so the frame is that of the instant at which
-it was let go. CPython lets go after the call that took long, before the next instruction: so the line is the calling one.
-An operator that takes long (``a ** b`` of large integers) lets go only at the next call or jump: the line may be one
-or two further on. A thread that computes without the GIL (numpy, hashing) while another one holds it has a share in
+it was let go. CPython lets go after the call that took long, before the next instruction: so the line is the one that
+calls. An operator that takes long (``a ** b`` of large integers) lets go only at the next call or jump: the line may be
+one or two further on. A thread that computes without the GIL (numpy, hashing) while another one holds it has a share in
 the blame, since both clocks go on. A thread that had ended before the probe had the GIL is named where it ran a
 handler; else it is "a thread that has ended". And work in pieces shorter than some 5 ms is seen by luck, in proportion
 to the time that it takes, as by any sampling.
@@ -38,9 +38,10 @@ from labkit.inside.slices import Slices
 from labkit.inside.waiting import Frames, Waiting
 from labkit.inside.watched import CORE, GC, GIL, Watched
 
-#: The probe wakes so often, unless that would cost more than `COST` of a core; but not less often than that.
-INTERVAL_NS, LONGEST_NS = 5 * NS_PER_MS, 40 * NS_PER_MS
-COST = 0.01
+#: The probe wakes so often: some 0.5% of a core while nobody waits. While somebody does it may cost `COST`; then it
+#: sleeps longer, up to the second of these.
+INTERVAL_NS, LONGEST_NS = 8 * NS_PER_MS, 40 * NS_PER_MS
+COST = 0.02
 
 #: It was late if it got the GIL later than this: a sleep ends so much later by itself.
 LATE_NS = NS_PER_MS
@@ -48,8 +49,14 @@ LATE_NS = NS_PER_MS
 #: So often it looks at who stands still, and reads all clocks although nobody waits.
 LOOK_NS, SWEEP_NS = 20 * NS_PER_MS, 100 * NS_PER_MS
 
+#: So long after it was late it also looks at who computes while it is not.
+EPISODE_NS = 50 * NS_PER_MS
+
 #: A collection of garbage that is shorter is nobody's business.
 COLLECTION_NS = NS_PER_MS
+
+#: A thread that computed for less, or for less than a tenth of all, is not asked where it stands.
+LEAST_NS = NS_PER_MS // 5
 
 #: So many threads are named at once, those that computed most.
 _NAMED = 8
@@ -74,7 +81,7 @@ class Watch:
         self._stopped = False
         self._clocks: dict[int, int] = {}
         self._process_ns = self._read_ns = self._looked_ns = 0
-        self._was_late = False
+        self._episode_ns = 0  # until then somebody who computes is looked at, since the probe was late before
         self._last_place: dict[str, Place] = {}
         self._collections: deque[tuple[int, int, Place]] = deque(maxlen=256)
         self._collection_ns = 0
@@ -152,12 +159,12 @@ class Watch:
             woke = now_ns()
             self.wakes += 1
             late = woke - due > LATE_NS
-            if late:
+            # In a crowd of threads the probe may get the GIL at once, and others wait all the same.
+            if late or (woke < self._episode_ns and self._somebody_computes(woke)):
                 queue_ns = self._late(due, woke, queue, queue_ns)
             elif woke - self._read_ns > SWEEP_NS:
                 self._spent(dict.fromkeys(sys._current_frames()))
                 queue_ns = queue.ready_ns()
-            self._was_late = late
             if woke - self._looked_ns >= LOOK_NS:
                 self._look(woke, late)
             cost_ns = clock.thread_cpu_ns() - began_ns
@@ -175,15 +182,23 @@ class Watch:
 
     # Late
 
+    def _somebody_computes(self, now: int) -> bool:
+        spent_ns = clock.process_cpu_ns() - self._process_ns
+        return spent_ns > NS_PER_MS and spent_ns * 3 > now - self._read_ns
+
     def _late(self, due: int, woke: int, queue: "_Queue", queue_before_ns: int) -> int:
         """It got the GIL late: who had it? The counter of its queue for a core, for the next time."""
-        # In an episode, the clocks were read when the last look ended: what they gained since is of this time.
-        begin = self._read_ns if self._was_late else due
+        again = woke < self._episode_ns
+        read_ns = self._read_ns
         frames: Frames = sys._current_frames()
         frames.pop(self._ident, None)
         spent, others_ns = self._spent(frames)
-        named, ended_ns = self._named(spent, frames, begin)
+        named, ended_ns = self._named(spent, frames, read_ns)
         others_ns = max(0, others_ns - ended_ns)
+        total_ns = sum(cpu_ns for *_, cpu_ns in named) + others_ns
+        # Who wants the GIL while the probe still sleeps waits too: from the last reading on, where it was late then
+        # already; else for as long as the threads computed.
+        begin = read_ns if again else max(read_ns, min(due, woke - total_ns))
         self._stand_still(spent, woke - begin)
         del frames
         # This gives the GIL up for a moment, so all stacks are read before.
@@ -191,8 +206,8 @@ class Watch:
         core_ns = min(queue_ns - queue_before_ns, woke - due)
         gil_ns = woke - due - core_ns
         collected_ns = self._add_collections(begin, woke)
-        total_ns = sum(cpu_ns for *_, cpu_ns in named) + others_ns
-        if gil_ns > LATE_NS and total_ns > 0:
+        if total_ns > 0 and (gil_ns > LATE_NS or again):
+            self._episode_ns = max(self._episode_ns, woke + EPISODE_NS if gil_ns > LATE_NS else 0)
             busy_ns = max(0, min(woke - begin - core_ns, max(gil_ns, total_ns)) - collected_ns)
             for place, event, frame, cpu_ns in named:
                 self.slices.add(
@@ -238,7 +253,7 @@ class Watch:
 
         Handlers whose threads have ended are among them; beside them, the CPU time of these.
         """
-        least = max(50_000, sum(cpu_ns for *_, cpu_ns in spent) // 30)
+        least = max(LEAST_NS, sum(cpu_ns for *_, cpu_ns in spent) // 10)
         most = sorted((each for each in spent if each[2] >= least), key=lambda each: -each[2])[:_NAMED]
         ended = self._ended(begin)
         named: list[tuple[Place, int, FrameType | None, int]] = []

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from flask import Flask
 from flask_socketio import SocketIO, emit
@@ -100,7 +101,7 @@ APPS: dict[str, Callable] = {
 
 def line_of(mark):
     """The line of this file that ends with a comment."""
-    lines = open(__file__, encoding="utf-8").read().splitlines()
+    lines = Path(__file__).read_text(encoding="utf-8").splitlines()
     (line,) = [number for number, text in enumerate(lines, 1) if text.endswith(f"# {mark}")]
     return line
 
@@ -132,7 +133,8 @@ def main(name, folder):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     inside = labkit.instrument(socketio, blame=True)
     APPS[name](app, socketio)
-    print(server.server_port, flush=True)
+    sys.stdout.write(f"{server.server_port}\n")
+    sys.stdout.flush()
     sys.stdin.read()
     inside.record().save(folder)
     inside.watched().save(folder)
