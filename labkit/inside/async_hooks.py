@@ -72,6 +72,9 @@ class AsyncHooks(Hooking):
         if event.before is not None:
             self._handling.reset(event.before)
 
+    def raised_here(self, error: BaseException) -> None:
+        """Not asked: Flask-SocketIO has no such server."""
+
     def _raised(self, event: Event, error: BaseException) -> None:
         try:
             self.seeing.raised(event, error)

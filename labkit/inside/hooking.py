@@ -235,6 +235,10 @@ class Hooking(ABC):
     # What the two kinds of server have each in its own way
 
     @abstractmethod
+    def raised_here(self, error: BaseException) -> None:
+        """The handler that runs here has raised what the app's own handler of errors takes."""
+
+    @abstractmethod
     def _handle_event(self, *args: Any, **kwargs: Any) -> Any:
         """In the receive loop: an event."""
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.base.clock import now_ns, utc_stamp
 from labkit.base.errors import UsageError
+from labkit.inside.flask_hooks import FlaskHooks
 from labkit.inside.hooking import Hooking, greenlets
 from labkit.inside.placed import Placed
 from labkit.inside.record import Record
@@ -57,11 +58,12 @@ class Inside:
         self._hooks: list[Hooking] = []
         self._placed = Placed()
         self._watch: Watch | None = None
+        self._flask: FlaskHooks | None = None
         self._started_ns, self._started_utc = now_ns(), utc_stamp()
         if _is_flask(thing):
             if thing.server is not None:
                 self._look_into(thing.server)
-            self._look_into_flask(thing)
+            self._flask = FlaskHooks(thing, made=self._made, raised=self._raised, fail=self._seeing.fail)
         else:
             self._look_into(thing)
         if _ATTRIBUTE not in vars(thing):
@@ -87,6 +89,8 @@ class Inside:
         if self._watch is not None:
             self._watch.stop()
         back = [self._placed.take_off(), *(hooks.take_off() for hooks in self._hooks)]
+        if self._flask is not None:
+            back.append(self._flask.take_off())
         return all(back)
 
     def watch(self) -> None:
@@ -150,20 +154,15 @@ class Inside:
         if _ATTRIBUTE not in vars(server):
             self._placed.put(server, _ATTRIBUTE, self)
 
-    def _look_into_flask(self, socketio: Any) -> None:
-        """Look into the server that ``init_app`` makes, and see errors that the app's own handlers of errors take."""
-        make = socketio.init_app
+    def _made(self, server: Any) -> None:
+        """``init_app`` has made a server."""
+        if all(hooks.server is not server for hooks in self._hooks):
+            self._look_into(server)
 
-        def init_app(app: Any, **kwargs: Any) -> Any:
-            result = make(app, **kwargs)
-            try:
-                if all(hooks.server is not socketio.server for hooks in self._hooks):
-                    self._look_into(socketio.server)
-            except Exception:  # noqa: BLE001 (the app goes on)
-                self._seeing.fail("init_app")
-            return result
-
-        self._placed.put(socketio, "init_app", init_app)
+    def _raised(self, error: BaseException) -> None:
+        """A handler has raised, and the app's own handler of errors is about to take it."""
+        for hooks in self._hooks:
+            hooks.raised_here(error)
 
     def _settings(self) -> dict[str, Any]:
         if not self._hooks:
@@ -205,7 +204,7 @@ def _checked(thing: Any) -> Any:
         UsageError: it is not.
     """
     server = thing.server if _is_flask(thing) else thing
-    if server is not None and not (hasattr(server, "eio") and hasattr(server, "is_asyncio_based")):
+    if not (hasattr(server, "eio") and hasattr(server, "is_asyncio_based")) and (server is not None or server is thing):
         raise UsageError(
             f"{type(thing).__name__} is no server: give a flask_socketio.SocketIO, a socketio.Server or an AsyncServer"
         )

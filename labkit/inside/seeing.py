@@ -119,7 +119,7 @@ class Seeing:
         """A hook has raised: say so once. The caller takes it off."""
         if hook not in self.failed:
             self.failed = (*self.failed, hook)
-            log.error("labkit's hook %r failed and takes itself off; the app goes on without it", hook, exc_info=True)
+            log.error("a hook of labkit failed and takes itself off, the app goes on: %s", hook, exc_info=True)
 
     # Events
 

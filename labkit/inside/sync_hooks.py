@@ -134,6 +134,14 @@ class SyncHooks(Hooking):
         elif event.who is not None:
             self._handling.pop(event.who, None)
 
+    def raised_here(self, error: BaseException) -> None:
+        try:
+            handling = self._handling.get(self._who())
+            if handling is not None:
+                self.seeing.raised(handling, error)
+        except Exception:  # noqa: BLE001
+            self.fail("exception_handlers")
+
     def _raised(self, event: Event, error: BaseException) -> None:
         try:
             self.seeing.raised(event, error)

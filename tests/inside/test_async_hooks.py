@@ -1,0 +1,86 @@
+"""What is seen in the modes that need a process of their own: gevent, gunicorn, and an AsyncServer under uvicorn."""
+
+import contextlib
+import subprocess
+import sys
+
+import pytest
+
+from labkit.inside.record import UNKNOWN, WEBSOCKET, load
+from tests.support.inside_app import columns, rows, talk
+
+
+@contextlib.contextmanager
+def serving(mode, folder):
+    """An app in a child process; its address."""
+    command = [sys.executable, "-m", "tests.support.inside_app", mode, str(folder)]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield f"http://127.0.0.1:{int(child.stdout.readline())}"
+    finally:
+        child.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(10)
+        child.kill()
+        child.wait(5)
+        child.stdout.close()
+
+
+@pytest.mark.measured
+@pytest.mark.parametrize("mode", ["gevent", "gunicorn", "asgi"])
+def test_a_real_client_in_every_mode(mode, tmp_path):
+    with serving(mode, tmp_path) as url:
+        told = talk(url, save=True)
+    assert told == {"echo": (1, "two"), "hi": 3, "unknown": ["unknown", 5], "binary": b"1234"}
+    record = load(tmp_path)
+    assert record.failed == ()
+    for name in ("echo", "hi", "unknown"):
+        event = rows(record, name)[0]
+        assert 0 < event["dispatched"] <= event["handler_start"] < event["handler_end"] <= event["answered"], name
+        assert 0 < event["answered"] <= event["answer_written"]
+        assert event["loop_free"] > event["dispatched"]
+        assert event["transport"] == WEBSOCKET
+        assert event["bytes_in"] > len(name)
+        # What a mode can't show is missing, and named.
+        assert (event["read"] > 0) == (mode != "asgi")
+        assert (event["cpu_ns"] != UNKNOWN) == (mode == "gunicorn")
+    named = {text.split(":")[0] for text in record.unseen}
+    assert named == {"gevent": {"cpu_ns"}, "gunicorn": set(), "asgi": {"read", "cpu_ns"}}[mode]
+    (connection,) = record.connections
+    assert (connection.first_transport, connection.never_upgraded) == ("polling", False)
+    assert connection.opened_ns < connection.upgrade_tried_ns < connection.upgraded_ns
+    assert connection.namespaces == ("/", "/chat")
+    (connect,) = rows(record, "connect")
+    assert (connect["error"], record.namespaces[connect["namespace"]]) == (UNKNOWN, "/chat")
+    (hi,) = rows(record, "hi")
+    assert hi["handler_end"] - hi["handler_start"] >= 9e6
+    assert rows(record, "echo")[1]["attachments"] == 1
+    emits = columns(record.emits)
+    echoed = next(each for each in emits if record.names[each["name"]] == "echoed")
+    assert echoed["event"] == rows(record, "echo")[0]["number"]
+    assert echoed["receivers"] == 1
+    assert echoed["at"] <= echoed["queued"] <= rows(record, "echo")[0]["handler_end"]
+    if mode == "asgi":  # a task that the handler began is not the handler
+        later = next(each for each in emits if record.names[each["name"]] == "later")
+        assert later["event"] == UNKNOWN
+        assert hi["emits"] == 0
+
+
+@pytest.mark.measured
+@pytest.mark.parametrize("mode", ["gevent", "asgi"])
+def test_by_polling_in_other_modes(mode, tmp_path):
+    import socketio
+
+    with serving(mode, tmp_path) as url:
+        client = socketio.Client(handle_sigint=False)
+        client.connect(url, transports=["polling"])
+        try:
+            assert client.call("echo", "one", timeout=5) == "one"
+            assert client.call("save", timeout=5) == "saved"
+        finally:
+            client.disconnect()
+    record = load(tmp_path)
+    (event,) = rows(record, "echo")
+    assert 0 < event["read"] <= event["dispatched"] <= event["handler_start"] < event["answer_written"]
+    assert record.connections[0].never_upgraded
+    assert record.failed == ()
