@@ -230,8 +230,8 @@ def _innocent(waits: Waits, watched: Watched) -> set[tuple[str, str, int]]:
     sums: dict[tuple[str, str, int], list[int]] = {}
     for total in watched.totals:
         place = watched.places[total.place]
-        if total.cause == GIL:
-            held = sums.setdefault((place.kind, place.name, GIL), [0, 0])
+        if total.cause in (GIL, GC):
+            held = sums.setdefault((place.kind, place.name, total.cause), [0, 0])
             held[0] += total.held_ns
             held[1] += total.cpu_ns
     return {key for key, (held_ns, cpu_ns) in sums.items() if cpu_ns < COMPUTED_SHARE * held_ns}
@@ -303,11 +303,11 @@ def _is_blamed(key: tuple[str, str, str], waits: Waits, watched_s: float) -> boo
         return often
     if cause == CAUSES[CLIENT]:
         return held.longest_s >= SILENT_S
-    if cause == CAUSES[GIL]:
+    if cause in (CAUSES[GIL], CAUSES[GC]):
         # Half of it computed: a short handler that was put off its core with the GIL in hand does not count.
         long = held.longest_s >= BLAMED_S and held.longest_cpu_s >= BLAMED_S / 2
-        return (long and bool(by)) or (often and held.cpu_s >= BLAMED_SHARE * watched_s / 2)
-    return held.longest_s >= BLAMED_S or (cause == CAUSES[GC] and often)
+        return long or (often and held.cpu_s >= BLAMED_SHARE * watched_s / 2)
+    return held.longest_s >= BLAMED_S
 
 
 def _finding(key: tuple[str, str, str], lines: tuple[Line, ...], cells: tuple[Cell, ...], waits: Waits) -> Finding:

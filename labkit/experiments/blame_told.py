@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from labkit.base.text import about
+from labkit.experiments.waits import EVERYBODY, THE_LOOP, THE_SENT
 from labkit.inside.watched import CAUSES, CLIENT, CORE, GC, GIL, LOCK, LOOP, POOL, RECEIVE_LOOP
 
 if TYPE_CHECKING:
@@ -38,21 +39,25 @@ def _sentence(finding: Finding) -> str:
     cause, who = CAUSES.index(finding.cause), _ENTRIES[finding.kind].format(finding.by)
     where = f"`{finding.where}`" if finding.where else _capital(who)
     of = f"of the time that {_waited(finding.waited)} waited"
+    if finding.waited == THE_LOOP:
+        of = "of the time that the event loop stood still"
     share, longest = f"{finding.share:.0%}", about(finding.longest_s * 1000)
-    runs = f" It runs in {who}" if finding.where else " It"
+    runs = f" It runs in {who}" if finding.where else ""
     if cause == GIL:
-        said = f"{where} held the GIL for {share} {of}.{runs}, which computed for up to {longest} at once."
+        said = f"{where} held the GIL for {share} {of}, up to {longest} at once.{_stop(runs)}"
     elif cause == LOOP:
-        said = f"{where} held the event loop, without computing, for {share} {of}.{runs}, for up to {longest} at once."
+        said = (
+            f"{where} held the event loop, without computing, for {share} {of}, up to {longest} at once.{_stop(runs)}"
+        )
     elif cause == RECEIVE_LOOP:
         said = (
             f"{where} held the receive loop of its own client for {share} {of}, up to {longest} at once: with "
-            f"async_handlers=False a client's events are handled in turn.{runs}."
+            f"async_handlers=False a client's events are handled in turn.{_stop(runs)}"
         )
     elif cause in (LOCK, POOL):
         what = "a lock" if cause == LOCK else "all threads of a pool"
         at = f" waited for at `{finding.at}`," if finding.at else ""
-        said = f"{where} held {what},{at} for {share} {of}, up to {longest} at once.{runs}."
+        said = f"{where} held {what},{at} for {share} {of}, up to {longest} at once.{_stop(runs)}"
     elif cause == GC:
         said = f"Garbage collection, set off at {where}, held everybody up for {share} {of}, up to {longest} at once."
     elif cause == CLIENT:
@@ -84,7 +89,11 @@ def _next(finding: Finding) -> str:
 
 
 def _waited(name: str) -> str:
-    return name if name in ("other threads", "the event loop", "messages to a client") else f"`{name}`"
+    return name if name in (EVERYBODY, THE_LOOP, THE_SENT) else f"`{name}`"
+
+
+def _stop(text: str) -> str:
+    return f"{text}." if text else ""
 
 
 def _capital(text: str) -> str:

@@ -11,6 +11,7 @@ import ast
 import builtins
 import inspect
 import linecache
+import os
 import re
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -23,6 +24,9 @@ _LONGEST = 1_000
 _KEPT = 512
 _DEEPEST = 60
 _ABSENT = object()
+
+#: Where locks are written in Python: the statement that waits is further out.
+_LOCKS = ("threading.py", os.path.join("gevent", "thread.py"), os.path.join("gevent", "lock.py"))
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ def awaited(frame: FrameType) -> Any:
     """The lock for which a thread that stands still waits; None where it waits for something else."""
     inner: FrameType | None = frame
     outermost = None
-    while inner is not None and inner.f_code.co_filename.endswith("threading.py"):
+    while inner is not None and inner.f_code.co_filename.endswith(_LOCKS):
         outermost, inner = inner, inner.f_back
     if outermost is not None and outermost.f_code.co_name not in ("acquire", "__enter__", "wait"):
         return None

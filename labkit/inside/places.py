@@ -35,8 +35,12 @@ _HANDLED = {
     AsyncHooks._trigger_reserved.__code__: "row",
 }
 
-#: Beyond these an event loop runs a task that knows nothing of who started the loop.
-_LOOP_ENDS = (os.path.join("asyncio", "events.py"), os.path.join("asyncio", "runners.py"))
+#: Beyond these a loop runs something that knows nothing of who started the loop.
+_LOOP_ENDS = (
+    *(os.path.join("asyncio", name) for name in ("events.py", "runners.py")),
+    "socketserver.py",
+    *(os.path.join("gunicorn", name) for name in ("arbiter.py", "workers" + os.sep + "base.py")),
+)
 
 _COMPREHENSIONS = ("<genexpr>", "<listcomp>", "<dictcomp>", "<setcomp>")
 
@@ -140,6 +144,8 @@ class Places:
                 event = _event(frame, _HANDLED[code])
                 if event is not None:
                     break
+            elif code.co_filename.endswith(_LOOP_ENDS):
+                break
             elif code.co_name == "dispatch_request" and rule is None:
                 rule = _rule(frame)
             if self.is_own(code.co_filename):
@@ -147,8 +153,6 @@ class Places:
                 outermost = frame
             elif outside is None and not code.co_filename.startswith(_LABKIT):
                 outside = frame
-            elif innermost is not None and code.co_filename.endswith(_LOOP_ENDS):
-                break
             frame = frame.f_back
         return Stand(self._place(innermost, outermost, outside, event, rule), event)
 

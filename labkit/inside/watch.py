@@ -78,13 +78,14 @@ class Watch:
         self.slices = Slices(self.places)
         self._waiting = Waiting(seeing, hooks, self.places, self.slices)
         self._thread: RealThread | None = None
+        self._main: tuple[int, int] | None = None
         self._stopped = False
         self._clocks: dict[int, int] = {}
         self._process_ns = self._read_ns = self._looked_ns = 0
         self._episode_ns = 0  # until then somebody who computes is looked at, since the probe was late before
         self._last_place: dict[str, Place] = {}
-        self._collections: deque[tuple[int, int, Place]] = deque(maxlen=256)
-        self._collection_ns = 0
+        self._collections: deque[tuple[int, int, int, Place]] = deque(maxlen=256)
+        self._collection_ns = self._collection_cpu_ns = 0
         self.still_ns: dict[int, int] = {}
         self.wakes = self.cost_ns = 0
         self.started_ns = now_ns()
@@ -97,6 +98,9 @@ class Watch:
         self.seeing.on_pile = self._pile
         if self._collected not in gc.callbacks:
             gc.callbacks.append(self._collected)
+        ident, native = original("_thread", "get_ident")(), threading.get_native_id()
+        # Under gevent, Python's own threads are greenlets, and it does not know the number of the main one.
+        self._main = (ident, native) if native == os.getpid() else None
         _all.add(self)
         self._begin()
 
@@ -178,7 +182,7 @@ class Watch:
         if self.seeing.piled or any(hooks.handling() or not hooks.cpu for hooks in self._hooks):
             frames = sys._current_frames()
             frames.pop(self._ident, None)
-            self._waiting.look(now, frames, _natives(frames), late)
+            self._waiting.look(now, frames, self._natives(frames), late)
 
     # Late
 
@@ -226,7 +230,7 @@ class Watch:
         """CPU time since the last reading: (identifier, native id, ns) of threads, and of others together."""
         before, first = self._clocks, not self._clocks
         clocks, spent, known_ns = {}, [], 0
-        for ident, native in _natives(frames).items():
+        for ident, native in self._natives(frames).items():
             cpu_ns = cpu_ns_of(native)
             if cpu_ns is not None:
                 clocks[native] = cpu_ns
@@ -245,6 +249,17 @@ class Watch:
             spent.extend((ident, UNKNOWN, rest_ns // len(unmapped)) for ident in unmapped)
             rest_ns = 0
         return spent, 0 if first else rest_ns
+
+    def _natives(self, frames: dict[int, Any]) -> dict[int, int]:
+        """The operating system's numbers of threads, by Python's; of those that Python knows."""
+        active, told = threading._active, {}  # type: ignore[attr-defined]
+        for ident in frames:
+            native = getattr(active.get(ident), "native_id", None)
+            if native is not None:
+                told[ident] = native
+        if self._main is not None and self._main[0] in frames:
+            told[self._main[0]] = self._main[1]
+        return told
 
     def _named(
         self, spent: list[tuple[int, int, int]], frames: Frames, begin: int
@@ -299,18 +314,23 @@ class Watch:
     def _collected(self, phase: str, about: dict[str, Any]) -> None:
         """Called by the collector, in whatever thread it runs."""
         if phase == "start":
-            self._collection_ns = now_ns()
-        elif now_ns() - self._collection_ns > COLLECTION_NS:
+            self._collection_ns, self._collection_cpu_ns = now_ns(), clock.thread_cpu_ns()
+            return
+        if self._collection_ns and now_ns() - self._collection_ns > COLLECTION_NS:
             place = self.places.read(sys._getframe(1)).place
-            self._collections.append((self._collection_ns, now_ns(), place))
+            cpu_ns = clock.thread_cpu_ns() - self._collection_cpu_ns
+            self._collections.append((self._collection_ns, now_ns(), cpu_ns, place))
+        self._collection_ns = 0
 
     def _add_collections(self, begin: int, end: int) -> int:
         """Slices for the collections of this time; how much of it they took."""
-        total_ns = 0
+        # One that has just ended, or goes on, has not been told yet: here the GIL is let go first.
+        going_on = self._collection_ns
+        total_ns = max(0, end - max(going_on, begin)) if going_on else 0
         while self._collections:
-            began, ended, place = self._collections.popleft()
+            began, ended, cpu_ns, place = self._collections.popleft()
             total_ns += max(0, min(ended, end) - max(began, begin))
-            self.slices.add(began, ended, place, GC, ended - began, cpu_ns=ended - began)
+            self.slices.add(began, ended, place, GC, ended - began, cpu_ns=cpu_ns)
         return total_ns
 
     def _pile(self, frame: FrameType) -> Place:
@@ -340,17 +360,6 @@ class _Queue:
 
 def _has_schedstat() -> bool:
     return os.path.exists("/proc/self/schedstat")
-
-
-def _natives(frames: dict[int, Any]) -> dict[int, int]:
-    """The operating system's numbers of threads, by Python's; of those that Python knows."""
-    active, told = threading._active, {}  # type: ignore[attr-defined]
-    for ident in frames:
-        thread = active.get(ident)
-        native = getattr(thread, "native_id", None)
-        if native is not None:
-            told[ident] = native
-    return told
 
 
 _all: "weakref.WeakSet[Watch]" = weakref.WeakSet()

@@ -7,6 +7,9 @@ import sys
 import time
 from pathlib import Path
 
+from labkit.experiments.blame import NOTHING
+from labkit.inside.watched import CAUSES, CLIENT, CORE, GIL, LOCK, RECEIVE_LOOP
+from tests.support import culprits
 from tests.support.helpers import RawClient
 
 ROOT = Path(__file__).parents[2]
@@ -62,3 +65,27 @@ def load(name, port, clients, seconds, every_s, disturb_s):
                 while client.sock.recv(1 << 20):
                     pass
         time.sleep(every_s)
+
+
+#: Of each app the right answer: the cause, who, and the comment at the end of the line.
+RIGHT = {
+    "handler": (GIL, "export", "BUILD"),
+    "task": (GIL, "task.refresh", "BUILD"),
+    "route": (GIL, "/report", "BUILD"),
+    "extension": (GIL, "search", "FIND"),
+    "lock": (LOCK, "checkout", "CHECKOUT"),
+    "serial": (RECEIVE_LOOP, "query", "QUERY"),
+    "reader": (CLIENT, "reader.feed", "FEED"),
+    "quiet": None,
+}
+
+
+def is_right(name, blamed):
+    """Whether the worst finding names the cause, who it is, and the line; of a quiet app, that nobody in it is one."""
+    finding, right = blamed.verdict, RIGHT[name]
+    if right is None:
+        # A machine that had no core for anybody is no part of the app.
+        return finding.cause in (NOTHING, CAUSES[CORE]) and str(blamed.told()).startswith("Nothing")
+    cause, by, mark = right
+    where = f"tests/support/culprits.py:{culprits.line_of(mark)} in "
+    return finding.cause == CAUSES[cause] and finding.by == by and finding.where.startswith(where)
