@@ -103,6 +103,7 @@ class Seeing:
         self.now = now
         self.events = Ring(EVENT_COLUMNS, events)
         self.emits = Ring(EMIT_COLUMNS, events)
+        self._rows, self._emit_rows = self.events.data, self.emits.data  # which never move
         self.names, self.namespaces, self.errors = Names(), Names(64), Names(64)
         self.connections = Connections()
         self.payloads: deque[dict[str, Any]] | None = deque(maxlen=PAYLOADS_KEPT) if payloads else None
@@ -171,16 +172,19 @@ class Seeing:
                     read, dispatched = inbox.read_ns, inbox.dispatched_ns
         event.number = drawn = ring.draw()
         event.at = at = drawn % ring.rows * ring.width
-        event.cpu_ns = UNKNOWN
+        event.cpu_ns = unknown = UNKNOWN
+        dispatched = dispatched or self.now()
         # In the order of EVENT_COLUMNS; what is not known yet is 0, or UNKNOWN.
+        # fmt: off
         ring.pack(
-            *(ring.data, 8 * at, drawn, name, space, number, transport, bytes_in, packets - 1, arguments, read),
-            *(dispatched or self.now(), 0, 0, 0, UNKNOWN, 0, UNKNOWN, 0, 0, 0, 0, 0),
+            self._rows, 8 * at, drawn, name, space, number, transport, bytes_in, packets - 1, arguments,
+            read, dispatched, 0, 0, 0, unknown, 0, unknown, 0, 0, 0, 0, 0,
         )
+        # fmt: on
 
     def begin(self, event: Event, cpu: bool) -> None:
         """Its handler starts, in this thread."""
-        row, at = self.events.data, event.at
+        row, at = self._rows, event.at
         if row[at] == event.number:
             row[at + THREAD] = self._native_id()
             if cpu:
@@ -189,20 +193,20 @@ class Seeing:
 
     def end(self, event: Event) -> None:
         """Its handler has ended, in whatever way; or it has, and its acknowledgement is about to be sent."""
-        row, at = self.events.data, event.at
+        row, at = self._rows, event.at
         if row[at] != event.number or row[at + HANDLER_END]:
             return
-        now = row[at + HANDLER_END] = self.now()
-        index = row[at + NAME]
+        row[at + HANDLER_END] = now = self.now()
         cpu_ns = event.cpu_ns
         if cpu_ns >= 0:
-            cpu_ns = row[at + CPU_NS] = thread_cpu_ns() - cpu_ns
+            row[at + CPU_NS] = cpu_ns = thread_cpu_ns() - cpu_ns
             if self.ended is not None and cpu_ns > NS_PER_MS:
                 self.ended.append((event, cpu_ns))
-        counting = self.long_run.get(index)
-        if counting is None:
+        index, start = row[at + NAME], row[at + HANDLER_START]
+        try:
+            counting = self.long_run[index]
+        except KeyError:
             counting = self.long_run.setdefault(index, Counting())
-        start = row[at + HANDLER_START]
         counting.add(start - (row[at + READ] or row[at + DISPATCHED]), now - start, cpu_ns)
 
     def raised(self, event: Event, error: BaseException) -> None:
@@ -214,7 +218,7 @@ class Seeing:
         self._set(event, UNHANDLED, 1)
 
     def _set(self, event: Event, column: int, value: int) -> None:
-        row, at = self.events.data, event.at
+        row, at = self._rows, event.at
         if row[at] == event.number:
             row[at + column] = value
 
@@ -240,7 +244,7 @@ class Seeing:
         """It could take the next packet. `binary` has those that wait for attachments, which count as one event."""
         if (event := connection.event) is not None:
             connection.event = None
-            row, at = self.events.data, event.at
+            row, at = self._rows, event.at
             if row[at] == event.number:
                 row[at + LOOP_FREE] = self.now()
         if eio_sid not in binary:
@@ -289,11 +293,11 @@ class Seeing:
             return
         at = sending.at
         if sending.answer:
-            row = self.events.data
+            row = self._rows
             if row[at] == sending.number:
                 row[at + ANSWER_WRITTEN] = now
             return
-        row = self.emits.data
+        row = self._emit_rows
         if row[at] == sending.number:
             if not row[at + EMIT_FIRST]:
                 row[at + EMIT_FIRST] = now
@@ -314,17 +318,17 @@ class Seeing:
         of = UNKNOWN
         if event is not None:
             of = event.number
-            if self.events.data[event.at] == of:
-                self.events.data[event.at + EMITS] += 1
+            if self._rows[event.at] == of:
+                self._rows[event.at + EMITS] += 1
         number = ring.draw()
         at = number % ring.rows * ring.width
         # In the order of EMIT_COLUMNS.
-        ring.pack(ring.data, 8 * at, number, index, space, of, 0, 0, self._native_id(), self.now(), 0, 0, 0, 0)
+        ring.pack(self._emit_rows, 8 * at, number, index, space, of, 0, 0, self._native_id(), self.now(), 0, 0, 0, 0)
         return Sending(number, at, answer=False)
 
     def emit_ends(self, sending: Sending) -> None:
         """It is queued for all of its receivers."""
-        row, at = self.emits.data, sending.at
+        row, at = self._emit_rows, sending.at
         if row[at] == sending.number:
             row[at + EMIT_RECEIVERS] = sending.receivers
             row[at + EMIT_BYTES] = sending.bytes

@@ -104,14 +104,29 @@ class SyncHooks(Hooking):
     ) -> Any:
         if type(data) is not Event:
             return self._before_handler(server, sid, eio_sid, data, namespace, id)
-        self._begin(data, "_handle_event_internal")
+        # As _begin and _end do it, in place: this is done for every event.
+        handling, who, before = self._handling, None, None
+        try:
+            who = self._who()
+            before = handling.get(who)
+            handling[who] = data
+            self.seeing.begin(data, self.cpu)
+        except Exception:  # noqa: BLE001
+            self.fail("_handle_event_internal")
         try:
             return self._before_handler(server, sid, eio_sid, data, namespace, id)
         except BaseException as error:
             self._raised(data, error)
             raise
         finally:
-            self._end(data, "_handle_event_internal")
+            try:
+                self.seeing.end(data)
+            except Exception:  # noqa: BLE001
+                self.fail("_handle_event_internal")
+            if before is None:
+                handling.pop(who, None)
+            else:
+                handling[who] = before
 
     def _begin(self, event: Event, hook: str) -> None:
         event.who = event.before = None

@@ -87,7 +87,7 @@ def test_a_name_that_is_none_is_another(now, name):
 
 
 def test_bytes_as_engine_io_counts_them():
-    assert [size(data) for data in ("2[1]", '2["ä"]', b"1234", bytearray(3), None, {})] == [5, 7, 4, 3, 0, 0]
+    assert [size(data) for data in ("2[1]", '2["ä"]', b"1234", bytearray(3), None, {})] == [5, 8, 4, 3, 0, 0]
     assert size("\ud800") == 4  # half a character, which a client can send
 
 

@@ -87,7 +87,7 @@ def flask_app(mode, folder):
 
     @socketio.on("*")
     def anything(name, *arguments):
-        return [[name, *arguments]]
+        return [name, *arguments]
 
     @socketio.on("save")
     def save():
@@ -129,7 +129,7 @@ def asgi_app(folder):
 
     @server.on("*")
     def anything(name, sid, *arguments):
-        return [[name, *arguments]]
+        return [name, *arguments]
 
     @server.on("save")
     async def save(sid):
@@ -201,14 +201,18 @@ def main(mode, folder):
 
         import uvicorn
 
-        server = uvicorn.Server(uvicorn.Config(asgi_app(folder), port=port, log_level="critical"))
+        class Server(uvicorn.Server):
+            async def startup(self, sockets=None):
+                await super().startup(sockets)
+                tell(port)
+
+        server = Server(uvicorn.Config(asgi_app(folder), port=port, log_level="critical"))
 
         def end():
             sys.stdin.read()
             server.should_exit = True
 
         threading.Thread(target=end, daemon=True).start()
-        tell(port)
         server.run()
 
 
