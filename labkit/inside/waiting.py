@@ -43,6 +43,7 @@ class Waiting:
     def __init__(self, seeing: Seeing, hooks: list[Hooking], places: Places, slices: Slices) -> None:
         self._seeing, self._hooks, self._places, self._slices = seeing, hooks, places, slices
         self._looked_ns = 0
+        self._handling: list[tuple[Any, Event]] = []
         self._cpu: dict[int, int | None] = {}  # of handlers' threads at the last look, by native id
         self._running: tuple[Any, int] | None = None  # on the event loop at the last look, and since when
         self._silent: dict[int, tuple[int, int]] = {}  # by connection: packets written, and since when no more
@@ -60,6 +61,7 @@ class Waiting:
         began = max(self._looked_ns, now - 20 * WAIT_NS) or now
         self._looked_ns = now
         threads = {native: ident for ident, native in natives.items()}
+        self._handling = [pair for hooks in self._hooks for pair in hooks.handling()]
         chains = self._handlers(began, now, frames, threads)
         for hooks in self._hooks:
             if not hooks.server.async_handlers:
@@ -76,15 +78,15 @@ class Waiting:
         row = self._seeing.events.data
         cpu, self._cpu = self._cpu, {}
         found: dict[int, tuple[Place, int]] = {}
-        for event in self._handling():
+        for who, event in self._handling:
             at = event.at
             if row[at] != event.number or row[at + HANDLER_END] or now - row[at + HANDLER_START] < WAIT_NS:
                 continue
             native = row[at + THREAD]
-            frame = self._frame(event, frames, threads)
+            frame = self._frame(who, event, frames, threads)
             if frame is None:
                 continue
-            if getattr(event.who, "gr_frame", None) is None:  # a green thread that is set aside stands still
+            if getattr(who, "gr_frame", None) is None:  # a green thread that is set aside stands still
                 spent = self._cpu[native] = cpu_ns_of(native)
                 if spent is not None and cpu.get(native) != spent:
                     continue
@@ -115,26 +117,21 @@ class Waiting:
                 return _at(stand.place, self._places.read(frame).place.where), POOL, _number(stand), worker
         return None
 
-    def _handling(self) -> list[Event]:
-        return [event for hooks in self._hooks for event in hooks.handling()]
-
-    def _frame(self, event: Event, frames: Frames, threads: dict[int, int]) -> FrameType | None:
+    def _frame(self, who: Any, event: Event, frames: Frames, threads: dict[int, int]) -> FrameType | None:
         """The innermost frame of a handler that runs; None of one whose place can't be seen."""
-        who = event.who
-        if hasattr(who, "gr_frame"):
-            frame: FrameType | None = who.gr_frame
-            if frame is not None:
-                return frame
+        frame: FrameType | None = getattr(who, "gr_frame", None)
+        if frame is not None:
+            return frame
         row, at = self._seeing.events.data, event.at
         ident = threads.get(row[at + THREAD])
         return None if ident is None else frames.get(ident)
 
     def _stacks(self, frames: Frames) -> Iterator[tuple[Any, FrameType]]:
         yield from frames.items()
-        for event in self._handling():
-            frame = getattr(event.who, "gr_frame", None)
+        for who, _ in self._handling:
+            frame = getattr(who, "gr_frame", None)
             if frame is not None:
-                yield event.who, frame
+                yield who, frame
 
     # The receive loop of a client whose events are handled in turn
 
@@ -146,6 +143,7 @@ class Waiting:
         threads: dict[int, int],
         chains: dict[int, tuple[Place, int]],
     ) -> None:
+        of = {event.number: who for who, event in self._handling}
         for connection in self._some():
             event, buffer = connection.event, connection.buffer
             if event is None or buffer is None:
@@ -156,7 +154,7 @@ class Waiting:
                 continue
             if now - oldest < WAIT_NS or event.number in chains:
                 continue
-            frame = self._frame(event, frames, threads)
+            frame = self._frame(of.get(event.number), event, frames, threads)
             if frame is not None:
                 stand = self._places.read(frame)
                 since = max(began, oldest)

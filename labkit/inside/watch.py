@@ -303,7 +303,7 @@ class Watch:
         still = {native for _, native, cpu_ns in spent if cpu_ns == 0}
         row = self.seeing.events.data
         for hooks in self._hooks:
-            for event in hooks.handling():
+            for _, event in hooks.handling():
                 if row[event.at] == event.number and row[event.at + THREAD] in still:
                     self.still_ns[event.number] = self.still_ns.get(event.number, 0) + span_ns
         while len(self.still_ns) > _STILL_KEPT:
