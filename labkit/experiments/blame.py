@@ -289,7 +289,9 @@ def _findings(lines: tuple[Line, ...], cells: tuple[Cell, ...], waits: Waits, wa
     # A client that does not read harms itself, whoever computes harms everybody, and the machine is no one's fault.
     order = {CAUSES[CLIENT]: 1, CAUSES[CORE]: 2}
     blamed.sort(key=lambda key: (order.get(key[2], 0), -seconds[key]))
-    found = tuple(_finding(key, lines, cells, waits) for key in blamed)
+    # One who computes in an event loop holds the loop as well: that is told once.
+    first = {(by, kind): cause for by, kind, cause in reversed(blamed)}
+    found = tuple(_finding(key, lines, cells, waits) for key in blamed if first[key[:2]] == key[2])
     return found or (Finding(NOTHING),)
 
 

@@ -46,9 +46,7 @@ def _sentence(finding: Finding) -> str:
     if cause == GIL:
         said = f"{where} held the GIL for {share} {of}, up to {longest} at once.{_stop(runs)}"
     elif cause == LOOP:
-        said = (
-            f"{where} held the event loop, without computing, for {share} {of}, up to {longest} at once.{_stop(runs)}"
-        )
+        said = f"{where} held the event loop for {share} {of}, up to {longest} at once.{_stop(runs)}"
     elif cause == RECEIVE_LOOP:
         said = (
             f"{where} held the receive loop of its own client for {share} {of}, up to {longest} at once: with "
@@ -59,7 +57,8 @@ def _sentence(finding: Finding) -> str:
         at = f" waited for at `{finding.at}`," if finding.at else ""
         said = f"{where} held {what},{at} for {share} {of}, up to {longest} at once.{_stop(runs)}"
     elif cause == GC:
-        said = f"Garbage collection, set off at {where}, held everybody up for {share} {of}, up to {longest} at once."
+        at = f", set off at {where}," if finding.where else ""
+        said = f"Garbage collection{at} held everybody up for {share} {of}, up to {longest} at once."
     elif cause == CLIENT:
         said = (
             f"A client does not read: what {where} sends to it piled up and was not taken for {longest}. It harms "

@@ -166,9 +166,10 @@ class Places:
     ) -> Place:
         name = None if event is None else self.event_name(event)
         kind = EVENT if name is not None else ROUTE if rule is not None else TASK
-        shown = innermost or outside
+        # A handler or route that stands outside of the reader's files has just begun or ended: who, but no line.
+        shown = innermost or (outside if kind == TASK else None)
         if shown is None:
-            return Place(kind, name or rule or "labkit") if kind != TASK else UNNAMED
+            return Place(kind, str(name or rule)) if kind != TASK else UNNAMED
         code = shown.f_code
         entry = (outermost or shown).f_code
         file = self.short(code.co_filename)
