@@ -10,6 +10,7 @@ from labkit.experiments.blame import NOTHING, blame, load
 from labkit.experiments.waits import EVERYBODY, THE_LOOP, THE_SENT
 from labkit.inside.places import EVENT, LIBRARY, MACHINE, ROUTE, TASK, UNNAMED, Place
 from labkit.inside.watched import CAUSES, CLIENT, CORE, GC, GIL, LOCK, LOOP, POOL, RECEIVE_LOOP
+from tests.support.blamed import RIGHT, is_right, run
 from tests.support.watching import event, record, slice_of, watched
 
 EXPORT = Place(EVENT, "export", "shop/report.py", 41, "build", "shop.report", "export")
@@ -155,3 +156,11 @@ def test_a_file_that_is_none(tmp_path):
     (tmp_path / "blame.json").write_text(json.dumps({"schema_version": 99}), "utf-8")
     with pytest.raises(RecordError, match="newer labkit"):
         load(tmp_path)
+
+
+@pytest.mark.measured
+@pytest.mark.parametrize("name", RIGHT)
+def test_an_app_with_one_known_culprit(name, tmp_path):
+    run(name, tmp_path)
+    told = blame(tmp_path)
+    assert is_right(name, told), told.told()
