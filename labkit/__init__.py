@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from labkit.claims import check, claims_table
     from labkit.claims.judging import claim
     from labkit.experiments.batching import Batching, batching
+    from labkit.experiments.blame import Blame, blame
     from labkit.experiments.capacity import Capacity
     from labkit.experiments.capacity_search import capacity
     from labkit.experiments.compare import compare, compare_modes, vary
@@ -51,6 +52,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Backlog": "experiments.slow_reader",
     "Batching": "experiments.batching",
+    "Blame": "experiments.blame",
     "Capacity": "experiments.capacity",
     "Comparison": "runs.comparison",
     "Conditions": "runs.conditions",
@@ -71,6 +73,7 @@ _HOMES = {
     "Sustained": "experiments.sustained",
     "Work": "plan.work",
     "batching": "experiments.batching",
+    "blame": "experiments.blame",
     "burst": "plan.schedules",
     "call": "plan.work",
     "capacity": "experiments.capacity_search",
@@ -106,6 +109,7 @@ _HOMES = {
 __all__ = [
     "Backlog",
     "Batching",
+    "Blame",
     "Capacity",
     "Comparison",
     "Conditions",
@@ -126,6 +130,7 @@ __all__ = [
     "Sustained",
     "Work",
     "batching",
+    "blame",
     "burst",
     "call",
     "capacity",

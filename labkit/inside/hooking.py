@@ -118,6 +118,10 @@ class Hooking(ABC):
         self.seeing.fail(hook)
         connection.placed.take_off(hook)
 
+    def handling(self) -> list[tuple[Any, Event]]:
+        """The events whose handlers run now, as far as that is known, each with its thread or green thread."""
+        return []
+
     # Connections
 
     def _meet(self, eio_sid: str, environ: Any = None, earlier: bool = False) -> None:

@@ -1,6 +1,6 @@
 """``labkit.instrument``: one line in an app, and what its server does is seen."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labkit.base.clock import now_ns, utc_stamp
 from labkit.base.errors import UsageError
@@ -10,6 +10,10 @@ from labkit.inside.placed import Placed
 from labkit.inside.record import Record
 from labkit.inside.seeing import Seeing
 
+if TYPE_CHECKING:
+    from labkit.inside.watch import Watch
+    from labkit.inside.watched import Watched
+
 #: Under which a server, and its ``SocketIO``, has who looks into it.
 _ATTRIBUTE = "_labkit_inside"
 
@@ -17,7 +21,7 @@ _ATTRIBUTE = "_labkit_inside"
 EVENTS_KEPT = 65_536
 
 
-def instrument(thing: Any, *, events: int = EVENTS_KEPT, payloads: bool = False) -> "Inside":
+def instrument(thing: Any, *, events: int = EVENTS_KEPT, payloads: bool = False, blame: bool = False) -> "Inside":
     """See what a server does with every event, until :meth:`Inside.detach`.
 
     Args:
@@ -25,6 +29,7 @@ def instrument(thing: Any, *, events: int = EVENTS_KEPT, payloads: bool = False)
             ``socketio.AsyncServer``; clients may be connected already.
         events: how many are kept, and as many emits: about 170 and 100 bytes each.
         payloads: keep the arguments of the last 1,000 events too.
+        blame: watch who makes whom wait too: a thread that wakes every 8 ms (:meth:`Inside.watched`).
 
     Returns:
         What sees. For one that is instrumented already, the same again.
@@ -36,7 +41,10 @@ def instrument(thing: Any, *, events: int = EVENTS_KEPT, payloads: bool = False)
     if isinstance(events, bool) or not isinstance(events, int) or events < 1:
         raise UsageError(f"events={events!r} cannot be kept: ask for 1 or more")
     there = getattr(_checked(thing), _ATTRIBUTE, None) or getattr(getattr(thing, "server", None), _ATTRIBUTE, None)
-    return there if isinstance(there, Inside) else Inside(thing, events=events, payloads=payloads)
+    inside = there if isinstance(there, Inside) else Inside(thing, events=events, payloads=payloads)
+    if blame:
+        inside.watch()
+    return inside
 
 
 class Inside:
@@ -49,6 +57,7 @@ class Inside:
         self._seeing = Seeing(events=events, payloads=payloads)
         self._hooks: list[Hooking] = []
         self._placed = Placed()
+        self._watch: Watch | None = None
         self._flask: FlaskHooks | None = None
         self._started_ns, self._started_utc = now_ns(), utc_stamp()
         if _is_flask(thing):
@@ -77,10 +86,30 @@ class Inside:
         Returns:
             False where somebody has since put a hook of their own in front of one of ours. Ours stays behind it.
         """
+        if self._watch is not None:
+            self._watch.stop()
         back = [self._placed.take_off(), *(hooks.take_off() for hooks in self._hooks)]
         if self._flask is not None:
             back.append(self._flask.take_off())
         return all(back)
+
+    def watch(self) -> None:
+        """Watch from now on who makes whom wait; twice does no harm."""
+        if self._watch is None:
+            from labkit.inside.watch import Watch
+
+            self._watch = Watch(self._seeing, self._hooks)
+            self._watch.start()
+
+    def watched(self) -> "Watched":
+        """Who made whom wait so far, as a snapshot; ``labkit.blame(inside)`` reads it.
+
+        Raises:
+            UsageError: nobody watches.
+        """
+        if self._watch is None:
+            raise UsageError("nobody watches who makes whom wait: call labkit.instrument(..., blame=True)")
+        return self._watch.told()
 
     def record(self) -> Record:
         """What was seen so far, as a snapshot; the server goes on."""

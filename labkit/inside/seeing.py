@@ -8,11 +8,14 @@ import hashlib
 import json
 import logging
 import secrets
+import sys
 import threading
 from collections import deque
+from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
-from labkit.base.clock import NS_PER_S, Now, now_ns, thread_cpu_ns
+from labkit.base.clock import NS_PER_MS, NS_PER_S, Now, now_ns, thread_cpu_ns
 from labkit.inside.connections import Connections, Live
 from labkit.inside.histogram import Counting
 from labkit.inside.record import EMIT_COLUMNS, EVENT_COLUMNS, POLLING, UNKNOWN, WEBSOCKET
@@ -37,6 +40,9 @@ EMIT_RECEIVERS, EMIT_BYTES, EMIT_QUEUED, EMIT_FIRST, EMIT_LAST, EMIT_WRITTEN = m
 # Types of packets: Engine.IO's, and Socket.IO's two acknowledgements.
 PING, PONG, MESSAGE = 2, 3, 4
 ACKS = (3, 6)
+
+#: So many packets that a connection has not taken are looked at by a watch.
+PILED = 8
 
 #: Of payloads, where they are asked for: so many, and so many characters of each.
 PAYLOADS_KEPT, PAYLOAD_LONGEST = 1_000, 10_000
@@ -103,6 +109,11 @@ class Seeing:
         self.payloads: deque[dict[str, Any]] | None = deque(maxlen=PAYLOADS_KEPT) if payloads else None
         self.long_run: dict[int, Counting] = {}
         self.failed: tuple[str, ...] = ()
+        # For a watch (labkit.inside.watch), and None without one: handlers that computed and ended; who piles up, and
+        # the line that sends to it.
+        self.ended: deque[tuple[Event, int]] | None = None
+        self.on_pile: Callable[[FrameType], Any] | None = None
+        self.piled: dict[int, tuple[Live, Any]] = {}
         self._native_id = threading.get_native_id
 
     def fail(self, hook: str) -> None:
@@ -189,6 +200,8 @@ class Seeing:
         cpu_ns = event.cpu_ns
         if cpu_ns >= 0:
             row[at + CPU_NS] = cpu_ns = thread_cpu_ns() - cpu_ns
+            if self.ended is not None and cpu_ns > NS_PER_MS:
+                self.ended.append((event, cpu_ns))
         index, start = row[at + NAME], row[at + HANDLER_START]
         try:
             counting = self.long_run[index]
@@ -244,6 +257,8 @@ class Seeing:
         connection.queued = queued = connection.queue()
         if (unsent := queued - connection.written) > connection.unsent_most:
             connection.unsent_most = unsent
+        if unsent >= PILED and self.on_pile is not None and connection.number not in self.piled:
+            self.piled[connection.number] = connection, self.on_pile(sys._getframe(1))
         if sending is not None:
             setattr(packet, TAG, sending)
             if sending.last is not connection:

@@ -82,6 +82,9 @@ class SyncHooks(Hooking):
         self._live = seeing.connections.live
         super().__init__(server, seeing)
 
+    def handling(self) -> list[tuple[Any, Event]]:
+        return list(self._handling.items())
+
     def _handle_event(self, eio_sid: str, namespace: str, id: int | None, data: Any) -> Any:  # noqa: A002 (upstream's)
         try:
             if type(data) is list and data:

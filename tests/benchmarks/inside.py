@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 EVENTS, ROUNDS = 3_000, 9
-VARIANTS = ("none", "labkit", "admin")
+VARIANTS = ("none", "labkit", "blame", "admin")
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def overhead() -> None:
             for served in servers.values():
                 served.round()  # to warm up
             for number in range(ROUNDS):
-                turn = VARIANTS[number % 3 :] + VARIANTS[: number % 3]
+                turn = VARIANTS[number % len(VARIANTS) :] + VARIANTS[: number % len(VARIANTS)]
                 for name in turn:
                     told[name].append(servers[name].round())
         finally:
@@ -150,10 +150,10 @@ def serve(variant: str, handlers: str) -> None:
     def cpu() -> str:
         return str(time.process_time())
 
-    if variant == "labkit":
+    if variant in ("labkit", "blame"):
         import labkit
 
-        app.inside = labkit.instrument(socketio)
+        app.inside = labkit.instrument(socketio, blame=variant == "blame")
     elif variant == "admin":
         socketio.server.instrument(auth=False)
     with serving(app) as port:
