@@ -739,3 +739,19 @@ def test_a_real_ctrl_c_keeps_what_was_measured_and_leaves_no_process(strategies,
     assert {"overview.png", "summary.json"} <= set(written(here / "X"))
     assert f"Interrupted after {len(kept)} run" in out
     assert wait_until(lambda: session(running.pid) == [], timeout_s=5), session(running.pid)
+
+
+# --- what the reader's code prints ---
+
+
+@pytest.mark.measured
+@pytest.mark.parametrize("mode", ["threading", "gevent"])
+def test_what_the_readers_code_prints_is_kept_apart_and_standard_output_is_one_object(here, mode):
+    (here / "chatty.py").write_text(
+        "import os\nprint('hello')\ndef label(n):\n    os.write(1, b'called\\n')\n    return n\n"
+    )
+    arguments = ("--events", 2, "--strategies", "inline", "--repeats", 1, "--mode", mode, "--out", here / "X")
+    done = real("compare", "chatty:label", "--json", *arguments)
+    output = Path(json.loads(done.stdout)["output"])
+    assert output.read_text().splitlines()[:2] == ["hello", "called"]
+    assert "called\n" not in done.stderr
