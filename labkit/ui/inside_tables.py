@@ -21,8 +21,8 @@ _ROWS = 20
 _PROCESSES = 4
 
 _LEGEND = (
-    "Milliseconds (s: seconds), median/p98; of fewer than 150 events median/largest. wait: read to handler; held: the connection's "
-    "next packet had to wait."
+    "Milliseconds (s: seconds), median/p98; of fewer than 150 events median/largest. wait: read to handler; held: the "
+    "connection's next packet had to wait."
 )
 
 _EMIT_LEGEND = "receivers and bytes: of one call, median. written: call to last socket. outside: of handlers."
