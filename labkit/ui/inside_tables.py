@@ -1,6 +1,6 @@
 """What was seen inside an app, in the terminal: readable at 80 columns."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -83,13 +83,11 @@ def _heading(served: Served) -> str:
     )
 
 
-def _events(rows: tuple[EventRow, ...], width: int) -> Table:
+def _events(rows: Sequence[EventRow], width: int) -> Table:
     headers = ("event", "count", "/s", "wait", "handler", "CPU", "held", "errors", "emits")
-    shown = grid(headers, right=range(1, len(headers)), wrap=False)
-    longest = max(16, width - 64)
-    for row in rows:
-        shown.add_row(
-            Text(_cut(row.shown, longest)),
+    cells = [
+        (
+            row.shown,
             _count(row.count),
             f"{row.per_s:.1f}" if row.per_s < 100 else f"{row.per_s:.0f}",
             _spread(row.queue),
@@ -99,26 +97,29 @@ def _events(rows: tuple[EventRow, ...], width: int) -> Table:
             _count(sum(row.errors.values())) or "-",
             _count(row.emits) or "-",
         )
-    return shown
+        for row in rows
+    ]
+    return _fitted(headers, cells, width)
 
 
-def _emits(rows: tuple[EmitRow, ...], width: int) -> Table:
+def _emits(rows: Sequence[EmitRow], width: int) -> Table:
     headers = ("emit", "calls", "receivers", "bytes", "written", "outside")
-    shown = grid(headers, right=range(1, len(headers)), wrap=False)
-    longest = max(16, width - 60)
+    cells = []
     for row in rows:
-        name = row.name if row.namespace == "/" else f"{row.name} in {row.namespace}"
         receivers = _count(round(row.receivers)) or "0"
         if row.receivers_most > row.receivers:
             receivers += f", most {_count(row.receivers_most)}"
-        shown.add_row(
-            Text(_cut(name, longest)),
-            _count(row.count),
-            receivers,
-            f"{row.bytes:.0f}",
-            _spread(row.written),
-            _count(row.elsewhere) or "-",
-        )
+        written, outside = _spread(row.written), _count(row.elsewhere) or "-"
+        cells.append((row.shown, _count(row.count), receivers, f"{row.bytes:.0f}", written, outside))
+    return _fitted(headers, cells, width)
+
+
+def _fitted(headers: Sequence[str], cells: Sequence[Sequence[str]], width: int) -> Table:
+    """A table no wider than the terminal: the names in its first column are cut, since figures cannot be."""
+    shown = grid(headers, right=range(1, len(headers)), wrap=False)
+    taken = sum(2 + max(len(row[column]) for row in (headers, *cells)) for column in range(1, len(headers)))
+    for name, *figures in cells:
+        shown.add_row(Text(_cut(name, max(8, width - taken - 1))), *figures)
     return shown
 
 

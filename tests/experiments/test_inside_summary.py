@@ -180,7 +180,7 @@ def test_a_server_that_offers_no_websocket_is_told_so():
             "`chat` waited up to 640 ms for its handler to start; meanwhile ran `export`.",
         ),
         ([event(0, error=0)] * 2, {}, "`chat` raised KeyError 2 times."),
-        ([event(0, unhandled=1)], {}, "`chat` came once and nobody handles it."),
+        ([event(0, unhandled=1)], {}, "Nobody handles `chat` (once)."),
         ([event(0, took_ms=None)], {}, "`chat` had not returned once when this was recorded."),
         (
             [event(0)],

@@ -37,12 +37,14 @@ def test_what_is_written_can_be_read(tmp_path):
 
 
 def test_the_notes_of_the_processes_are_summed_up(tmp_path):
-    (tmp_path / "made-1.json").write_text(json.dumps({"python": "py", "problems": ["it has other names"]}))
+    (tmp_path / "made-1.json").write_text(
+        json.dumps({"python": "py", "problems": ["it has other names"], "versions": {"b": "1"}})
+    )
     (tmp_path / "failed-2.json").write_text(json.dumps({"python": "py", "error": "E: too old"}))
     (tmp_path / "made-3.json").write_text("")  # cut short
     before = run_folder.read(tmp_path)
     assert before.made == 3
-    assert before.problems == ("py: it has other names", "labkit could not look into a server (py: E: too old)")
+    assert before.problems == ("it has other names (py, b 1)", "labkit could not look into a server (py: E: too old)")
     run_folder.write(tmp_path, before)
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
     assert run_folder.read(tmp_path) == before

@@ -13,6 +13,17 @@ from tests.support.helpers import wait_until
 from tests.support.launching import APP, client, free_port, launched
 from tests.ui.commands.running import assert_is_refused, labkit, written
 
+ASGI = """
+import socketio
+server = socketio.AsyncServer(async_mode="asgi")
+
+@server.on("compute")
+async def compute(sid, ms):
+    return "done"
+
+app = socketio.ASGIApp(server)
+"""
+
 RUN = ("-m", "labkit", "run", "--out", "out.d")
 
 
@@ -112,7 +123,7 @@ def test_an_app_is_run_as_it_is_and_what_it_did_is_shown(app):
     assert max(len(line) for line in shown.splitlines() if "out.d" not in line) <= 80
     shown = " ".join(shown.split())
     assert "`broken` raised KeyError once." in shown
-    assert "`nobody-takes-it` came once and nobody handles it." in shown
+    assert "Nobody handles `nobody-takes-it` (once)." in shown
     again = labkit("report", "out.d")
     assert again.exit_code == 0
     assert " ".join(again.output.split()).startswith(shown.partition(" Kept in")[0])
@@ -178,3 +189,17 @@ def test_gevent_has_its_threads_and_labkit_a_real_one(app):
     assert (served.ended, served.patched_late, served.record.settings["greenlets"]) == (True, False, True)
     assert names(served.record) == ["compute"] * 4
     assert "MonkeyPatchWarning" not in (app / "err").read_text()
+
+
+@pytest.mark.measured
+def test_uvicorn_with_an_asyncio_server(tmp_path):
+    pytest.importorskip("uvicorn")
+    (tmp_path / "shop.py").write_text(ASGI)
+    port = free_port()
+    with launched(tmp_path, *RUN, "--", "uvicorn", "--port", port, "shop:app") as process, use(port) as found:
+        found.leave()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+    served = seen(tmp_path)
+    assert (served.ended, served.record.settings["async_mode"]) == (True, "asgi")
+    assert names(served.record) == ["compute"] * 3
