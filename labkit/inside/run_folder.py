@@ -62,7 +62,7 @@ class Ran:
 
 
 def write(folder: Path, ran: Ran) -> None:
-    """Say in the folder what was run, and take away the notes of the processes that this sums up.
+    """Say in the folder what was run, and take away the notes of processes that this sums up.
 
     Raises:
         OSError: it cannot be written.
@@ -77,7 +77,7 @@ def write(folder: Path, ran: Ran) -> None:
     }
     with whole(folder / "run.json") as path:
         path.write_text(json.dumps(about), "utf-8")
-    for note in (*folder.glob("made-*.json"), *folder.glob("failed-*.json")):
+    for note in (*folder.glob("made-*.json"), *folder.glob("failed-*.json"), *folder.glob("server-*/ask")):
         note.unlink(missing_ok=True)
 
 

@@ -144,6 +144,17 @@ def test_what_is_killed_leaves_what_was_saved_last(app):
 
 
 @pytest.mark.measured
+def test_before_a_signal_that_ends_the_app_is_passed_on_all_is_saved(app):
+    port = free_port()
+    with launched(app, *RUN, "app.py", port) as process, use(port, events=9):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 128 + signal.SIGTERM
+    served = seen(app)
+    assert names(served.record) == ["compute"] * 9
+    assert sorted(path.name for path in served.folder.iterdir() if "ask" in path.name) == []
+
+
+@pytest.mark.measured
 def test_of_a_reloader_only_the_process_counts_that_serves(app):
     port = free_port()
     with launched(app, *RUN, "-m", "app", "--reload", port) as process, use(port):
