@@ -103,13 +103,13 @@ class Launched:
             self._own = _own_folder(self._folder)
             self._tell(ended=False)
             atexit.register(self._at_exit)
-            self._start(self._go_on_saving, ())
+            # Made here: who asks before the thread has come so far finds the pipe.
+            self._start(self._go_on_saving, (Asked(self._own, self._sleep),))
         except Exception as error:  # noqa: BLE001 (the app goes on)
             tell(self._folder, [f"nothing can be saved: {error}"])
 
-    def _go_on_saving(self) -> None:
-        assert self._own is not None
-        asked, pause_s = Asked(self._own, self._sleep), SAVED_EVERY_S
+    def _go_on_saving(self, asked: Asked) -> None:
+        pause_s = SAVED_EVERY_S
         while True:
             try:
                 now = asked.wait(pause_s)

@@ -37,6 +37,7 @@ def exits(monkeypatch):
     found = []
     monkeypatch.setattr(launched.atexit, "register", found.append)
     monkeypatch.setattr(launched.os, "register_at_fork", lambda **hooks: None)
+    monkeypatch.delattr(launched.os, "mkfifo", raising=False)  # nobody asks: it sleeps, as where there are no pipes
     return found
 
 
@@ -83,8 +84,7 @@ def test_at_the_end_all_is_saved(tmp_path, exits):
     server._labkit_inside.detach()
 
 
-def test_while_it_runs_it_is_saved_where_there_is_something_new(tmp_path, exits, monkeypatch):
-    monkeypatch.delattr(launched.os, "mkfifo", raising=False)  # as where nobody can ask: it sleeps
+def test_while_it_runs_it_is_saved_where_there_is_something_new(tmp_path, exits):
     saved, threads = [], Threads()
     own = tmp_path / f"server-{os.getpid()}"
 
