@@ -38,10 +38,10 @@ from labkit.inside.slices import Slices
 from labkit.inside.waiting import Frames, Waiting
 from labkit.inside.watched import CORE, GC, GIL, Watched
 
-#: The probe wakes so often: some 0.5% of a core while nobody waits. While somebody does it may cost `COST`; then it
+#: The probe wakes so often, unless that would cost more than `COST` of a core: where many threads compute, it
 #: sleeps longer, up to the second of these (with thousands of threads, of which each has a clock to read).
 INTERVAL_NS, LONGEST_NS = 8 * NS_PER_MS, NS_PER_S
-COST = 0.02
+COST = 0.01
 
 #: It was late if it got the GIL later than this: a sleep ends so much later by itself.
 LATE_NS = NS_PER_MS
