@@ -62,6 +62,9 @@ LEAST_NS = NS_PER_MS // 5
 _NAMED = 8
 _STILL_KEPT = 8_192
 
+#: Where threads wait for something to do.
+_IDLE = ("threading.py", "selectors.py", "socket.py", "queue.py", "hub.py", os.path.join("futures", "thread.py"))
+
 
 class Watch:
     """Watches one process's threads, for the servers that some hooks look into.
@@ -244,7 +247,8 @@ class Watch:
         process_ns = clock.process_cpu_ns()
         rest_ns = max(0, process_ns - self._process_ns - known_ns - (own_ns - before.get(mine, own_ns)))
         self._clocks, self._process_ns, self._read_ns = clocks, process_ns, now_ns()
-        unmapped = [ident for ident in frames if ident != self._ident and ident not in {each[0] for each in spent}]
+        mapped = {self._ident, *(ident for ident, *_ in spent)}
+        unmapped = [ident for ident, frame in frames.items() if ident not in mapped and not _is_idle(frame)]
         if unmapped:  # threads of which Python does not know the number, such as gevent's
             spent.extend((ident, UNKNOWN, rest_ns // len(unmapped)) for ident in unmapped)
             rest_ns = 0
@@ -360,6 +364,11 @@ class _Queue:
 
 def _has_schedstat() -> bool:
     return os.path.exists("/proc/self/schedstat")
+
+
+def _is_idle(frame: FrameType | None) -> bool:
+    """Whether a thread stands where threads wait for something to do, as far as its file tells."""
+    return frame is not None and frame.f_code.co_filename.endswith(_IDLE)
 
 
 _all: "weakref.WeakSet[Watch]" = weakref.WeakSet()

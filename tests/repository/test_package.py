@@ -23,12 +23,23 @@ STEPS = {"compare", "compare_modes", "fire", "measure", "serve", "vary"}
 PLANS = {"burst", "constant", "poisson", "ramp"}
 WORK = {"call", "cpu", "cpu_nogil", "io_wait", "mix", "similar_prices"}
 STRATEGIES = {"show", "strategy"}
-QUESTIONS = {"batching", "capacity", "diagnose", "eight_cases", "predict", "recommend", "slow_reader", "sustain"}
+QUESTIONS = {
+    "batching",
+    "blame",
+    "capacity",
+    "diagnose",
+    "eight_cases",
+    "predict",
+    "recommend",
+    "slow_reader",
+    "sustain",
+}
 CLAIMS = {"check", "claim", "claims_table", "panel"}
 #: So that people can annotate what they were given.
 TYPES = {
     "Backlog",
     "Batching",
+    "Blame",
     "Capacity",
     "Comparison",
     "Conditions",
