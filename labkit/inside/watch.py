@@ -317,11 +317,20 @@ class Watch:
 
     def _collected(self, phase: str, about: dict[str, Any]) -> None:
         """Called by the collector, in whatever thread it runs."""
+        try:
+            self._note(phase)
+        except Exception as error:  # noqa: BLE001 (Python would print it into the app's stderr, again and again)
+            self.failed = self.failed or repr(error)
+            if self._collected in gc.callbacks:
+                gc.callbacks.remove(self._collected)
+            log.error("labkit's hook of garbage collection failed and takes itself off; the app goes on without it")
+
+    def _note(self, phase: str) -> None:
         if phase == "start":
             self._collection_ns, self._collection_cpu_ns = now_ns(), clock.thread_cpu_ns()
             return
         if self._collection_ns and now_ns() - self._collection_ns > COLLECTION_NS:
-            place = self.places.read(sys._getframe(1)).place
+            place = self.places.read(sys._getframe(2)).place
             cpu_ns = clock.thread_cpu_ns() - self._collection_cpu_ns
             self._collections.append((self._collection_ns, now_ns(), cpu_ns, place))
         self._collection_ns = 0

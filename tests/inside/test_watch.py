@@ -92,6 +92,24 @@ def test_garbage_collection_is_named_with_the_line_that_set_it_off(monkeypatch):
     assert held_ns(watch, GC, "COLLECTED") >= 2_000_000
 
 
+def test_a_collection_that_cannot_be_noted_is_said_once(monkeypatch, caplog):
+    def fails(*_):
+        raise RuntimeError("no")
+
+    with watching() as watch:
+        assert wait_until(lambda: watch.wakes > 0)
+        monkeypatch.setattr(watch.places, "read", fails)
+        monkeypatch.setattr(watches, "COLLECTION_NS", -1)
+        with caplog.at_level(logging.ERROR, "labkit"):
+            gc.collect()
+            gc.collect()
+        watch._stopped = True
+        assert watch._collected not in gc.callbacks
+        assert len(caplog.records) == 1
+        assert "RuntimeError" in watch.failed
+        watch.failed = ""
+
+
 def test_it_leaves_nothing():
     before = list(gc.callbacks)
     with watching() as watch:
