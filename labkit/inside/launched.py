@@ -102,6 +102,7 @@ class Launched:
             self._pid = os.getpid()
             self._own = _own_folder(self._folder)
             self._tell(ended=False)
+            self._inside.watch()  # not before: a fork would have none of its thread
             atexit.register(self._at_exit)
             # Made here: who asks before the thread has come so far finds the pipe.
             self._start(self._go_on_saving, (Asked(self._own, self._sleep),))
@@ -138,6 +139,7 @@ class Launched:
         record = self._inside.record()
         seen = _seen(record)
         if seen != self._saved:
+            self._inside.watched().save(self._own)
             record.save(self._own)
             self._saved = seen
 

@@ -7,9 +7,12 @@ from rich.table import Table
 from rich.text import Text
 
 from labkit.base.clock import NS_PER_S
+from labkit.base.errors import RecordError
 from labkit.base.text import milliseconds
 from labkit.experiments import inside_summary
+from labkit.experiments.blame import blame
 from labkit.experiments.inside_summary import ConnectionsRow, EmitRow, EventRow, Spread
+from labkit.inside import watched
 from labkit.inside.run_folder import Ran, Served
 from labkit.ui.commands.packages import packages
 from labkit.ui.grid import grid
@@ -66,10 +69,18 @@ def of_served(served: Served, width: int) -> RenderableType:
     if emits := inside_summary.emits(record):
         parts += [Text(), _emits(emits[:_ROWS], width), Text(_EMIT_LEGEND, style="dim")]
     parts += [Text(), Text(_connections(inside_summary.connections(record)))]
-    parts += [Text(), Text(inside_summary.told(record))]
+    parts += [Text(), Text(inside_summary.told(record, blamed(served)))]
     parts += [Text(note, style="yellow") for note in _doubts(served)]
     parts += [Text(f"Not seen: {each}", style="dim") for each in record.unseen]
     return Group(*parts)
+
+
+def blamed(served: Served) -> str | None:
+    """Who made whom wait, in words; None where nobody watched."""
+    try:
+        return str(blame((served.record, watched.load(served.folder))).told())
+    except RecordError:
+        return None
 
 
 def _heading(served: Served) -> str:
