@@ -59,7 +59,9 @@ class Matrix:
             for row, cells in zip(self.rows, self.cells, strict=True)
         )
         notes = ("Who waited, and for how long in sum, for whom: seconds, share of the row, cause and line.",)
-        return Table(("who waited", "events", "waited", *self.columns), rows, (0, *range(3, 3 + len(self.columns))), notes)
+        return Table(
+            ("who waited", "events", "waited", *self.columns), rows, (0, *range(3, 3 + len(self.columns))), notes
+        )
 
 
 def matrix(blame: Blame, rows: int = ROWS_SHOWN, columns: int = COLUMNS_SHOWN) -> Matrix:

@@ -13,8 +13,8 @@ from labkit.runs.table import Table
 _HEADERS = ("event", "count", "per s", "wait", "handler", "CPU", "held", "errors", "emits")
 
 _LEGEND = (
-    "Milliseconds, median / p98; of fewer than 150 events median / largest. wait: read to handler; CPU: of the handler's "
-    "thread, median; held: the connection's next packet had to wait, p98."
+    "Milliseconds, median / p98; of fewer than 150 events median / largest. wait: read to handler; CPU: of the "
+    "handler's thread, median; held: the connection's next packet had to wait, p98."
 )
 
 

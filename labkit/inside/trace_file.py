@@ -93,9 +93,7 @@ def _waited(pid: int, name: str, row: dict[str, int]) -> Iterator[dict[str, Any]
         yield from _spanned(pid, "wait", f"{name} waits", came, row["handler_start"], row["number"])
 
 
-def _handled(
-    pid: int, name: str, row: dict[str, int], record: Record, *, shared: bool
-) -> Iterator[dict[str, Any]]:
+def _handled(pid: int, name: str, row: dict[str, int], record: Record, *, shared: bool) -> Iterator[dict[str, Any]]:
     start, end = row["handler_start"], row["handler_end"] or record.taken_ns
     args = {
         "number": row["number"],

@@ -53,8 +53,8 @@ class Axis:
         """Where durations stand, from 0 to 1."""
         values = np.clip(values_ns.astype(float), self.low_ns, self.high_ns)
         if self.logarithmic:
-            return np.log(values / self.low_ns) / math.log(self.high_ns / self.low_ns)
-        return (values - self.low_ns) / (self.high_ns - self.low_ns)
+            return np.asarray(np.log(values / self.low_ns) / math.log(self.high_ns / self.low_ns))
+        return np.asarray((values - self.low_ns) / (self.high_ns - self.low_ns))
 
     def x(self, value_ns: float) -> float:
         """Where one stands, from 0 to `WIDTH`."""

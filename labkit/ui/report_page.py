@@ -7,6 +7,7 @@ policy in the page forbids everything but its own style and its own script.
 import base64
 import hashlib
 import json
+import re
 import shlex
 import sys
 from collections.abc import Iterable, Mapping
@@ -22,8 +23,9 @@ from labkit.experiments import blame as blaming
 from labkit.experiments import inside_shown, inside_summary
 from labkit.experiments.blame import Blame
 from labkit.experiments.blame_matrix import Matrix, matrix, seconds
-from labkit.experiments.inside_summary import EventRow, Spread
-from labkit.inside import trace_file, watched as watches
+from labkit.experiments.inside_summary import EventRow
+from labkit.inside import trace_file
+from labkit.inside import watched as watches
 from labkit.inside.record import UNKNOWN, Connection
 from labkit.inside.run_folder import Ran, Served
 from labkit.inside.watched import Watched
@@ -44,6 +46,10 @@ PROCESSES_SHOWN, ROWS_SHOWN, CONNECTIONS_SHOWN = 4, 40, 20
 
 #: The machine of a run, beside it: a report is made again elsewhere.
 _MACHINE = "machine.json"
+
+
+#: Between two sentences: each is a line of a list.
+_SENTENCES = re.compile(r"(?<=\.) (?=[`A-Z0-9])")
 
 
 @dataclass(frozen=True)
@@ -129,8 +135,8 @@ def html(ran: Ran, looked: Iterable[Looked], folder: Path, trace: str = TRACE) -
         command=_command(ran),
         machine=_machine(folder),
         policy=_policy(script),
-        script=Markup(script),  # noqa: S704 (ours)
-        style=Markup((_BESIDE / "report.css").read_text("utf-8")),  # noqa: S704 (ours)
+        script=Markup(script),
+        style=Markup((_BESIDE / "report.css").read_text("utf-8")),
         folder=folder.name,
         trace=trace,
         nothing="" if looked else inside_tables._nothing(ran),
@@ -146,7 +152,8 @@ def html(ran: Ran, looked: Iterable[Looked], folder: Path, trace: str = TRACE) -
 
 def _policy(script: str) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    return f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    allowed = f"style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
 
 
 def _looked(served: Served) -> Looked:
@@ -176,8 +183,8 @@ def _process(at: int, looked: Looked, most: int) -> dict[str, Any]:
     return {
         "id": f"process-{at + 1}",
         "heading": inside_tables._heading(looked.served),
-        "paragraphs": [each for said in inside_shown.paragraphs(record, looked.blame) for each in said.splitlines()],
-        "findings": 0 if looked.blame is None else len(str(looked.blame.told()).splitlines()),
+        "findings": [] if looked.blame is None else str(looked.blame.told()).splitlines(),
+        "sentences": _SENTENCES.split(inside_summary.told(record)),
         "why_not": looked.why_not,
         "doubts": inside_tables._doubts(looked.served),
         "unseen": dict.fromkeys((*record.unseen, *(looked.blame.unseen if looked.blame else ()))),

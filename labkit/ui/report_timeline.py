@@ -71,7 +71,6 @@ def timeline(record: Record, watched: Watched | None, most: int = EVENTS_SHOWN) 
         "places": [] if watched is None else [[each.kind, each.name, each.where] for each in watched.places],
         "until": max(1, (record.taken_ns - origin) // _US),
         "started": (origin - record.started_ns) / 1e6,
-        "unknownCpu": bool(record.settings.get("greenlets")) or record.settings.get("async_mode") != "threading",
         "events": _packed(_event_columns(record, _at(events, chosen), came[chosen], origin)),
         "slices": _packed(_slice_columns(slices, origin)),
     }

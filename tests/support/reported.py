@@ -153,7 +153,9 @@ def watch(columns, taken_ns):
         slices={name: array("q", values) for name, values in rows.items()},
         places=places,
         totals=tuple(Total(*key, *sums) for key, sums in totals.items()),
-        worst=({"held_ms": 240.0, "cause": "held the GIL", "stack": ["shop/report.py:41 in build", "app.py:9 in export"]},),
+        worst=(
+            {"held_ms": 240.0, "cause": "held the GIL", "stack": ["shop/report.py:41 in build", "app.py:9 in export"]},
+        ),
         still_ns={},
         slices_seen=len(begin),
         wakes=10,
