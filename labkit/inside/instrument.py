@@ -9,6 +9,7 @@ from labkit.inside.hooking import Hooking, greenlets
 from labkit.inside.placed import Placed
 from labkit.inside.record import Record
 from labkit.inside.seeing import Seeing
+from labkit.inside.shown import shown
 
 if TYPE_CHECKING:
     from labkit.inside.watch import Watch
@@ -77,6 +78,9 @@ class Inside:
 
     def __repr__(self) -> str:
         return f"<Inside: {len(self._hooks)} server{'' if len(self._hooks) == 1 else 's'}, {self.record()!r}>"
+
+    def _repr_html_(self) -> str:
+        return shown(self.record(), None if self._watch is None else self.watched())
 
     def detach(self) -> bool:
         """Put everything back as it was; what was seen can still be asked for.

@@ -222,6 +222,11 @@ class Record:
     def __repr__(self) -> str:
         return f"<Record: {len(self)} of {self.events_seen} events, {len(self.connections)} connections>"
 
+    def _repr_html_(self) -> str:
+        from labkit.inside.shown import shown
+
+        return shown(self)
+
     @property
     def events_lost(self) -> int:
         """Events that the ring has no more."""

@@ -47,7 +47,7 @@ def show(ran: Ran, console: Console) -> None:
         console.print(say(f"{len(ran.served) - len(shown)} earlier processes are in the folder only.", style="dim"))
     parent = shown[-1].folder.parent
     console.print()
-    console.print(say(f"Kept in {parent}; labkit report {parent} shows this again.", style="dim"), soft_wrap=True)
+    console.print(say(f"Kept in {parent}; labkit report --text {parent}: this again.", style="dim"), soft_wrap=True)
 
 
 def _nothing(ran: Ran) -> str:

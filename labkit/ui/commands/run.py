@@ -14,8 +14,8 @@ import click
 import labkit
 from labkit.base import foreground
 from labkit.base.clock import utc_stamp
-from labkit.base.errors import UsageError
-from labkit.ui.commands.session import results
+from labkit.base.errors import LabError, UsageError
+from labkit.ui.commands.session import results, sentence
 
 if TYPE_CHECKING:
     from labkit.inside.run_folder import Ran
@@ -58,11 +58,12 @@ def run(
     labkit run -- gunicorn -k gthread --threads 100 app:app
     labkit run -- uvicorn app:app
     labkit run --out before app.py         labkit's own options come first
-    labkit report before                   the same tables again
+    labkit report before                   its page again; with --text, its tables
 
     Nothing in the app is changed: its output, its exit code and the signals that it gets are as without labkit. Each
     Socket.IO server that it makes is looked into, in every process of it. When the app ends (press Ctrl-C), standard
-    error has a table of its events, of its connections, and what follows from them in words.
+    error has a table of its events, of its connections, what follows from them in words, and where the page is that
+    shows all of it.
 
     What is kept: names of events, sizes, times. No payloads unless you ask for them, no session ids, no rooms.
 
@@ -118,7 +119,7 @@ def _run(command: Sequence[str], folder: Path, options: Mapping[str, Any]) -> in
         code = foreground.run(command, _environment(folder, options), lambda: ask(folder))
         ran = dataclasses.replace(run_folder.read(folder), exit_code=code)
         run_folder.write(folder, ran)
-        _show(ran)
+        _show(ran, folder)
     finally:
         if code is None or not ran.served:
             (folder / "run.json").unlink(missing_ok=True)
@@ -139,10 +140,21 @@ def _environment(folder: Path, options: Mapping[str, Any]) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "LABKIT_RUN": json.dumps(told)}
 
 
-def _show(ran: "Ran") -> None:
+def _show(ran: "Ran", folder: Path) -> None:
     from rich.console import Console
+    from rich.text import Text
 
+    from labkit.ui import report_page
     from labkit.ui.inside_tables import show
 
     # Standard output is the app's alone: what reads it must not find tables there.
-    show(ran, Console(stderr=True))
+    console = Console(stderr=True)
+    show(ran, console)
+    if not ran.served:
+        return
+    try:
+        report_page.keep_machine(folder)
+        said = f"The page: {report_page.write(ran, folder)}"
+    except (LabError, OSError) as error:  # the app has ended as it has, whatever becomes of the page
+        said = f"labkit: {sentence(error)}"
+    console.print(Text(said), soft_wrap=True)
