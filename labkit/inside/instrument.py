@@ -1,5 +1,6 @@
 """``labkit.instrument``: one line in an app, and what its server does is seen."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labkit.base.clock import now_ns, utc_stamp
@@ -11,6 +12,7 @@ from labkit.inside.record import Record
 from labkit.inside.seeing import Seeing
 
 if TYPE_CHECKING:
+    from labkit.inside.telling import Telling
     from labkit.inside.watch import Watch
     from labkit.inside.watched import Watched
 
@@ -59,6 +61,7 @@ class Inside:
         self._placed = Placed()
         self._watch: Watch | None = None
         self._flask: FlaskHooks | None = None
+        self._beside: list[Any] = []  # what tells others of it, each with a stop()
         self._started_ns, self._started_utc = now_ns(), utc_stamp()
         if _is_flask(thing):
             if thing.server is not None:
@@ -86,6 +89,8 @@ class Inside:
         Returns:
             False where somebody has since put a hook of their own in front of one of ours. Ours stays behind it.
         """
+        while self._beside:
+            self._beside.pop().stop()
         if self._watch is not None:
             self._watch.stop()
         back = [self._placed.take_off(), *(hooks.take_off() for hooks in self._hooks)]
@@ -110,6 +115,33 @@ class Inside:
         if self._watch is None:
             raise UsageError("nobody watches who makes whom wait: call labkit.instrument(..., blame=True)")
         return self._watch.told()
+
+    def telling(self, *, whole: bool = False) -> "Telling":
+        """What tells the last minute; with `whole`, all since now."""
+        from labkit.inside.telling import Telling
+
+        return Telling(self._seeing, self._hooks, lambda: self._watch, whole=whole)
+
+    def publish(self, folder: str | Path | None = None) -> Path:
+        """Let ``labkit watch`` in another terminal see what the server does now, until :meth:`detach`.
+
+        Twice a second a real thread looks whether somebody watches; it writes a small file, and no port is opened.
+
+        Args:
+            folder: where the file goes; None for a new one in ``labkit-results``.
+
+        Returns:
+            The folder: ``labkit watch FOLDER``.
+
+        Raises:
+            UsageError: the folder cannot be written to.
+        """
+        from labkit.inside.publishing import Publishing, own_folder
+
+        own = own_folder(folder)
+        self._beside.append(publishing := Publishing(self.telling, own))
+        publishing.start()
+        return own
 
     def record(self) -> Record:
         """What was seen so far, as a snapshot; the server goes on."""

@@ -102,6 +102,7 @@ class Launched:
             self._tell(ended=False)
             atexit.register(self._at_exit)
             self._start(self._go_on_saving, ())
+            self._inside.publish(self._own)
         except Exception as error:  # noqa: BLE001 (the app goes on)
             tell(self._folder, [f"nothing can be saved: {error}"])
 
