@@ -138,10 +138,10 @@ class Inside:
         """
         from labkit.inside.publishing import Publishing, own_folder
 
-        own = own_folder(folder)
-        self._beside.append(publishing := Publishing(self.telling, own))
+        place, is_own = own_folder(folder)
+        self._beside.append(publishing := Publishing(self.telling, place, own=is_own))
         publishing.start()
-        return own
+        return place
 
     def record(self) -> Record:
         """What was seen so far, as a snapshot; the server goes on."""

@@ -5,6 +5,7 @@ short, a write fails with an error, and a map ends the process by a signal. That
 comes in the middle of a write read again.
 """
 
+import contextlib
 import os
 import struct
 import zlib
@@ -30,8 +31,7 @@ class Published:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / LIVE
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
+        self._file = os.open(folder / LIVE, os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
         self._number = 0
 
     def write(self, recent: Recent) -> None:
@@ -52,9 +52,8 @@ class Published:
         os.write(self._file, (head + data).ljust(SIZE, b"\0"))
 
     def close(self) -> None:
-        """Take the file away."""
+        """Write no more."""
         os.close(self._file)
-        self._path.unlink(missing_ok=True)
 
 
 def read(folder: Path) -> tuple[int, Recent] | None:
@@ -83,3 +82,10 @@ def want(folder: Path) -> None:
         os.utime(path)
     except FileNotFoundError:
         path.touch(mode=0o600)
+
+
+def forget(folder: Path) -> None:
+    """Take away the files of a process that says nothing any more."""
+    with contextlib.suppress(OSError):
+        for name in (LIVE, WANTED):
+            (folder / name).unlink(missing_ok=True)

@@ -4,6 +4,7 @@ While nobody does, it looks twice a second whether a file was touched, and that 
 """
 
 import atexit
+import contextlib
 import json
 import os
 import sys
@@ -14,6 +15,7 @@ from labkit.base.clock import NS_PER_S, folder_stamp, thread_cpu_ns
 from labkit.base.errors import UsageError
 from labkit.base.files import new_folder, whole
 from labkit.base.real_threads import RealThread, original
+from labkit.inside import published
 from labkit.inside.published import WANTED, Published
 from labkit.inside.seeing import log
 from labkit.inside.telling import Telling
@@ -34,12 +36,16 @@ class Publishing:
     Args:
         telling: makes what is told, once somebody listens.
         folder: where the file is.
+        own: nobody else puts anything there: at the end it is taken away, too.
         every_s: how often it looks and tells.
     """
 
-    def __init__(self, telling: Callable[[], Telling], folder: Path, every_s: float = EVERY_S) -> None:
+    def __init__(
+        self, telling: Callable[[], Telling], folder: Path, *, own: bool = False, every_s: float = EVERY_S
+    ) -> None:
         self._make = telling
         self._folder = folder
+        self._own = own
         self._every_s = every_s
         self._stopping = original("_thread", "allocate_lock")()
         self._thread = RealThread(self._run)
@@ -64,6 +70,12 @@ class Publishing:
             return
         self._stopping.release()
         self._thread.join(5)
+        published.forget(self._folder)
+        if self._own:
+            (self._folder / PROCESS).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # it holds something else by now
+                self._folder.rmdir()
+                self._folder.parent.rmdir()
 
     def _run(self) -> None:
         began_ns, pause_s = thread_cpu_ns(), self._every_s
@@ -82,7 +94,6 @@ class Publishing:
         finally:
             if self._file is not None:
                 self._file.close()
-            (self._folder / WANTED).unlink(missing_ok=True)
 
     def _is_wanted(self) -> bool:
         touched = self._mtime()
@@ -109,8 +120,8 @@ class Publishing:
             return 0
 
 
-def own_folder(folder: str | Path | None) -> Path:
-    """The folder of this process's server, in which whoever looks for it finds its number.
+def own_folder(folder: str | Path | None) -> tuple[Path, bool]:
+    """The folder of this process's server, in which whoever looks for it finds its number; whether it is new.
 
     Raises:
         UsageError: it cannot be written to.
@@ -121,9 +132,10 @@ def own_folder(folder: str | Path | None) -> Path:
         own = Path(folder).resolve()
     try:
         own.mkdir(parents=True, exist_ok=True)
-        if not (own / PROCESS).exists():
+        new = not (own / PROCESS).exists()
+        if new:
             with whole(own / PROCESS) as path:
                 path.write_text(json.dumps({"pid": os.getpid(), "arguments": sys.orig_argv, "ended": False}), "utf-8")
     except OSError as error:
         raise UsageError(f"{own} cannot be written to ({error.strerror}): name another folder") from error
-    return own
+    return own, new

@@ -1,6 +1,7 @@
 """Keys that are pressed while something is shown, one by one and without Enter; where there is a terminal."""
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 
@@ -23,7 +24,7 @@ def pressed() -> Iterator[Callable[[float], str]]:
 
     def key(timeout_s: float) -> str:
         ready, _, _ = select.select([file], [], [], timeout_s)
-        return sys.stdin.read(1) if ready else ""
+        return os.read(file, 1).decode("ascii", "replace") if ready else ""
 
     try:
         tty.setcbreak(file)

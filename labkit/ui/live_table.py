@@ -8,6 +8,7 @@ from rich.text import Text
 from labkit.base.text import milliseconds
 from labkit.inside.recent import SUPPORTS_P98, EventNow, Holder, Recent, Times, Wait
 from labkit.inside.waits_now import MEANWHILE
+from labkit.inside.watched import CAUSES, CLIENT, CORE, GC
 from labkit.ui.grid import grid
 
 #: From this width on the cause of the longest wait has a column of its own.
@@ -19,7 +20,7 @@ _WORTH_TELLING_MS = 10.0
 #: Lines of one process besides its events: heading, connections, legend, holders.
 _OTHER_LINES = 10
 
-LEGEND = f"Milliseconds, median/p98 (of fewer than {SUPPORTS_P98} events median/largest). worst: the longest wait."
+LEGEND = f"Milliseconds, median/p98; under {SUPPORTS_P98} events median/largest. worst: longest wait."
 
 
 def of(recents: Sequence[Recent], width: int, height: int | None = None) -> RenderableType:
@@ -127,12 +128,21 @@ def _because(worst: Wait | None) -> str:
     if worst.cause == MEANWHILE:
         return f"meanwhile ran {worst.who}{still}"
     at = f", {worst.where}" if worst.where else ""
-    return f"{worst.who} {worst.cause}{at}{still}"
+    return f"{_did(worst.who, worst.cause)}{at}{still}"
 
 
 def _holder(holder: Holder) -> str:
     at = f" at {holder.where}" if holder.where else ""
-    return f"{holder.share:4.0%} of the last seconds {holder.who} {holder.cause}{at}"
+    return f"{holder.share:4.0%} of the last seconds: {_did(holder.who, holder.cause)}{at}"
+
+
+def _did(who: str, cause: str) -> str:
+    """Who did what, in words."""
+    if cause in (CAUSES[CORE], CAUSES[GC]):  # the machine's, and Python's own
+        return cause
+    if cause == CAUSES[CLIENT]:
+        return f"a client does not read what {who} sends"
+    return f"{who} {cause}"
 
 
 def _worst(worst: Wait | None) -> str:

@@ -58,7 +58,9 @@ class Listening:
         now = clock.now_ns()
         if now - self._asked_ns >= ASKED_S * NS_PER_S:
             self._asked_ns = now
-            self._there = running.in_folder(self._folder)
+            before, self._there = self._there, running.in_folder(self._folder)
+            for gone in {each.folder for each in before} - {each.folder for each in self._there}:
+                published.forget(gone)  # it may have been killed
             for each in self._there:
                 with suppress(OSError):  # it has just ended
                     published.want(each.folder)
