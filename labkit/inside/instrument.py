@@ -138,8 +138,8 @@ class Inside:
         """
         from labkit.inside.publishing import Publishing, own_folder
 
-        place, is_own = own_folder(folder)
-        self._beside.append(publishing := Publishing(self.telling, place, own=is_own))
+        place, made = own_folder(folder)
+        self._beside.append(publishing := Publishing(self.telling, place, made=made))
         publishing.start()
         return place
 

@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from labkit.base.clock import NS_PER_S, folder_stamp, thread_cpu_ns
@@ -21,7 +21,7 @@ from labkit.inside.seeing import log
 from labkit.inside.telling import Telling
 
 #: So often it is said, in seconds; more seldom, up to the longest, where it would take more than this share of a core.
-EVERY_S, LONGEST_S, SHARE = 0.5, 5.0, 0.002
+EVERY_S, LONGEST_S, SHARE = 0.5, 5.0, 0.01
 
 #: Nobody has touched the file for so many looks: nobody listens any more.
 LOOKS = 6
@@ -36,16 +36,16 @@ class Publishing:
     Args:
         telling: makes what is told, once somebody listens.
         folder: where the file is.
-        own: nobody else puts anything there: at the end it is taken away, too.
+        made: for this alone: at the end they are taken away again, in this order, unless something else is in them.
         every_s: how often it looks and tells.
     """
 
     def __init__(
-        self, telling: Callable[[], Telling], folder: Path, *, own: bool = False, every_s: float = EVERY_S
+        self, telling: Callable[[], Telling], folder: Path, *, made: Sequence[Path] = (), every_s: float = EVERY_S
     ) -> None:
         self._make = telling
         self._folder = folder
-        self._own = own
+        self._made = made
         self._every_s = every_s
         self._stopping = original("_thread", "allocate_lock")()
         self._thread = RealThread(self._run)
@@ -71,11 +71,11 @@ class Publishing:
         self._stopping.release()
         self._thread.join(5)
         published.forget(self._folder)
-        if self._own:
+        if self._made:
             (self._folder / PROCESS).unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # it holds something else by now
-                self._folder.rmdir()
-                self._folder.parent.rmdir()
+        with contextlib.suppress(OSError):  # it holds something else by now
+            for folder in self._made:
+                folder.rmdir()
 
     def _run(self) -> None:
         began_ns, pause_s = thread_cpu_ns(), self._every_s
@@ -120,22 +120,25 @@ class Publishing:
             return 0
 
 
-def own_folder(folder: str | Path | None) -> tuple[Path, bool]:
-    """The folder of this process's server, in which whoever looks for it finds its number; whether it is new.
+def own_folder(folder: str | Path | None) -> tuple[Path, tuple[Path, ...]]:
+    """The folder of this process's server, in which whoever looks for it finds its number; which folders are new.
 
     Raises:
         UsageError: it cannot be written to.
     """
     if folder is None:
-        own = new_folder(Path("labkit-results").resolve(), folder_stamp()) / f"server-{os.getpid()}"
+        results = Path("labkit-results").resolve()
+        was_there = results.exists()
+        run = new_folder(results, folder_stamp())
+        own, made = run / f"server-{os.getpid()}", [run] if was_there else [run, results]
     else:
-        own = Path(folder).resolve()
+        own, made = Path(folder).resolve(), []
     try:
+        made = [*(each for each in (own, *own.parents) if not each.exists()), *made]
         own.mkdir(parents=True, exist_ok=True)
-        new = not (own / PROCESS).exists()
-        if new:
+        if not (own / PROCESS).exists():
             with whole(own / PROCESS) as path:
                 path.write_text(json.dumps({"pid": os.getpid(), "arguments": sys.orig_argv, "ended": False}), "utf-8")
     except OSError as error:
         raise UsageError(f"{own} cannot be written to ({error.strerror}): name another folder") from error
-    return own, new
+    return own, tuple(made)
