@@ -1,5 +1,6 @@
 """``labkit.instrument``: one line in an app, and what its server does is seen."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,6 +143,45 @@ class Inside:
         self._beside.append(publishing := Publishing(self.telling, place, made=made))
         publishing.start()
         return place
+
+    def export(
+        self,
+        *,
+        otel: bool = False,
+        prometheus: bool = False,
+        events: Collection[str] | None = None,
+        tracer_provider: Any = None,
+        meter_provider: Any = None,
+        registry: Any = None,
+    ) -> None:
+        """Tell dashboards what the server does, until :meth:`detach`.
+
+        Args:
+            otel: spans and metrics through the API of OpenTelemetry; where they go, the app's SDK says.
+            prometheus: metrics in a registry of ``prometheus_client``; the app serves them as it does its others.
+            events: names that may be told; None for those that the server handles. All others are ``_other``.
+            tracer_provider, meter_provider: of OpenTelemetry; the process's own where None.
+            registry: of ``prometheus_client``; the process's own where None.
+
+        Raises:
+            MissingExtra: the package is absent.
+            UsageError: there is no server yet, or `registry` has these metrics already.
+        """
+        if not self._hooks:
+            raise UsageError("there is no server to export of yet: call export() after init_app()")
+        exports: list[Any] = []
+        if otel:
+            from labkit.inside.otel import Telemetry
+
+            providers = {"tracer_provider": tracer_provider, "meter_provider": meter_provider}
+            exports.append(Telemetry(self._seeing, self._hooks, events, **providers))
+        if prometheus:
+            from labkit.inside.prometheus import Collector
+
+            exports.append(Collector(self._seeing, self._hooks, events, registry=registry))
+        for each in exports:
+            each.start()
+            self._beside.append(each)
 
     def record(self) -> Record:
         """What was seen so far, as a snapshot; the server goes on."""

@@ -25,7 +25,17 @@ from labkit.inside.recent import (
     Wait,
 )
 from labkit.inside.record import EMIT_COLUMNS, EVENT_COLUMNS, UNKNOWN
-from labkit.inside.seeing import CPU_NS, DISPATCHED, EMIT_RECEIVERS, ERROR, HANDLER_END, HANDLER_START, NAME, Seeing
+from labkit.inside.seeing import (
+    CPU_NS,
+    DISPATCHED,
+    EMIT_RECEIVERS,
+    ERROR,
+    HANDLER_END,
+    HANDLER_START,
+    LOOP_FREE,
+    NAME,
+    Seeing,
+)
 from labkit.inside.watched import CAUSES, SLICE_COLUMNS
 
 if TYPE_CHECKING:
@@ -49,6 +59,10 @@ _STEP_NS = NS_PER_S // 2
 
 #: A client that can have a websocket has it within this time.
 UPGRADES_WITHIN_NS = 5 * NS_PER_S
+
+#: An event whose handler has not started so long after its receive loop had done with it was dropped by the library,
+#: as one is that comes before its client was let into the namespace.
+DROPPED_NS = 30 * NS_PER_S
 
 _HOLDERS_TOLD = 4
 
@@ -204,6 +218,8 @@ class Telling:
         if row[at + HANDLER_END]:
             self._open.pop(number, None)
             self._ended(name, number, at)
+        elif row[at + LOOP_FREE] and not row[at + HANDLER_START] and self._now() - row[at + LOOP_FREE] > DROPPED_NS:
+            self._open.pop(number, None)
         else:
             self._open[number] = None
 

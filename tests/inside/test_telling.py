@@ -125,6 +125,16 @@ def test_one_that_runs_and_one_that_waits_in_flight(server):
     assert {each.name: each.service.count for each in recent.events} == {"chat": 1, "export": 1}
 
 
+def test_one_that_the_library_dropped_waits_not_for_ever(server):
+    telling = server.telling()
+    live = server.seeing.connections.open("sid", "hash", 1)
+    server.seeing.arrived(live, "/", ["early"])
+    server.seeing.free(live, {}, "sid")
+    assert telling.tell().in_flight == 1
+    server.now.advance(ms=30_001)
+    assert telling.tell().in_flight == 0
+
+
 def test_under_load_it_looks_at_the_newest_and_still_counts(server):
     telling = server.telling()
     for _ in range(ROWS_AT_ONCE * 2):
