@@ -179,8 +179,7 @@ class Telemetry:
             context.detach(handling.token)
             self._in_flight.add(-1, about)
             kind = self._raised(handling.data) if error is None else type(error).__name__
-            if error is not None:
-                span.record_exception(error)
+            # Not the exception itself: what it says may be a payload.
             if kind is not None:
                 span.set_status(trace.StatusCode.ERROR)
                 span.set_attribute("error.type", kind)
