@@ -106,6 +106,7 @@ class Launched:
             atexit.register(self._at_exit)
             # Made here: who asks before the thread has come so far finds the pipe.
             self._start(self._go_on_saving, (Asked(self._own, self._sleep),))
+            self._inside.publish(self._own)
         except Exception as error:  # noqa: BLE001 (the app goes on)
             tell(self._folder, [f"nothing can be saved: {error}"])
 
