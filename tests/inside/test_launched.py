@@ -69,7 +69,7 @@ def test_the_first_request_starts_one_thread_and_takes_its_hook_away(tmp_path, e
     assert request(server).startswith(b"0{")
     assert "handle_request" not in vars(server.eio)
     request(server)
-    assert (len(threads.started), len(exits)) == (1, 1)
+    assert (len(threads.started), len(exits)) == (1, 2)  # at the end it is saved, and no more published
     server._labkit_inside.detach()
 
 
