@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from labkit.server.serving import Serving, serve
     from labkit.strategies import Strategy, show, strategy
     from labkit.ui.panel import panel
+    from labkit.ui.watching import watch
 
 __version__ = "0.1.0"
 
@@ -104,6 +105,7 @@ _HOMES = {
     "strategy": "strategies",
     "sustain": "experiments.sustained_runs",
     "vary": "experiments.compare",
+    "watch": "ui.watching",
 }
 
 __all__ = [
@@ -161,6 +163,7 @@ __all__ = [
     "strategy",
     "sustain",
     "vary",
+    "watch",
 ]
 
 #: Functions of version 0.1, and what they are called now.

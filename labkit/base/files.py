@@ -8,8 +8,6 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import psutil
-
 from labkit.base.errors import RecordError, UsageError
 
 #: Far above whatever labkit saves: a million events are about 100 MB of columns. Text is counted as it is unpacked.
@@ -142,6 +140,8 @@ def _write_claim(mark: Path) -> None:
 
     Somebody has made it and not yet written into it: that is a claim, too.
     """
+    import psutil  # not above: what looks into the reader's app reads this module, and may have no psutil
+
     for _ in range(2):
         try:
             _write_new(mark, str(os.getpid()))

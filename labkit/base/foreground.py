@@ -16,6 +16,11 @@ PASSED_ON = tuple(
     if hasattr(signal, name)
 )
 
+#: Of these, what ends a program of Python's that does not handle it.
+_ENDS = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)
+)
+
 #: Of a signal that the kernel sends: a terminal's Ctrl-C reaches the program without us.
 _BY_THE_KERNEL = 0x80
 
@@ -23,8 +28,15 @@ _BY_THE_KERNEL = 0x80
 _LOOK_EVERY_S = 0.5
 
 
-def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
+def run(
+    command: Sequence[str], environment: Mapping[str, str], before_signal: Callable[[], None] = lambda: None
+) -> int:
     """Run a program until it ends. Only in the main thread.
+
+    Args:
+        command: the program, and its arguments.
+        environment: its environment, all of it.
+        before_signal: called before a signal is passed on that can end it at once. SIGINT is not one: Python raises it.
 
     Returns:
         Its exit code; 128 and the number of the signal where one has ended it, as a shell says it.
@@ -42,7 +54,7 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
         with _blocked():
             for number in early:
                 process.send_signal(number)
-            _wait(process)
+            _wait(process, before_signal)
     code = process.returncode
     return code if code >= 0 else 128 - code
 
@@ -74,7 +86,7 @@ def _blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _wait(process: "subprocess.Popen[bytes]") -> None:
+def _wait(process: "subprocess.Popen[bytes]", before_signal: Callable[[], None]) -> None:
     if not hasattr(signal, "sigtimedwait"):  # not Linux: a terminal's signals reach it without us, others do not
         while process.poll() is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -84,6 +96,8 @@ def _wait(process: "subprocess.Popen[bytes]") -> None:
         told = signal.sigtimedwait([*PASSED_ON, signal.SIGCHLD], _LOOK_EVERY_S)
         if told is None or told.si_signo == signal.SIGCHLD or told.si_code == _BY_THE_KERNEL:
             continue
+        if told.si_signo in _ENDS:
+            before_signal()
         process.send_signal(told.si_signo)
 
 

@@ -4,14 +4,17 @@ import importlib
 import sys
 from typing import Any
 
+#: What a handler waits with. One of them is enough: then threads, or what they wait for, are no longer the system's.
+_WAITED_WITH = ("thread", "threading", "time", "socket", "select")
+
 
 def patched_by() -> str:
-    """``gevent`` or ``eventlet``, where one of them has patched this process's threads; else empty."""
+    """``gevent`` or ``eventlet``, where one of them has patched this process's threads or its waiting; else empty."""
     monkey = sys.modules.get("gevent.monkey")
-    if monkey is not None and (monkey.is_module_patched("threading") or monkey.is_module_patched("thread")):
+    if monkey is not None and any(map(monkey.is_module_patched, _WAITED_WITH)):
         return "gevent"
     patcher = sys.modules.get("eventlet.patcher")
-    if patcher is not None and patcher.is_monkey_patched("thread"):
+    if patcher is not None and any(map(patcher.is_monkey_patched, _WAITED_WITH)):
         return "eventlet"
     return ""
 

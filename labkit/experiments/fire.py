@@ -73,10 +73,7 @@ def fire(
     numbers = {"ping_hz": ping_hz, "window_s": window_s, "timeout_s": timeout_s, "warm_up": warm_up}
     exchange = Exchange(event, answer_event, namespace, answer, transport, fan_out, listeners)
     require_known({**numbers, "reads_from_s": reads_from_s, "transport": transport})
-    require_memory(plan, exchange)
-    require_descriptors(plan, exchange)
-    require_room(plan, server.mode, ping_hz, client, exchange)
-    require_handler(server.server, exchange.event, exchange.namespace)
+    _require_fit(server, plan, exchange, ping_hz, client)
     expected = expected or expected_answers(server.work, plan)
     require_memory(plan, exchange, foreseen.frame_bytes(expected))
     client = client or clients.shared()
@@ -97,6 +94,27 @@ def fire(
         server, client, job, plan.connections, warm_up_payloads(expected, warm_up, server.work, plan)
     )
     about |= told
+    return _closed(server, plan, job, expected, fired, stamps, _conditions(server, fired, plan, about))
+
+
+def _require_fit(server: Serving, plan: Schedule, exchange: Exchange, ping_hz: float, client: Client | None) -> None:
+    """Raise where the plan is more than this machine, the mode or the client can take, or nobody handles its events."""
+    require_memory(plan, exchange)
+    require_descriptors(plan, exchange)
+    require_room(plan, server.mode, ping_hz, client, exchange)
+    require_handler(server.server, exchange.event, exchange.namespace)
+
+
+def _closed(
+    server: Serving,
+    plan: Schedule,
+    job: Job,
+    expected: Expected,
+    fired: Fired,
+    stamps: Mapping[str, Any],
+    conditions: Conditions,
+) -> Run:
+    """The books of a firing, closed."""
     return close.close(
         fired,
         stamps,
@@ -105,12 +123,12 @@ def fire(
         mode=server.mode,
         plan=plan,
         ping_ns=job.ping_ns,
-        timeout_s=timeout_s,
+        timeout_s=job.timeout_ns / clock.NS_PER_S,
         service_ms=expected.service_ms,
         kinds=expected.kinds,
         kind=expected.kind,
         machine=environment.describe(),
-        conditions=_conditions(server, fired, plan, about),
+        conditions=conditions,
     )
 
 

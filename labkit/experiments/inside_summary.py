@@ -27,8 +27,11 @@ WORTH_TELLING_MS = 20.0
 #: Nor are shorter waits for a handler.
 WAIT_WORTH_TELLING_MS = 50.0
 
-#: Of so many events the wait is told, those that waited longest.
-WAITS_TOLD = 3
+#: So many events are told that take long, and as many that wait long.
+TOLD = 3
+
+#: So many names are told in one sentence.
+_NAMED = 6
 
 #: Within this time, in seconds, a client that can have a websocket has it.
 UPGRADES_WITHIN_S = 5.0
@@ -99,7 +102,7 @@ class EventRow:
     @property
     def shown(self) -> str:
         """The name as people read it, with its namespace where that is not the default one."""
-        return self.name if self.namespace == "/" else f"{self.name} in {self.namespace}"
+        return _in_namespace(self.name, self.namespace)
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,11 @@ class EmitRow:
     bytes: float
     written: Spread
     elsewhere: int
+
+    @property
+    def shown(self) -> str:
+        """The name as people read it, with its namespace where that is not the default one."""
+        return _in_namespace(self.name, self.namespace)
 
 
 @dataclass(frozen=True)
@@ -261,12 +269,13 @@ def told(record: Record, blame: str | None = None) -> str:
     """
     rows = events(record)
     sentences = [blame] if blame else []
-    sentences += [_of_handler(row, record) for row in rows if _is_long(row)]
+    sentences += [_of_handler(row, record) for row in [row for row in rows if _is_long(row)][:TOLD]]
     waited = [row for row in rows if row.queue.max_ms >= WAIT_WORTH_TELLING_MS]
-    longest = sorted(waited, key=lambda row: -row.queue.max_ms)[:WAITS_TOLD]
+    longest = sorted(waited, key=lambda row: -row.queue.max_ms)[:TOLD]
     sentences += [_of_wait(row, record) for row in longest]
     sentences += [_of_errors(row) for row in rows if row.errors]
-    sentences += [f"`{row.shown}` came {_times(row.unhandled)} and nobody handles it." for row in rows if row.unhandled]
+    if unhandled := [f"`{row.shown}` ({_times(row.unhandled)})" for row in rows if row.unhandled]:
+        sentences.append(f"Nobody handles {', '.join(unhandled[:_NAMED])}{' and others' * (len(unhandled) > _NAMED)}.")
     sentences += [
         f"`{row.shown}` had not returned {_times(row.running)} when this was recorded." for row in rows if row.running
     ]
@@ -336,7 +345,11 @@ def _of_connections(record: Record) -> list[str]:
     row, timeout_s = connections(record), record.settings.get("ping_timeout_s")
     found = []
     if row.never_upgraded:
-        why = "asked for one and did not get it" if row.tried == row.never_upgraded else f"{row.tried} asked for one"
+        why = (
+            "asked for one and did not get it"
+            if row.tried == row.never_upgraded
+            else f"{row.tried or 'none'} asked for one"
+        )
         offered = record.settings.get("allow_upgrades", True) and "websocket" in record.settings.get("transports", ())
         why = why if offered or row.tried else "the server offers none"
         found.append(
@@ -389,6 +402,10 @@ def _counted(histogram: Histogram) -> Spread:
 
 def _median(values: NDArray[np.int64]) -> float:
     return float(np.median(values)) if len(values) else math.nan
+
+
+def _in_namespace(name: str, namespace: str) -> str:
+    return name if namespace == "/" else f"{name} in {namespace}"
 
 
 def _times(count: int) -> str:

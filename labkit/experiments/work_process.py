@@ -4,6 +4,7 @@ What an import does (patching threads, starting a server, printing, ending the i
 outlives the runs of a command, so that a module is imported once, and ends with it.
 """
 
+import contextlib
 import os
 import pickle
 import sys
@@ -167,11 +168,13 @@ class WorkProcess(OrderedProcess):
     def _listens(self) -> bool:
         if (pid := self.pid) is None:
             return False
-        try:
-            found = psutil.Process(pid).net_connections(kind="tcp")
-        except psutil.Error:
-            return False
-        return any(one.status == psutil.CONN_LISTEN for one in found)
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(pid)
+            for each in (process, *process.children(recursive=True)):  # a reloader serves from another process
+                with contextlib.suppress(psutil.Error):
+                    if any(one.status == psutil.CONN_LISTEN for one in each.net_connections(kind="tcp")):
+                        return True
+        return False
 
     def run(self, job: Callable[..., T], work: Work, *args: Any, **kwargs: Any) -> T:
         """What ``job(work, *args, **kwargs)`` returns, or raises, there.

@@ -196,7 +196,10 @@ class Hooking(ABC):
         """The data to hand on: with its row, where it is an event's."""
         if type(data) is not list or not data:
             return data
-        return self.seeing.arrived(self.seeing.connections.live.get(eio_sid), namespace, data)
+        connection = self.seeing.connections.live.get(eio_sid)
+        if connection is not None:
+            connection.events += 1
+        return self.seeing.arrived(connection, namespace, data)
 
     def _reserved(self, event: str, namespace: str, args: tuple[Any, ...]) -> Event | None:
         """A connect or disconnect handler is about to be called; None where there is none."""
@@ -209,7 +212,7 @@ class Hooking(ABC):
         if event == "connect" and connection is not None and connection.retrying is not None:
             retried, connection.retrying = connection.retrying, None
             return retried  # type: ignore[no-any-return]
-        return self.seeing.reserved(connection, namespace, event)
+        return self.seeing.arrived(connection, namespace, [event], packet=event == "connect")
 
     def _reserved_raised(self, event: Event, namespace: str, args: tuple[Any, ...], error: BaseException) -> bool:
         """Such a handler has raised; whether it is called again at once, without `auth`, since it takes none."""

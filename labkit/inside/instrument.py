@@ -1,5 +1,7 @@
 """``labkit.instrument``: one line in an app, and what its server does is seen."""
 
+from collections.abc import Collection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labkit.base.clock import now_ns, utc_stamp
@@ -12,6 +14,7 @@ from labkit.inside.seeing import Seeing
 from labkit.inside.shown import shown
 
 if TYPE_CHECKING:
+    from labkit.inside.telling import Telling
     from labkit.inside.watch import Watch
     from labkit.inside.watched import Watched
 
@@ -60,6 +63,7 @@ class Inside:
         self._placed = Placed()
         self._watch: Watch | None = None
         self._flask: FlaskHooks | None = None
+        self._beside: list[Any] = []  # what tells others of it, each with a stop()
         self._started_ns, self._started_utc = now_ns(), utc_stamp()
         if _is_flask(thing):
             if thing.server is not None:
@@ -90,6 +94,8 @@ class Inside:
         Returns:
             False where somebody has since put a hook of their own in front of one of ours. Ours stays behind it.
         """
+        while self._beside:
+            self._beside.pop().stop()
         if self._watch is not None:
             self._watch.stop()
         back = [self._placed.take_off(), *(hooks.take_off() for hooks in self._hooks)]
@@ -114,6 +120,72 @@ class Inside:
         if self._watch is None:
             raise UsageError("nobody watches who makes whom wait: call labkit.instrument(..., blame=True)")
         return self._watch.told()
+
+    def telling(self, *, whole: bool = False) -> "Telling":
+        """What tells the last minute; with `whole`, all since now."""
+        from labkit.inside.telling import Telling
+
+        return Telling(self._seeing, self._hooks, lambda: self._watch, whole=whole)
+
+    def publish(self, folder: str | Path | None = None) -> Path:
+        """Let ``labkit watch`` in another terminal see what the server does now, until :meth:`detach`.
+
+        Twice a second a real thread looks whether somebody watches; it writes a small file, and no port is opened.
+
+        Args:
+            folder: where the file goes; None for a new one in ``labkit-results``.
+
+        Returns:
+            The folder: ``labkit watch FOLDER``.
+
+        Raises:
+            UsageError: the folder cannot be written to.
+        """
+        from labkit.inside.publishing import Publishing, own_folder
+
+        place, made = own_folder(folder)
+        self._beside.append(publishing := Publishing(self.telling, place, made=made))
+        publishing.start()
+        return place
+
+    def export(
+        self,
+        *,
+        otel: bool = False,
+        prometheus: bool = False,
+        events: Collection[str] | None = None,
+        tracer_provider: Any = None,
+        meter_provider: Any = None,
+        registry: Any = None,
+    ) -> None:
+        """Tell dashboards what the server does, until :meth:`detach`.
+
+        Args:
+            otel: spans and metrics through the API of OpenTelemetry; where they go, the app's SDK says.
+            prometheus: metrics in a registry of ``prometheus_client``; the app serves them as it does its others.
+            events: names that may be told; None for those that the server handles. All others are ``_other``.
+            tracer_provider, meter_provider: of OpenTelemetry; the process's own where None.
+            registry: of ``prometheus_client``; the process's own where None.
+
+        Raises:
+            MissingExtra: the package is absent.
+            UsageError: there is no server yet, or `registry` has these metrics already.
+        """
+        if not self._hooks:
+            raise UsageError("there is no server to export of yet: call export() after init_app()")
+        exports: list[Any] = []
+        if otel:
+            from labkit.inside.otel import Telemetry
+
+            providers = {"tracer_provider": tracer_provider, "meter_provider": meter_provider}
+            exports.append(Telemetry(self._seeing, self._hooks, events, **providers))
+        if prometheus:
+            from labkit.inside.prometheus import Collector
+
+            exports.append(Collector(self._seeing, self._hooks, events, registry=registry))
+        for each in exports:
+            each.start()
+            self._beside.append(each)
 
     def record(self) -> Record:
         """What was seen so far, as a snapshot; the server goes on."""

@@ -4,9 +4,10 @@ A server is looked into as soon as it is made, and no more than that happens in 
 of Werkzeug's reloader, gunicorn's arbiter with ``preload_app``. The first request starts a thread that saves, on a
 *real* thread whatever gevent has patched. A process forked before that starts its own.
 
-The last second may be missing where a process is killed, or dies of a signal that Python does not handle. gunicorn's
-workers end by ``sys.exit``, and so save at the end; one that waits for its threads (gthread, with open websockets)
-until the arbiter kills it goes on saving meanwhile.
+The last second may be missing where a process is killed. Of a signal that Python does not handle, SIGTERM, say, it
+dies at once too; but where the command passes that on, it asks for what there is first. gunicorn's workers end by
+``sys.exit``, and so save at the end; one that waits for its threads (gthread, with open websockets) until the arbiter
+kills it goes on saving meanwhile.
 """
 
 import _thread
@@ -23,6 +24,7 @@ from typing import Any
 from labkit.base.clock import NS_PER_S, thread_cpu_ns
 from labkit.base.errors import LabError
 from labkit.base.files import whole
+from labkit.inside.asking import Asked
 from labkit.inside.instrument import Inside, instrument
 from labkit.inside.record import Record
 
@@ -100,16 +102,19 @@ class Launched:
             self._pid = os.getpid()
             self._own = _own_folder(self._folder)
             self._tell(ended=False)
+            self._inside.watch()  # not before: a fork would have none of its thread
             atexit.register(self._at_exit)
-            self._start(self._go_on_saving, ())
+            # Made here: who asks before the thread has come so far finds the pipe.
+            self._start(self._go_on_saving, (Asked(self._own, self._sleep),))
+            self._inside.publish(self._own)
         except Exception as error:  # noqa: BLE001 (the app goes on)
             tell(self._folder, [f"nothing can be saved: {error}"])
 
-    def _go_on_saving(self) -> None:
+    def _go_on_saving(self, asked: Asked) -> None:
         pause_s = SAVED_EVERY_S
         while True:
-            self._sleep(pause_s)
             try:
+                now = asked.wait(pause_s)
                 with self._lock:
                     if self._pid != os.getpid():
                         return
@@ -117,8 +122,10 @@ class Launched:
                     self._save()
                     pause_s = (thread_cpu_ns() - began_ns) / NS_PER_S / _SHARE
                     pause_s = min(max(pause_s, SAVED_EVERY_S), _LONGEST_S)
+                if now:
+                    asked.answer()
             except Exception:  # noqa: BLE001 (a full disk: perhaps the next time)
-                pause_s = 10 * SAVED_EVERY_S
+                self._sleep(10 * SAVED_EVERY_S)
 
     def _at_exit(self) -> None:
         if self._pid != os.getpid():
@@ -133,6 +140,7 @@ class Launched:
         record = self._inside.record()
         seen = _seen(record)
         if seen != self._saved:
+            self._inside.watched().save(self._own)
             record.save(self._own)
             self._saved = seen
 

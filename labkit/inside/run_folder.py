@@ -62,7 +62,7 @@ class Ran:
 
 
 def write(folder: Path, ran: Ran) -> None:
-    """Say in the folder what was run, and take away the notes of the processes that this sums up.
+    """Say in the folder what was run, and take away the notes of processes that this sums up.
 
     Raises:
         OSError: it cannot be written.
@@ -77,7 +77,7 @@ def write(folder: Path, ran: Ran) -> None:
     }
     with whole(folder / "run.json") as path:
         path.write_text(json.dumps(about), "utf-8")
-    for note in (*folder.glob("made-*.json"), *folder.glob("failed-*.json")):
+    for note in (*folder.glob("made-*.json"), *folder.glob("failed-*.json"), *folder.glob("server-*/ask")):
         note.unlink(missing_ok=True)
 
 
@@ -106,7 +106,9 @@ def read(folder: str | Path) -> Ran:
             problems.append(str(error))
     made = [_json(path) for path in folder.glob("made-*.json")]
     for each_made in made:
-        problems.extend(f"{each_made.get('python')}: {problem}" for problem in each_made.get("problems", ()))
+        versions = ", ".join(f"{name} {version}" for name, version in each_made.get("versions", {}).items())
+        about_it = f"{each_made.get('python')}{versions and ', '}{versions}"
+        problems.extend(f"{problem} ({about_it})" for problem in each_made.get("problems", ()))
     failed = [_json(path) for path in folder.glob("failed-*.json")]
     problems.extend(
         f"labkit could not look into a server ({each.get('python')}: {each.get('error')})" for each in failed

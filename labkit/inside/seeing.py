@@ -124,41 +124,25 @@ class Seeing:
 
     # Events
 
-    def arrived(self, connection: Live | None, namespace: str | None, data: list[Any]) -> Event:
-        """The receive loop has an event: give it a row."""
-        event = Event(data)
+    def arrived(self, connection: Live | None, namespace: str | None, data: list[Any], packet: bool = True) -> Event:
+        """The receive loop has an event: give it a row.
+
+        Args:
+            connection: its connection, where it has one.
+            namespace: as python-socketio tells it.
+            data: the event's name and arguments.
+            packet: a packet brought it, which is the one that the receive loop has; not so for an end.
+        """
+        ring, spaces = self.events, self.namespaces
         name = data[0]
         # A name that is no text can be unhashable, such as a list.
         index = self.names.index.get(name) if type(name) is str else None
         if index is None:
             index = self.names.add(name)
-        self._add(event, connection, index, namespace, len(data) - 1)
-        if connection is not None:
-            connection.events += 1
-        if self.payloads is not None:
-            self.payloads.append({"number": event.number, "arguments": _copied(data[1:])})
-        return event
-
-    def reserved(self, connection: Live | None, namespace: str, name: str) -> Event:
-        """A connect or disconnect handler is about to be called: give it a row."""
-        event = Event([name])
-        self._add(event, connection, self.names.add(name), namespace, 0, packet=name == "connect")
-        return event
-
-    def _add(
-        self,
-        event: Event,
-        connection: Live | None,
-        name: int,
-        namespace: str | None,
-        arguments: int,
-        packet: bool = True,
-    ) -> None:
-        """Give an event its row. A `packet` brought it, which is the one that the receive loop has."""
-        ring, spaces = self.events, self.namespaces
         space = spaces.index.get(namespace)
         if space is None:
             space = spaces.add(namespace or "/")
+        event = Event(data)
         number, transport, bytes_in, packets, read, dispatched = UNKNOWN, POLLING, 0, 1, 0, 0
         if connection is not None:
             number = connection.number
@@ -177,10 +161,13 @@ class Seeing:
         # In the order of EVENT_COLUMNS; what is not known yet is 0, or UNKNOWN.
         # fmt: off
         ring.pack(
-            self._rows, 8 * at, drawn, name, space, number, transport, bytes_in, packets - 1, arguments,
+            self._rows, 8 * at, drawn, index, space, number, transport, bytes_in, packets - 1, len(data) - 1,
             read, dispatched, 0, 0, 0, unknown, 0, unknown, 0, 0, 0, 0, 0,
         )
         # fmt: on
+        if self.payloads is not None:
+            self.payloads.append({"number": drawn, "arguments": _copied(data[1:])})
+        return event
 
     def begin(self, event: Event, cpu: bool) -> None:
         """Its handler starts, in this thread."""

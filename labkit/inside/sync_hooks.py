@@ -14,7 +14,7 @@ from typing import Any
 from labkit.base.clock import Now
 from labkit.inside.connections import Live
 from labkit.inside.hooking import Hooking
-from labkit.inside.seeing import ACKS, Event, Seeing, Sending
+from labkit.inside.seeing import ACKS, MESSAGE, Event, Seeing, Sending, size
 from labkit.runs.stages import MISSING
 
 # Looked up once: these are called for every message.
@@ -79,7 +79,6 @@ class SyncHooks(Hooking):
         self._who: Callable[[], Any] = threading.get_ident if green is None else green.getcurrent
         self._handling: dict[Any, Event] = {}
         self._sending: dict[Any, Sending] = {}
-        self._live = seeing.connections.live
         super().__init__(server, seeing)
 
     def handling(self) -> list[tuple[Any, Event]]:
@@ -87,8 +86,7 @@ class SyncHooks(Hooking):
 
     def _handle_event(self, eio_sid: str, namespace: str, id: int | None, data: Any) -> Any:  # noqa: A002 (upstream's)
         try:
-            if type(data) is list and data:
-                data = self.seeing.arrived(self._live.get(eio_sid), namespace, data)
+            data = self._arrived(eio_sid, namespace, data)
         except Exception:  # noqa: BLE001
             self.fail("_handle_event")
         return self._before_event(eio_sid, namespace, id, data)
@@ -289,7 +287,12 @@ class SyncHooks(Hooking):
 
         def receive(pkt: Any) -> Any:
             try:
-                seeing.took(connection, pkt, eio.ping_timeout)
+                # As `took` does it, in place where it can be: this is done for every event.
+                if pkt.packet_type == MESSAGE and connection.buffer is not None and (data := pkt.data).__class__ is str:
+                    connection.bytes_in += len(data) + 1 if data.isascii() else size(data)
+                    connection.packets_in += 1
+                else:
+                    seeing.took(connection, pkt, eio.ping_timeout)
             except Exception:  # noqa: BLE001
                 self.fail_on(connection, "receive")
             try:

@@ -38,10 +38,10 @@ from labkit.inside.slices import Slices
 from labkit.inside.waiting import Frames, Waiting
 from labkit.inside.watched import CORE, GC, GIL, Watched
 
-#: The probe wakes so often: some 0.5% of a core while nobody waits. While somebody does it may cost `COST`; then it
-#: sleeps longer, up to the second of these.
-INTERVAL_NS, LONGEST_NS = 8 * NS_PER_MS, 40 * NS_PER_MS
-COST = 0.02
+#: The probe wakes so often, unless that would cost more than `COST` of a core: where many threads compute, it
+#: sleeps longer, up to the second of these (with thousands of threads, of which each has a clock to read).
+INTERVAL_NS, LONGEST_NS = 8 * NS_PER_MS, NS_PER_S
+COST = 0.01
 
 #: It was late if it got the GIL later than this: a sleep ends so much later by itself.
 LATE_NS = NS_PER_MS
@@ -61,6 +61,9 @@ LEAST_NS = NS_PER_MS // 5
 #: So many threads are named at once, those that computed most.
 _NAMED = 8
 _STILL_KEPT = 8_192
+
+#: Where threads wait for something to do.
+_IDLE = ("threading.py", "selectors.py", "socket.py", "queue.py", "hub.py", os.path.join("futures", "thread.py"))
 
 
 class Watch:
@@ -244,7 +247,8 @@ class Watch:
         process_ns = clock.process_cpu_ns()
         rest_ns = max(0, process_ns - self._process_ns - known_ns - (own_ns - before.get(mine, own_ns)))
         self._clocks, self._process_ns, self._read_ns = clocks, process_ns, now_ns()
-        unmapped = [ident for ident in frames if ident != self._ident and ident not in {each[0] for each in spent}]
+        mapped = {self._ident, *(ident for ident, *_ in spent)}
+        unmapped = [ident for ident, frame in frames.items() if ident not in mapped and not _is_idle(frame)]
         if unmapped:  # threads of which Python does not know the number, such as gevent's
             spent.extend((ident, UNKNOWN, rest_ns // len(unmapped)) for ident in unmapped)
             rest_ns = 0
@@ -313,11 +317,20 @@ class Watch:
 
     def _collected(self, phase: str, about: dict[str, Any]) -> None:
         """Called by the collector, in whatever thread it runs."""
+        try:
+            self._note(phase)
+        except Exception as error:  # noqa: BLE001 (Python would print it into the app's stderr, again and again)
+            self.failed = self.failed or repr(error)
+            if self._collected in gc.callbacks:
+                gc.callbacks.remove(self._collected)
+            log.error("labkit's hook of garbage collection failed and takes itself off; the app goes on without it")
+
+    def _note(self, phase: str) -> None:
         if phase == "start":
             self._collection_ns, self._collection_cpu_ns = now_ns(), clock.thread_cpu_ns()
             return
         if self._collection_ns and now_ns() - self._collection_ns > COLLECTION_NS:
-            place = self.places.read(sys._getframe(1)).place
+            place = self.places.read(sys._getframe(2)).place
             cpu_ns = clock.thread_cpu_ns() - self._collection_cpu_ns
             self._collections.append((self._collection_ns, now_ns(), cpu_ns, place))
         self._collection_ns = 0
@@ -360,6 +373,11 @@ class _Queue:
 
 def _has_schedstat() -> bool:
     return os.path.exists("/proc/self/schedstat")
+
+
+def _is_idle(frame: FrameType | None) -> bool:
+    """Whether a thread stands where threads wait for something to do, as far as its file tells."""
+    return frame is not None and frame.f_code.co_filename.endswith(_IDLE)
 
 
 _all: "weakref.WeakSet[Watch]" = weakref.WeakSet()

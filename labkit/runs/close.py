@@ -65,17 +65,18 @@ def close(
             "sent": _relative(fired.ping_sent_ns, fired.start_ns),
             "acked": _relative(fired.ping_acked_ns, fired.start_ns),
         },
-        samples={
-            "at": fired.samples[:, 0] - fired.start_ns,
-            "threads": fired.samples[:, 1],
-            "resident_bytes": fired.samples[:, 2],
-            "cpu": fired.samples[:, 3],
-        },
+        samples=_samples(fired),
         messages={e: fired.messages[p] for p in fired.messages if places[e := int(fired.delivery_event[p])] == p},
         machine=machine,
         conditions=conditions,
         kinds=tuple(kinds),
     )
+
+
+def _samples(fired: Fired) -> dict[str, Int64]:
+    """The server's process over time."""
+    columns = dict(zip(("at", "threads", "resident_bytes", "cpu"), fired.samples.T, strict=True))
+    return {**columns, "at": columns["at"] - fired.start_ns}
 
 
 def _outcomes(fired: Fired, plan: Schedule, deadline: Int64, places: Int64) -> Int64:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from labkit.base.clock import NS_PER_MS, NS_PER_S
 from labkit.plan.work import KINDS
 from labkit.runs import fan_out
-from labkit.runs.stages import NEVER, STAGES
+from labkit.runs.stages import NEVER, STAGES, Outcome
 
 if TYPE_CHECKING:
     from labkit.runs.run import Run
@@ -250,7 +250,8 @@ def _cached(run: "Run") -> Note | None:
     if _is_own(run):
         return None
     took, alone = run.service_ms, run.events["service"] / NS_PER_MS
-    known = np.isfinite(took) & (alone >= KEPT_FLOOR_MS)
+    answered = run.events["outcome"] == Outcome.ANSWERED  # who fails at once is not fast
+    known = np.isfinite(took) & (alone >= KEPT_FLOOR_MS) & answered
     if not known.any():
         return None
     took_ms, alone_ms = float(np.median(took[known])), float(np.median(alone[known]))
@@ -263,7 +264,8 @@ def _cached(run: "Run") -> Note | None:
 
 def _slower(run: "Run") -> Note | None:
     """The work itself costs more from event to event, whoever runs beside it."""
-    known = np.flatnonzero((run.events["work_cpu"] != NEVER) & (run.events["work_start"] != NEVER))
+    answered = run.events["outcome"] == Outcome.ANSWERED
+    known = np.flatnonzero(answered & (run.events["work_cpu"] != NEVER) & (run.events["work_start"] != NEVER))
     if len(known) < SLOWER_EVENTS or run.kinds or _is_own(run):
         return None
     order = known[np.argsort(run.events["work_start"][known], kind="stable")]

@@ -1,15 +1,18 @@
 """What was seen inside an app, in the terminal: readable at 80 columns."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from labkit.base.clock import NS_PER_S
+from labkit.base.errors import RecordError
 from labkit.base.text import milliseconds
 from labkit.experiments import inside_summary
+from labkit.experiments.blame import blame
 from labkit.experiments.inside_summary import ConnectionsRow, EmitRow, EventRow, Spread
+from labkit.inside import watched
 from labkit.inside.run_folder import Ran, Served
 from labkit.ui.commands.packages import packages
 from labkit.ui.grid import grid
@@ -21,9 +24,11 @@ _ROWS = 20
 _PROCESSES = 4
 
 _LEGEND = (
-    "Milliseconds, median/p98; of fewer than 150 events median/largest. wait: read to handler; held: the connection's "
-    "next packet had to wait."
+    "Milliseconds (s: seconds), median/p98; of fewer than 150 events median/largest. wait: read to handler; held: the "
+    "connection's next packet had to wait."
 )
+
+_EMIT_LEGEND = "receivers and bytes: of one call, median. written: call to last socket. outside: of handlers."
 
 
 def show(ran: Ran, console: Console) -> None:
@@ -62,12 +67,20 @@ def of_served(served: Served, width: int) -> RenderableType:
     if rows:
         parts += [_events(rows[:_ROWS], width), Text(_LEGEND, style="dim")]
     if emits := inside_summary.emits(record):
-        parts += [Text(), _emits(emits[:_ROWS])]
+        parts += [Text(), _emits(emits[:_ROWS], width), Text(_EMIT_LEGEND, style="dim")]
     parts += [Text(), Text(_connections(inside_summary.connections(record)))]
-    parts += [Text(), Text(inside_summary.told(record))]
+    parts += [Text(), Text(inside_summary.told(record, blamed(served)))]
     parts += [Text(note, style="yellow") for note in _doubts(served)]
     parts += [Text(f"Not seen: {each}", style="dim") for each in record.unseen]
     return Group(*parts)
+
+
+def blamed(served: Served) -> str | None:
+    """Who made whom wait, in words; None where nobody watched."""
+    try:
+        return str(blame((served.record, watched.load(served.folder))).told())
+    except RecordError:
+        return None
 
 
 def _heading(served: Served) -> str:
@@ -81,41 +94,43 @@ def _heading(served: Served) -> str:
     )
 
 
-def _events(rows: tuple[EventRow, ...], width: int) -> Table:
+def _events(rows: Sequence[EventRow], width: int) -> Table:
     headers = ("event", "count", "/s", "wait", "handler", "CPU", "held", "errors", "emits")
-    shown = grid(headers, right=range(1, len(headers)), wrap=False)
-    longest = max(12, width - 62)
-    for row in rows:
-        shown.add_row(
-            Text(_cut(row.shown, longest)),
-            str(row.count),
+    cells = [
+        (
+            row.shown,
+            _count(row.count),
             f"{row.per_s:.1f}" if row.per_s < 100 else f"{row.per_s:.0f}",
             _spread(row.queue),
             _spread(row.service),
-            milliseconds(row.cpu.p50_ms),
-            milliseconds(row.held.tail_ms),
-            str(sum(row.errors.values()) or "-"),
-            str(row.emits or "-"),
+            _short(row.cpu.p50_ms),
+            _short(row.held.tail_ms),
+            _count(sum(row.errors.values())) or "-",
+            _count(row.emits) or "-",
         )
-    return shown
+        for row in rows
+    ]
+    return _fitted(headers, cells, width)
 
 
-def _emits(rows: tuple[EmitRow, ...]) -> Table:
-    headers = ("emit", "calls", "receivers", "bytes each", "written after", "outside of handlers")
-    shown = grid(headers, right=range(1, len(headers)), wrap=False)
+def _emits(rows: Sequence[EmitRow], width: int) -> Table:
+    headers = ("emit", "calls", "receivers", "bytes", "written", "outside")
+    cells = []
     for row in rows:
-        name = row.name if row.namespace == "/" else f"{row.name} in {row.namespace}"
-        receivers = f"{row.receivers:.0f}"
+        receivers = _count(round(row.receivers)) or "0"
         if row.receivers_most > row.receivers:
-            receivers += f", most {row.receivers_most}"
-        shown.add_row(
-            Text(_cut(name, 20)),
-            str(row.count),
-            receivers,
-            f"{row.bytes:.0f}",
-            _spread(row.written),
-            str(row.elsewhere or "-"),
-        )
+            receivers += f", most {_count(row.receivers_most)}"
+        written, outside = _spread(row.written), _count(row.elsewhere) or "-"
+        cells.append((row.shown, _count(row.count), receivers, f"{row.bytes:.0f}", written, outside))
+    return _fitted(headers, cells, width)
+
+
+def _fitted(headers: Sequence[str], cells: Sequence[Sequence[str]], width: int) -> Table:
+    """A table no wider than the terminal: the names in its first column are cut, since figures cannot be."""
+    shown = grid(headers, right=range(1, len(headers)), wrap=False)
+    taken = sum(2 + max(len(row[column]) for row in (headers, *cells)) for column in range(1, len(headers)))
+    for name, *figures in cells:
+        shown.add_row(Text(_cut(name, max(8, width - taken - 1))), *figures)
     return shown
 
 
@@ -165,8 +180,20 @@ def _spread(spread: Spread) -> str:
     if not spread.count:
         return "-"
     if spread.count == 1:
-        return milliseconds(spread.p50_ms)
-    return f"{milliseconds(spread.p50_ms)}/{milliseconds(spread.tail_ms)}"
+        return _short(spread.p50_ms)
+    return f"{_short(spread.p50_ms)}/{_short(spread.tail_ms)}"
+
+
+def _count(number: int) -> str:
+    """A count in four characters; nothing for none."""
+    if number >= 999_500:
+        return f"{number / 1e6:.1f}M"
+    return f"{number / 1e3:.0f}k" if number >= 10_000 else str(number or "")
+
+
+def _short(value_ms: float) -> str:
+    """Milliseconds in four characters, or seconds where they are more."""
+    return f"{value_ms / 1e3:.0f}s" if value_ms >= 9_999.5 else milliseconds(value_ms)
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -1,6 +1,7 @@
 """A comparison in the terminal, while it is measured and afterwards."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from labkit.runs import environment
 from labkit.runs import table as tables
 from labkit.runs.comparison import Comparison
 from labkit.runs.run import Run
-from labkit.runs.summary import Summary
+from labkit.runs.summary import Distribution, Summary
 from labkit.runs.table import Table
 from labkit.ui.grid import grid
 
@@ -130,11 +131,15 @@ class Progress:
             self._console.print(f"[{line}] {_line(run)}", highlight=False, markup=False, soft_wrap=True)
 
 
+def _waited(latencies: Distribution) -> str:
+    return "never" if math.isinf(latencies.p50_ms) else f"{milliseconds(latencies.p50_ms)} ms"
+
+
 def _line(run: Run) -> str:
     summary = Comparison((run,)).summaries[0]
     return (
-        f"{run.strategy}: own p50 {milliseconds(summary.own.p50_ms)} ms, bystander p50 "
-        f"{milliseconds(summary.bystander.p50_ms)} ms, lost {summary.lost}"
+        f"{run.strategy}: own p50 {_waited(summary.own)}, bystander p50 {_waited(summary.bystander)}, "
+        f"lost {summary.lost}"
     )
 
 

@@ -138,7 +138,7 @@ def serve(variant: str, handlers: str) -> None:
     from flask_socketio import SocketIO
 
     app = Flask("benchmark")
-    socketio = SocketIO(app, async_mode="threading", async_handlers=handlers == "threads")
+    socketio = SocketIO(app, async_mode="threading", async_handlers=handlers == "threads", ping_interval=3_600)
     counted = itertools.count(1)
 
     @socketio.on("null")

@@ -113,10 +113,10 @@ def test_events_that_are_too_large_are_lost_and_the_limit_is_named_and_can_be_ra
     with lab.serve("inline", work, options={"max_http_buffer_size": 2_000}) as server:
         run = lab.fire(server, lab.burst(3), client=client)
     assert (run.outcomes["disconnected"], run.lost, run.outcomes["unsent"]) == (3, 3, 0)
-    assert run.conditions.closings == ("websocket code 1000 (3 connections)",)
+    assert run.conditions.closings == ("websocket code 1009 (Message is too big) (3 connections)",)
     told = {note.kind: str(note) for note in run.quality}
     assert "max_http_buffer_size is 2,000" in told["size"]
-    assert "packet is too large" in told["closed"]
+    assert "Message is too big" in told["closed"]
     with lab.serve("inline", work, options={"max_http_buffer_size": 6_000}) as server:
         run = lab.fire(server, lab.burst(3), client=client)
     assert (run.outcomes["answered"], run.conditions.closings, run.conditions.too_large) == (3, (), ())

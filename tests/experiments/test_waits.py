@@ -26,7 +26,7 @@ def test_nobody_waited():
 
 def test_before_its_handler_an_event_waits_for_whoever_had_the_gil_then():
     slices = [slice_of(0, 40, EXPORT, GIL, event=1), slice_of(60, 80, FEED, GIL, held=10)]
-    waits, blamed = told([event("chat", 20, 70, 71, cpu=1), event("export", 0, 0, 40, cpu=40)], slices)
+    waits, blamed = told([event("chat", 20, 70, 71, cpu=1), event("export", 0, 0, 40, cpu=20)], slices)
     assert blamed["chat", EXPORT, GIL] == pytest.approx(20)
     assert blamed["chat", FEED, GIL] == pytest.approx(5), "half of the slice, and half of that was held"
     assert blamed[EVERYBODY, EXPORT, GIL] == pytest.approx(40)

@@ -132,6 +132,31 @@ def test_a_holder_that_cannot_be_seen():
         assert locks.holder(LOCK, others(waiter), lambda filename: False) is None
 
 
+def take(lock):
+    lock.acquire()
+
+
+def want_in_a_line(lock):
+    with lock: pass  # fmt: skip  # noqa: E701
+
+
+def test_who_waits_is_no_holder_though_the_statement_is_one_line():
+    lock = threading.Lock()
+    take(lock)  # and nobody's frame shows it
+    waiters = [threading.Thread(target=want_in_a_line, args=(lock,)) for _ in range(2)]
+    for waiter in waiters:
+        waiter.start()
+    try:
+        one, other = (waiter.ident for waiter in waiters)
+        assert wait_until(lambda: locks.awaited(sys._current_frames()[one]) is lock)
+        assert wait_until(lambda: locks.awaited(sys._current_frames()[other]) is lock)
+        assert locks.holder(lock, others(one), is_own) is None
+    finally:
+        lock.release()
+        for waiter in waiters:
+            waiter.join()
+
+
 def value(text, **names):
     frame = eval("sys._getframe()", {"sys": sys, **names})
     return locks.resolve(ast.parse(text, mode="eval").body, frame)

@@ -92,6 +92,22 @@ def test_garbage_collection_is_named_with_the_line_that_set_it_off(monkeypatch):
     assert held_ns(watch, GC, "COLLECTED") >= 2_000_000
 
 
+def test_a_collection_that_cannot_be_noted_is_said_once(monkeypatch, caplog):
+    def fails(*_):
+        raise RuntimeError("no")
+
+    watch = Watch(Seeing(events=64), [])  # whose probe does not run: it would read stacks too
+    monkeypatch.setattr(watch.places, "read", fails)
+    monkeypatch.setattr(watches, "COLLECTION_NS", -1)
+    gc.callbacks.append(watch._collected)
+    with caplog.at_level(logging.ERROR, "labkit"):
+        gc.collect()
+        gc.collect()
+    assert watch._collected not in gc.callbacks
+    assert len(caplog.records) == 1
+    assert "RuntimeError" in watch.failed
+
+
 def test_it_leaves_nothing():
     before = list(gc.callbacks)
     with watching() as watch:

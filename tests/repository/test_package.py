@@ -24,20 +24,24 @@ PLANS = {"burst", "constant", "poisson", "ramp"}
 WORK = {"call", "cpu", "cpu_nogil", "io_wait", "mix", "similar_prices"}
 STRATEGIES = {"show", "strategy"}
 QUESTIONS = {"batching", "capacity", "diagnose", "eight_cases", "predict", "recommend", "slow_reader", "sustain"}
+INSIDE = {"blame", "instrument"}
 CLAIMS = {"check", "claim", "claims_table", "panel"}
 #: So that people can annotate what they were given.
 TYPES = {
     "Backlog",
     "Batching",
+    "Blame",
     "Capacity",
     "Comparison",
     "Conditions",
     "Diagnosis",
     "EightCases",
     "Difference",
+    "Inside",
     "LabError",
     "Prediction",
     "Recommendation",
+    "Record",
     "Run",
     "Schedule",
     "Serving",
@@ -79,6 +83,13 @@ def test_a_plan_is_made_without_server_and_figures():
     assert not loaded & (set(HEAVY) - {"numpy"})
 
 
+@pytest.mark.measured
+def test_what_looks_into_an_app_brings_nothing_into_it():
+    loaded = loaded_by("import labkit; labkit.instrument")
+    assert "labkit.inside.seeing" in loaded
+    assert not loaded & set(HEAVY)
+
+
 @pytest.mark.parametrize("name", labkit.__all__)
 def test_every_public_name_resolves(name):
     assert getattr(labkit, name).__module__.startswith("labkit.")
@@ -94,7 +105,7 @@ def test_every_public_name_says_in_its_first_line_what_it_is(name):
 
 
 def test_the_public_names_are_these():
-    assert set(labkit.__all__) == STEPS | PLANS | WORK | STRATEGIES | QUESTIONS | CLAIMS | TYPES
+    assert set(labkit.__all__) == STEPS | PLANS | WORK | STRATEGIES | QUESTIONS | INSIDE | CLAIMS | TYPES
 
 
 def test_public_names_are_sorted_and_unique():

@@ -263,6 +263,10 @@ def test_work_faster_than_it_can_be_met_a_cache():
     assert told(worked(simulated.run(service_ms=100.0), 0.01, work="cpu:100ms")) == set()  # the lab's own keeps nothing
 
 
+def test_work_that_fails_at_once_met_no_cache():
+    assert "cache" not in told(worked(simulated.run(service_ms=100.0, outcomes={"failed": 10}), 0.01))
+
+
 def many(service_ms):
     return simulated.run(events=60, service_ms=service_ms, own_ms=np.arange(60) * 100 + 2000)
 

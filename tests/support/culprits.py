@@ -86,7 +86,7 @@ def quiet(app, socketio):
         time.sleep(0.15)
 
 
-PRICES = "1" * 60_000
+PRICES = "1" * 150_000
 APPS: dict[str, Callable] = {
     "handler": handler,
     "task": task,

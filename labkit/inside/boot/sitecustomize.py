@@ -15,8 +15,8 @@ import time
 
 def _give_way():
     """Off the import path, and on to the environment's own ``sitecustomize``, where it has one."""
-    here = os.path.dirname(os.path.abspath(__file__))
-    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or os.curdir) != here]
+    here = os.path.dirname(__file__)
+    sys.path[:] = [entry for entry in sys.path if entry != here]
     ours = sys.modules.pop("sitecustomize")
     try:
         import sitecustomize  # noqa: F401 (another one)

@@ -417,11 +417,10 @@ class _Comparing(Session):
         self.diagnosis = diagnose(work, mode=asked.mode, expected=expected, seed=asked.seed)
         self._say(repr(self.diagnosis))
 
-    def _printed(self) -> list[str]:
-        """Where what the reader's code printed is kept, as a line; nothing where it printed nothing."""
-        work = self.request.work
-        lines = 0 if work is None or work.place is None else work.place.keep_output(self.folder / "output.txt")
-        return [f"Output: {session.counted(lines, 'line')} of {self.request.target}: output.txt"] if lines else []
+    def _keep_output(self) -> Path | None:
+        """Where what the reader's code printed is kept; None where it printed nothing."""
+        work, path = self.request.work, self.folder / "output.txt"
+        return path if work is not None and work.place is not None and work.place.keep_output(path) else None
 
     def _say(self, text: str) -> None:
         self.console.print(text, highlight=False, markup=False)
@@ -441,6 +440,7 @@ class _Comparing(Session):
 
         result = self.result
         assert result is not None
+        output = self._keep_output()
         figure = style.save(lambda: plots.overview(result), self.folder / "overview.png")
         by_kind = None
         if result.kinds:
@@ -455,6 +455,7 @@ class _Comparing(Session):
         one_client = [] if greedy is None else [summary.to_dict() for summary in greedy.summaries]
         notes = [*result.notes, *(greedy.out_of_order if greedy is not None else ())]
         more = {"load": self.request.load, "one_client": one_client, "notes": notes, **advice.json}
+        more["output"] = None if output is None else str(output)
         text = terminal.as_json(result, scope_line=scope, figure=figure, folder=self.folder, more=more)
         session.write(self.folder / "summary.json", text)
         if early:
@@ -472,7 +473,9 @@ class _Comparing(Session):
             if by_kind is not None:
                 self._say(result.by_kind().text())
                 self.say(f"Kinds:  {by_kind}")
-            self.say(f"Figure: {figure}", f"Runs:   {self.folder}", *self._printed())
+            self.say(f"Figure: {figure}", f"Runs:   {self.folder}")
+            if output is not None:
+                self.say(f"Output: {output}, what {self.request.target} printed")
         everything = result if greedy is None else result + greedy
         lost = any(s.lost or s.unaccounted for s in everything.summaries)
         sys.exit(code or (INVALID if lost or not everything.is_valid else MEASURED))

@@ -21,6 +21,7 @@ from labkit.ui.commands.selftest import selftest
 from labkit.ui.commands.session import INVALID, WRONG_USAGE, sentence
 from labkit.ui.commands.strategies import list_, show
 from labkit.ui.commands.trace import trace
+from labkit.ui.commands.watch import watch
 
 
 class _Told(click.ClickException):
@@ -97,6 +98,7 @@ def main() -> None:
     labkit render                          ways of updating a page, in a real browser
     labkit claims                          the advice, line by line: what holds on this machine
     labkit run app.py                      your own app: where each event's time goes
+    labkit watch                           the same while it runs, in a second terminal
     labkit report FOLDER                   what such a run has seen, again
     labkit browser                         which browsers there are, and what is missing
     labkit trace recording.json            what a recording of Chrome's shows of a page
@@ -104,5 +106,5 @@ def main() -> None:
     """
 
 
-for each in (compare, show, list_, capacity, selftest, claims, render, browser, trace, run, report, doctor):
+for each in (compare, show, list_, capacity, selftest, claims, render, browser, trace, run, watch, report, doctor):
     main.add_command(each)

@@ -106,6 +106,7 @@ def _found(program: str) -> str | None:
 def _run(command: Sequence[str], folder: Path, options: Mapping[str, Any]) -> int:
     """Run it, show what was seen, and hand on its exit code."""
     from labkit.inside import run_folder
+    from labkit.inside.asking import ask
 
     began = run_folder.Ran(command=tuple(command), started_utc=utc_stamp())
     try:
@@ -115,7 +116,7 @@ def _run(command: Sequence[str], folder: Path, options: Mapping[str, Any]) -> in
         raise UsageError(f"{folder} cannot be written to ({error.strerror}): name a folder with --out") from error
     code = None
     try:
-        code = foreground.run(command, _environment(folder, options))
+        code = foreground.run(command, _environment(folder, options), lambda: ask(folder))
         ran = dataclasses.replace(run_folder.read(folder), exit_code=code)
         run_folder.write(folder, ran)
         _show(ran, folder)

@@ -73,7 +73,7 @@ ECHOES = """
 """
 
 #: Takes nothing, and ends with its input.
-IDLE = "import sys; sys.stdin.read()"
+IDLE = "pipes.orders.read()"
 
 
 def pid_of_a_measurement():

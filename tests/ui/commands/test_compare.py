@@ -739,3 +739,77 @@ def test_a_real_ctrl_c_keeps_what_was_measured_and_leaves_no_process(strategies,
     assert {"overview.png", "summary.json"} <= set(written(here / "X"))
     assert f"Interrupted after {len(kept)} run" in out
     assert wait_until(lambda: session(running.pid) == [], timeout_s=5), session(running.pid)
+
+
+# --- what the reader's code prints ---
+
+
+@pytest.mark.measured
+@pytest.mark.parametrize("mode", ["threading", "gevent"])
+def test_what_the_readers_code_prints_is_kept_apart_and_standard_output_is_one_object(here, mode):
+    (here / "chatty.py").write_text(
+        "import os\nprint('hello')\ndef label(n):\n    os.write(1, b'called\\n')\n    return n\n"
+    )
+    arguments = ("--events", 2, "--strategies", "inline", "--repeats", 1, "--mode", mode, "--out", here / "X")
+    done = real("compare", "chatty:label", "--json", *arguments)
+    output = Path(json.loads(done.stdout)["output"])
+    assert output.read_text().splitlines()[:2] == ["hello", "called"]
+    assert "called\n" not in done.stderr
+
+
+# --- how often it is called, and what it keeps ---
+
+
+def named(monkeypatch, function, place=None):
+    """Stand-in for the process of the reader's code: its function is called here."""
+
+    def work(target, payloads, app, mode):
+        return replace(call(function, payloads), name=target, place=place)
+
+    monkeypatch.setattr("labkit.ui.commands.session.named", work)
+
+
+def test_how_often_a_function_would_be_called_is_said_and_it_is_not(here, monkeypatch):
+    called = []
+    named(monkeypatch, called.append)
+    shown = " ".join(labkit("compare", "shop:price", "--events", 4, "--calls").stdout.split())
+    assert shown.startswith("shop:price is called up to 6 times for its answers")
+    assert shown.endswith("then in each run 2 times to warm up and 4 times.")
+    assert called == []
+    assert written(here) == []
+
+
+def test_the_labs_own_work_costs_nobody_a_call():
+    assert labkit("compare", "cpu:1ms", "--calls").stdout == (
+        "cpu:1ms is the lab's own work, and no function of yours is called.\n"
+    )
+
+
+class Place:
+    """Stand-in for where a function is imported: jobs are done here."""
+
+    is_renewed = False
+
+    def run(self, job, work, *args, **kwargs):
+        return job(replace(work, place=None), *args, **kwargs)
+
+    def keep_output(self, path):
+        return 0
+
+
+def test_work_that_keeps_state_begins_each_run_anew_and_says_so(measured, monkeypatch):
+    numbers = iter(range(1000))
+    place = Place()
+    named(monkeypatch, lambda payload: next(numbers), place)
+    measured(simulated.run())
+    shown = " ".join(labkit("compare", "shop:draw", "--strategies", "inline", "--out", "X").stdout.split())
+    assert "It keeps something from call to call, so each run begins in a process of its own." in shown
+    assert place.is_renewed
+
+
+def test_work_that_keeps_nothing_stays_where_it_is(measured, monkeypatch):
+    place = Place()
+    named(monkeypatch, lambda payload: payload, place)
+    measured(simulated.run())
+    assert "each run begins" not in labkit("compare", "shop:same", "--strategies", "inline", "--out", "X").stdout
+    assert not place.is_renewed
