@@ -35,10 +35,11 @@ def save(path: str | Path, seen: Iterable[tuple[int, Record, Watched | None]]) -
     """
     with whole(Path(path)) as half, half.open("w", encoding="utf-8", newline="\n") as file:
         file.write('{"displayTimeUnit":"ms","traceEvents":[\n')
+        encode = json.JSONEncoder(separators=(",", ":")).encode
         kept: list[str] = []
         first = True
         for each in _all(seen):
-            kept.append(json.dumps(each, separators=(",", ":")))
+            kept.append(encode(each))
             if len(kept) == _AT_ONCE:
                 file.write(("" if first else ",\n") + ",\n".join(kept))
                 kept, first = [], False

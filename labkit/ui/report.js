@@ -394,8 +394,7 @@
 
     other(by) {
       if (this.at < 0) return this.step(1);
-      const e = this.events, number = e.lane[this.at] + by;
-      if (number < 0 || number >= this.lanes.length) return;
+      const e = this.events, count = this.lanes.length, number = (e.lane[this.at] + by + count) % count;
       const away = (row) => Math.abs(e.came[row] - e.came[this.at]);
       this.select(this.lanes[number].rows.reduce((best, row) => (away(row) < away(best) ? row : best)), true);
     }

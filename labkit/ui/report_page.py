@@ -32,6 +32,7 @@ from labkit.inside.watched import Watched
 from labkit.runs import environment
 from labkit.runs.stages import MISSING
 from labkit.ui import inside_tables, report_charts, report_timeline
+from labkit.ui.commands.session import RESULTS
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -137,7 +138,7 @@ def html(ran: Ran, looked: Iterable[Looked], folder: Path, trace: str = TRACE) -
         policy=_policy(script),
         script=Markup(script),
         style=Markup((_BESIDE / "report.css").read_text("utf-8")),
-        folder=folder.name,
+        folder=_folder(folder.resolve()),
         trace=trace,
         nothing="" if looked else inside_tables._nothing(ran),
         chart_width=report_charts.WIDTH,
@@ -279,6 +280,11 @@ def _machine(folder: Path) -> Mapping[str, Any]:
         if isinstance(told, dict):
             return told
     return {}
+
+
+def _folder(folder: Path) -> str:
+    """Its name as people type it where they have run the command; no more of its path than that."""
+    return shlex.quote(f"{RESULTS}/{folder.name}" if folder.parent.name == str(RESULTS) else folder.name)
 
 
 def _command(ran: Ran) -> str:

@@ -244,9 +244,10 @@ def test_the_wheel_carries_the_page_and_what_was_recorded(tmp_path):
     subprocess.run([sys.executable, "-c", code, root, tmp_path], check=True, capture_output=True, timeout=60)
     (wheel,) = tmp_path.glob("*.whl")
     inside = zipfile.ZipFile(wheel).namelist()
-    kept = {p.name for p in (root / "labkit" / "claims").iterdir() if p.suffix in (".json", ".j2")}
-    assert kept
-    assert {f"labkit/claims/{name}" for name in kept} <= set(inside)
+    for room in ("claims", "ui"):
+        kept = {p.name for p in (root / "labkit" / room).iterdir() if p.suffix in (".json", ".j2", ".css", ".js")}
+        assert kept
+        assert {f"labkit/{room}/{name}" for name in kept} <= set(inside)
 
 
 def test_verdicts_made_by_hand_are_what_they_say():

@@ -1,6 +1,8 @@
 """A record of many events, and of a watch, as an app that computes too much would leave them; and a page to look at."""
 
+import base64
 import contextlib
+import zlib
 from array import array
 
 import numpy as np
@@ -100,12 +102,23 @@ def crowded(events, names=("chat", "move", "export", "query"), seed=0, **changes
         taken_ns=taken_ns,
         started_utc="2026-11-29T09:30:00+00:00",
     )
-    return dataclass_with(record, changes), watch(columns, taken_ns)
+    return changed(record, **changes), watch(columns, taken_ns)
 
 
-def dataclass_with(record, changes):
+def changed(record, **fields):
     """The record with other fields."""
-    return Record(**{**vars(record), **changes})
+    return Record(**{**vars(record), **fields})
+
+
+def unpacked(table):
+    """Columns as the page's script reads them."""
+    data, rows, at, found = zlib.decompress(base64.b64decode(table["bytes"])), table["rows"], 0, {}
+    for name, width in table["columns"]:
+        parts = (np.frombuffer(data, np.uint8, rows, at + byte * rows) for byte in range(width))
+        found[name] = sum(part.astype(np.int64) << (8 * byte) for byte, part in enumerate(parts))
+        at += width * rows
+    assert at == len(data)
+    return found
 
 
 def _connection(number, taken_ns):
