@@ -8,19 +8,22 @@ class Following:
 
     Args:
         ring: which.
-        most: rows of one look; of more, the newest are given, and at the first look the last ones that are kept.
-        since: number of the first row; None for as many of those that are there as one look gives.
+        most: rows of one look; of more, the newest are given.
+        first: the same of the first look, which begins with rows that are there already.
+        since: number of the first row; None for as many of those that are there as the first look gives.
     """
 
-    def __init__(self, ring: Ring, most: int, since: int | None = None) -> None:
+    def __init__(self, ring: Ring, most: int, *, first: int | None = None, since: int | None = None) -> None:
         self._ring = ring
         self._most = min(most, ring.rows)
-        self._next = max(seen(ring) - self._most, 0) if since is None else since
+        self._first: int | None = min(first or most, ring.rows)
+        self._next = max(seen(ring) - self._first, 0) if since is None else since
 
     def new(self) -> tuple[range, int]:
         """The numbers of new rows, and how many before them were passed over."""
         end = seen(self._ring, self._next)
-        first = max(self._next, end - self._most)
+        most, self._first = self._first or self._most, None
+        first = max(self._next, end - most)
         passed_over = first - self._next
         self._next = end
         return range(first, end), passed_over

@@ -160,7 +160,7 @@ def made(server: Any, told: str, start: Callable[..., Any], sleep: Callable[[flo
 
     Args:
         server: ``socketio.Server`` or ``socketio.AsyncServer``.
-        told: by the command, as JSON: `folder`, `events` and `payloads`.
+        told: by the command, as JSON: `folder`, `events`, `payloads` and `otel`.
         start: starts a real thread, see ``_thread.start_new_thread``.
         sleep: puts a real thread to sleep.
     """
@@ -171,7 +171,12 @@ def made(server: Any, told: str, start: Callable[..., Any], sleep: Callable[[flo
     except LabError as error:
         tell(folder, [str(error)], versions())
         return
-    tell(folder, [])
+    problems = []
+    try:
+        inside.export(otel=about.get("otel", False))
+    except LabError as error:
+        problems.append(str(error))
+    tell(folder, problems)
     launched = Launched(inside, folder, start, sleep)
     launched.await_first_request(server.eio)
     os.register_at_fork(after_in_child=lambda: launched.forked(server.eio))

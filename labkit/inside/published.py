@@ -31,7 +31,8 @@ class Published:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._file = os.open(folder / LIVE, os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
+        self._path = folder / LIVE
+        self._file = self._open()
         self._number = 0
 
     def write(self, recent: Recent) -> None:
@@ -46,10 +47,16 @@ class Published:
             left_out = recent.left_out + len(recent.events) - len(fewer)
             recent = Recent(**{**vars(recent), "events": fewer, "left_out": left_out})
             data = recent.to_bytes()
+        if os.fstat(self._file).st_nlink == 0:  # somebody took it away, and somebody else listens again
+            os.close(self._file)
+            self._file = self._open()
         self._number += 1
         head = _HEAD.pack(_MARK, zlib.crc32(data), len(data), self._number)
         os.lseek(self._file, 0, os.SEEK_SET)
         os.write(self._file, (head + data).ljust(SIZE, b"\0"))
+
+    def _open(self) -> int:
+        return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
 
     def close(self) -> None:
         """Write no more."""

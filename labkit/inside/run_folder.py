@@ -77,7 +77,8 @@ def write(folder: Path, ran: Ran) -> None:
     }
     with whole(folder / "run.json") as path:
         path.write_text(json.dumps(about), "utf-8")
-    for note in (*folder.glob("made-*.json"), *folder.glob("failed-*.json"), *folder.glob("server-*/ask")):
+    notes = ("made-*.json", "failed-*.json", "server-*/ask", "server-*/live.*")
+    for note in (path for pattern in notes for path in folder.glob(pattern)):
         note.unlink(missing_ok=True)
 
 

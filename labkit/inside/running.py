@@ -39,6 +39,16 @@ def in_folder(folder: Path) -> tuple[Running, ...]:
     return tuple(running for _, running in sorted(there, key=lambda each: (each[0], str(each[1].folder))))
 
 
+def awaits(folder: Path) -> bool:
+    """Whether an app of this run has made a server to which nobody has connected yet: it has nothing to say."""
+    for note in folder.glob("made-*.json"):
+        with contextlib.suppress(psutil.Error, OSError, ValueError):
+            process = psutil.Process(int(note.stem.partition("-")[2]))
+            if process.create_time() <= note.stat().st_mtime + _SLACK_S:
+                return True
+    return False
+
+
 def folder_of(target: str | None, results: Path) -> Path:
     """The folder of what somebody names.
 
@@ -63,7 +73,7 @@ def folder_of(target: str | None, results: Path) -> Path:
 
 def _newest(results: Path) -> Path:
     for folder in sorted(results.glob("*"), reverse=True):
-        if folder.is_dir() and in_folder(folder):
+        if folder.is_dir() and (in_folder(folder) or awaits(folder)):
             return folder
     raise UsageError(f"no app that is looked into runs in {results}: {_HOW}, or name its folder, process or address")
 
@@ -91,7 +101,7 @@ def _of_processes(pids: Iterable[int], results: Path) -> Path | None:
             own = [each.folder for each in in_folder(folder) if each.pid == pid]
             if own:
                 return own[0] if len(own) == 1 else folder
-            if in_folder(folder):  # it started those that serve
+            if in_folder(folder) or awaits(folder):  # it started those that serve, or nobody is served yet
                 return folder
     return None
 

@@ -45,8 +45,8 @@ NAMESPACE = EVENT_COLUMNS.index("namespace")
 _AT = EMIT_COLUMNS.index("at")
 _BEGIN, _END, _PLACE, _CAUSE, _HELD = map(SLICE_COLUMNS.index, ("begin", "end", "place", "cause", "held_ns"))
 
-#: Of each look, so many new rows are read; of each name so many durations are kept.
-ROWS_AT_ONCE, KEPT = 500, 256
+#: Of each look, so many new rows are read, of the first one so many; of each name so many durations are kept.
+ROWS_AT_ONCE, FIRST_ROWS, KEPT = 500, 4_000, 256
 
 #: So many names are told, and so many events are remembered that have not ended.
 NAMES_TOLD, OPEN_KEPT = 40, 4_096
@@ -135,15 +135,16 @@ class Telling:
         self._began_ns = self._now()
         self._rows = rows
         since = (seen(seeing.events), seen(seeing.emits)) if whole else (None, None)
-        self._events = Following(seeing.events, rows, since[0])
-        self._emits = Following(seeing.emits, rows, since[1])
+        first = None if whole else FIRST_ROWS
+        self._events = Following(seeing.events, rows, first=first, since=since[0])
+        self._emits = Following(seeing.emits, rows, first=first, since=since[1])
         self._slices: Following | None = None
         self._names: dict[tuple[int, int], _Name] = {}
         self._open: dict[int, None] = {}
         self._emitted, self._sent = _Rate(), _Rate()
         self._held: deque[tuple[int, int, int, int]] = deque(maxlen=4_096)
         if whole and (there := watch()) is not None:
-            self._slices = Following(there.slices.ring, there.slices.ring.rows, seen(there.slices.ring))
+            self._slices = Following(there.slices.ring, there.slices.ring.rows, since=seen(there.slices.ring))
 
     def tell(self) -> Recent:
         """What is now."""

@@ -40,3 +40,11 @@ def test_of_too_many_the_newest(ring):
     assert following.new() == (range(25, 30), 25)
     assert Following(ring, most=100).new() == (range(22, 30), 0)
     assert Following(ring, most=100, since=28).new() == (range(28, 30), 0)
+
+
+def test_at_first_it_may_look_back_further(ring):
+    add(ring, 20)
+    following = Following(ring, most=3, first=6)
+    assert following.new() == (range(14, 20), 0)
+    add(ring, 5)
+    assert following.new() == (range(22, 25), 2)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import socketio
 
-from labkit.inside import launched, run_folder
+from labkit.inside import launched, run_folder, watch
+from labkit.inside.publishing import Publishing
 
 BOOT = Path(launched.__file__).with_name("boot")
 
@@ -38,7 +39,11 @@ def exits(monkeypatch):
     monkeypatch.setattr(launched.atexit, "register", found.append)
     monkeypatch.setattr(launched.os, "register_at_fork", lambda **hooks: None)
     monkeypatch.delattr(launched.os, "mkfifo", raising=False)  # nobody asks: it sleeps, as where there are no pipes
-    return found
+    yield found
+    for each in found:
+        if isinstance(getattr(each, "__self__", None), Publishing):
+            each()  # its thread is a real one
+    watch._at_exit()  # and so are those of watches; this was registered when the module was imported
 
 
 def made(folder, threads, sleep=lambda _: None, events=16):
@@ -71,6 +76,20 @@ def test_the_first_request_starts_one_thread_and_takes_its_hook_away(tmp_path, e
     request(server)
     assert (len(threads.started), len(exits)) == (1, 2)  # at the end it is saved, and no more published
     server._labkit_inside.detach()
+
+
+def test_spans_are_made_where_they_are_asked_for(tmp_path, exits, monkeypatch):
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    monkeypatch.delitem(sys.modules, "labkit.inside.otel", raising=False)
+    server = socketio.Server(async_mode="threading")
+    launched.made(
+        server, json.dumps({"folder": str(tmp_path), "events": 16, "payloads": False, "otel": True}), *(None,) * 2
+    )
+    (note,) = tmp_path.glob("made-*.json")
+    assert json.loads(note.read_text())["problems"] == [
+        "spans and metrics need opentelemetry-api: pip install 'labkit[export]'"
+    ]
+    assert "handle_request" in vars(server.eio)  # and it is looked into all the same
 
 
 def test_at_the_end_all_is_saved(tmp_path, exits):

@@ -65,6 +65,15 @@ def test_names_for_which_there_is_no_room(tmp_path):
     file.close()
 
 
+def test_one_that_was_taken_away_comes_back(tmp_path):
+    file = Published(tmp_path)
+    file.write(recent(1))
+    published.forget(tmp_path)
+    file.write(recent(2))
+    assert published.read(tmp_path) == (2, recent(2))
+    file.close()
+
+
 @pytest.mark.parametrize("at", [0, 5, 9, 30])
 def test_a_half_written_file_is_not_read(tmp_path, at):
     file = Published(tmp_path)

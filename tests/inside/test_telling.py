@@ -137,6 +137,7 @@ def test_one_that_the_library_dropped_waits_not_for_ever(server):
 
 def test_under_load_it_looks_at_the_newest_and_still_counts(server):
     telling = server.telling()
+    telling.tell()
     for _ in range(ROWS_AT_ONCE * 2):
         server.event()
     server.now.advance(ms=1_000)

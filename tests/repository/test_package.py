@@ -24,7 +24,7 @@ PLANS = {"burst", "constant", "poisson", "ramp"}
 WORK = {"call", "cpu", "cpu_nogil", "io_wait", "mix", "similar_prices"}
 STRATEGIES = {"show", "strategy"}
 QUESTIONS = {"batching", "capacity", "diagnose", "eight_cases", "predict", "recommend", "slow_reader", "sustain"}
-INSIDE = {"blame", "instrument"}
+INSIDE = {"blame", "instrument", "watch"}
 CLAIMS = {"check", "claim", "claims_table", "panel"}
 #: So that people can annotate what they were given.
 TYPES = {

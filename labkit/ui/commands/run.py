@@ -40,12 +40,14 @@ class _Program(click.Command):
 @click.option("--out", type=click.Path(path_type=Path), help="Keep records there.  [default: labkit-results/TIME]")
 @click.option("--events", type=click.IntRange(min=1), help="Events kept, 0.3 kB each.  [default: the last 65536]")
 @click.option("--record-payloads", is_flag=True, help="Keep the arguments of the last 1000 events, for all to read.")
+@click.option("--otel", is_flag=True, help="Make OpenTelemetry spans and metrics too; where they go, the app says.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def run(
     module: str | None,
     out: Path | None,
     events: int | None,
     record_payloads: bool,
+    otel: bool,
     command: tuple[str, ...],
     program: bool,
 ) -> None:
@@ -73,7 +75,7 @@ def run(
     """
     started = _command(module, command, program)
     with results(out, "server-*", "records") as folder:
-        sys.exit(_run(started, folder.resolve(), {"events": events, "payloads": record_payloads}))
+        sys.exit(_run(started, folder.resolve(), {"events": events, "payloads": record_payloads, "otel": otel}))
 
 
 def _command(module: str | None, command: Sequence[str], program: bool) -> list[str]:
@@ -134,6 +136,7 @@ def _environment(folder: Path, options: Mapping[str, Any]) -> dict[str, str]:
         "package": str(Path(labkit.__file__).resolve().parent),
         "events": options["events"] or EVENTS_KEPT,
         "payloads": options["payloads"],
+        "otel": options["otel"],
     }
     before = os.environ.get("PYTHONPATH")
     path = str(_BOOT.resolve()) + (os.pathsep + before if before else "")

@@ -48,7 +48,7 @@ class Listening:
         self._heard: set[Path] = set()
 
     def hear(self) -> "list[Recent] | None":
-        """What each says now; nothing for one that has not answered yet; None where none runs any more.
+        """What each says now; nothing of one that has not answered yet; None where none runs, or will.
 
         Raises:
             RecordError: the app's labkit is a newer one.
@@ -65,7 +65,7 @@ class Listening:
                 with suppress(OSError):  # it has just ended
                     published.want(each.folder)
         if not self._there:
-            return None
+            return [] if running.awaits(self._folder) else None
         found = []
         for each in self._there:
             told = published.read(each.folder)
@@ -76,6 +76,11 @@ class Listening:
                 self._heard.add(each.folder)
                 found.append(told[1])
         return found
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether nobody has connected to the app yet."""
+        return not self._there
 
     @property
     def are_heard(self) -> bool:
@@ -142,6 +147,8 @@ def _first(listening: Listening) -> "list[Recent]":
         if heard and listening.are_heard:
             return heard
         clock.sleep(EVERY_S / 5)
+    if not heard and listening.is_awaited:
+        raise Silent("nobody has connected to the app yet: connect a client, then watch it again")
     if not heard:
         raise Silent("the app does not answer: it is stopped, or something holds its GIL")
     return heard

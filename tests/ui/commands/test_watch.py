@@ -176,6 +176,18 @@ def test_one_that_has_ended(here):
     assert "the app has ended" in told.stderr
 
 
+def test_one_to_which_nobody_has_connected(here, monkeypatch):
+    folder = here / "labkit-results" / "2026-11-29_10-00-00"
+    folder.mkdir(parents=True)
+    (folder / f"made-{os.getpid()}.json").write_text("{}")
+    monkeypatch.setattr(watch, "FIRST_WORD_S", 0.3)
+    told = labkit("watch", "--once")
+    assert_is_refused(told, code=1)
+    assert "nobody has connected to the app yet" in told.stderr
+    (folder / f"made-{os.getpid()}.json").rename(folder / "made-999999999.json")
+    assert_is_refused(labkit("watch", "--once"))
+
+
 def test_the_number_is_another_process_by_now(here):
     place = run_folder(here, os.getpid())
     os.utime(place / PROCESS, (1, 1))
