@@ -10,6 +10,9 @@ from labkit.runs.table import Table
 #: Where there are more than so many, the smallest are summed up.
 ROWS_SHOWN, COLUMNS_SHOWN = 12, 6
 
+#: Who has less than this share of all waiting has no column.
+LEAST_SHARE = 0.01
+
 #: The column of those that have none of their own, and the row.
 OTHERS = "others"
 
@@ -69,7 +72,8 @@ def matrix(blame: Blame, rows: int = ROWS_SHOWN, columns: int = COLUMNS_SHOWN) -
     sums: dict[tuple[str, str, str], float] = {}
     for line in blame.lines:
         sums[_key(line)] = sums.get(_key(line), 0.0) + line.seconds
-    shown = sorted(sums, key=lambda key: -sums[key])[:columns]
+    worth = LEAST_SHARE * sum(sums.values())
+    shown = [key for key in sorted(sums, key=lambda key: -sums[key]) if sums[key] >= worth][:columns]
     cells = []
     for row in blame.rows[:rows]:
         mine = [line for line in blame.lines if line.waited == row.name]

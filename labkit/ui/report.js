@@ -326,8 +326,9 @@
       for (let at = 0; at < s.rows && s.begin[at] < until; at++) {
         const overlap = Math.min(until, s.begin[at] + s.took[at]) - Math.max(since, s.begin[at]);
         if (overlap <= 0 || s.event[at] === e.number[row] + 1) continue;
-        const [, name, where] = this.data.places[s.place[at]];
-        add(`${name} ${this.data.causes[s.cause[at]]}${where ? `: ${where}` : ""}`, (s.held[at] * overlap) / Math.max(1, s.took[at]));
+        const [kind, name, where] = this.data.places[s.place[at]];
+        const who = kind === "library" && name === "the machine" ? "" : `${name} `; // which had no core for anybody
+        add(`${who}${this.data.causes[s.cause[at]]}${where ? `: ${where}` : ""}`, (s.held[at] * overlap) / Math.max(1, s.took[at]));
       }
       const most = [...sums].sort((a, b) => b[1] - a[1]).slice(0, 8);
       if (!most.length) return text("p", "No other handler ran.", "quiet");

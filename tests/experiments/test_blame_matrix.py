@@ -44,6 +44,12 @@ def test_what_has_no_column_is_summed_up_and_no_second_is_lost():
     assert sum(met.seconds for met in found.cells[0]) == pytest.approx(15.0)
 
 
+def test_who_has_next_to_nothing_has_no_column():
+    found = matrix(made((*LINES, line("chat", "ping", GIL, 0.1))))
+    assert found.columns == ("event export", "task task.x", "the machine", OTHERS)
+    assert found.cells[0][-1].seconds == pytest.approx(0.1)
+
+
 def test_the_table_has_a_row_for_each_who_waited():
     table = matrix(made()).table()
     assert [row[0] for row in table.rows] == ["chat", "move"]

@@ -124,7 +124,7 @@ def test_an_app_is_run_as_it_is_and_what_it_did_is_shown(app):
     shown = " ".join(shown.split())
     assert "`broken` raised KeyError once." in shown
     assert "Nobody handles `nobody-takes-it` (once)." in shown
-    again = labkit("report", "out.d")
+    again = labkit("report", "--text", "out.d")
     assert again.exit_code == 0
     assert " ".join(again.output.split()).startswith(shown.partition(" Kept in")[0])
 
