@@ -88,9 +88,9 @@ def _watched(
             part_ns = held_ns if data[at + _WAITER] == number else 0
             for_locks_ns += part_ns
         elif cause == RECEIVE_LOOP:
-            if data[at + _CONNECTION] == connection and of_event != number:
+            if data[at + _CONNECTION] == connection:
                 part_ns = max(0, min(until, start) - max(since, begin))
-        elif cause in (GIL, LOOP, GC, CORE) and (of_event != number or number == UNKNOWN):
+        elif cause in (GIL, LOOP, GC, CORE) and of_event != number:
             share = held_ns / max(1, until - since)
             part_ns = round(share * max(0, min(until, start) - max(since, begin)))
             if idle_ns:

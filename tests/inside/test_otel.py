@@ -155,6 +155,18 @@ def test_an_asyncio_server(telemetry):
     assert ("labkit.socketio.queue.duration", "hi") not in telemetry.metrics()  # it did not come through a connection
 
 
+def test_it_begins_a_trace_of_its_own_and_leaves_the_one_that_is_there(telemetry):
+    """With async_handlers=False a handler runs within the request that brought its connection."""
+    server = plain.Server(async_mode="threading", async_handlers=False)
+    server.on("hi", lambda sid: None)
+    with labkit.instrument(server) as inside:
+        inside.export(**telemetry.options)
+        with telemetry.tracers.get_tracer("web").start_as_current_span("GET /socket.io") as request:
+            server._handle_event_internal(server, "sid", "eio", ["hi"], "/", None)
+            assert trace.get_current_span() is request
+    assert telemetry.spans()["process hi"].parent is None
+
+
 def test_it_goes_as_it_came(telemetry):
     server = plain.Server(async_mode="threading")
     owners = (server, server.manager, server.eio)
