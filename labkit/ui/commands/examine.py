@@ -29,6 +29,7 @@ EXTRAS = {
     "test": "the tests",
     "browser": "labkit render, notebooks 05 and 06, the tests of rendering",
     "modes": "--mode gunicorn, gevent, gevent-unpatched and asgi, notebook 07, and their tests",
+    "export": "labkit run --otel, and what an app tells OpenTelemetry and Prometheus",
 }
 
 _RENDERING = EXTRAS["browser"]
