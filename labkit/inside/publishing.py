@@ -45,6 +45,7 @@ class Publishing:
     ) -> None:
         self._make = telling
         self._folder = folder
+        self._wanted_path = os.fspath(folder / WANTED)
         self._made = made
         self._every_s = every_s
         self._stopping = original("_thread", "allocate_lock")()
@@ -115,7 +116,7 @@ class Publishing:
 
     def _mtime(self) -> int:
         try:
-            return os.stat(self._folder / WANTED).st_mtime_ns
+            return os.stat(self._wanted_path).st_mtime_ns
         except OSError:
             return 0
 
