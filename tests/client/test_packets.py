@@ -330,7 +330,7 @@ def test_no_bytes_make_the_page_s_reading_raise_anything_else(kind, head, tail):
 
 NAMESPACES = st.sampled_from(["/", "/desk", "/a/b", "/été"])
 BYTES = st.recursive(
-    JSON | st.binary(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner), max_leaves=6
+    PAGE_JSON | st.binary(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner), max_leaves=6
 )
 
 

@@ -28,7 +28,6 @@ EXTRAS = {
     "lab": "JupyterLab and the notebooks, pytest --nbval, DataFrames, and whether a difference is more than chance",
     "test": "the tests",
     "browser": "labkit render, notebooks 05 and 06, the tests of rendering",
-    "export": "what labkit.instrument sees, told to OpenTelemetry and Prometheus",
     "modes": "--mode gunicorn, gevent, gevent-unpatched and asgi, notebook 07, and their tests",
     "export": "labkit run --otel, and what an app tells OpenTelemetry and Prometheus",
 }
