@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from labkit.plots import page as page
     from labkit.plots import trace as trace
+    from labkit.plots.audience import fan_out
     from labkit.plots.capacity import capacity_curve
     from labkit.plots.claims import advice_lines
     from labkit.plots.diagnosis import kinds, shares
     from labkit.plots.eight_cases import eight_cases
-    from labkit.plots.fan_out import fan_out
     from labkit.plots.load import batching_windows, resources, slow_readers, told
     from labkit.plots.mixed import by_kind
     from labkit.plots.modes import by_mode
@@ -39,7 +39,7 @@ _HOMES = {
     "capacity_curve": "capacity",
     "distribution": "runs",
     "eight_cases": "eight_cases",
-    "fan_out": "fan_out",
+    "fan_out": "audience",
     "kinds": "diagnosis",
     "overview": "runs",
     "processes_and_threads": "processes",

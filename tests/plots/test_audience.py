@@ -5,7 +5,7 @@ import pytest
 from matplotlib import pyplot as plt
 
 from labkit.base.errors import UsageError
-from labkit.plots.fan_out import MARKS, fan_out
+from labkit.plots.audience import MARKS, fan_out
 from labkit.runs.comparison import Comparison
 from tests.runs.test_fan_out import ALL, closed
 
