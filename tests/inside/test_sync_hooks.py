@@ -352,7 +352,6 @@ def test_a_connect_handler_without_auth_is_one_event_without_an_error(seen):
     assert record.connections[0].namespaces == ("/",)
 
 
-@pytest.mark.measured
 #: Twenty events of 20 ms; of each the ns that the client waited beside what was seen inside.
 TWENTY = """
 import json, time
@@ -382,6 +381,7 @@ running.stop()
 """
 
 
+@pytest.mark.measured
 def test_the_stages_add_up_to_what_the_client_saw():
     """Nothing inside is counted that the client didn't wait for, and most of what it waited for is inside.
 
