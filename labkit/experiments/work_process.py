@@ -24,11 +24,10 @@ from labkit.base.time_limit import LIMIT_S, too_long
 from labkit.plan import modes
 from labkit.plan.targets import Named
 from labkit.plan.work import Work, call
+from labkit.server.by_order import ServedByOrder
 from labkit.server.child import pickled
 from labkit.server.contract import Served
 from labkit.server.setup import Setup
-from labkit.server.stamps import Stamps
-from labkit.server.steady import Held
 from labkit.strategies import Strategy, require_known
 
 T = TypeVar("T")
@@ -260,7 +259,7 @@ def _here() -> None:
     """What a process of its own is, in that process."""
 
 
-class _ThereServer(Served):
+class _ThereServer(ServedByOrder):
     """A server on a thread of the process of the reader's code."""
 
     def __init__(
@@ -280,8 +279,6 @@ class _ThereServer(Served):
         self._place = place
         self._pid = 0
         self._tuned: Mapping[str, str] = {}
-        self._errors: list[str] = []
-        self._events = 0
 
     @property
     def is_running(self) -> bool:
@@ -298,11 +295,6 @@ class _ThereServer(Served):
         """What differs from a stock server, for people to read."""
         return self._tuned
 
-    @property
-    def errors(self) -> list[str]:
-        """Tracebacks of handlers that raised, up to the last :meth:`collect`."""
-        return self._errors
-
     def start(self) -> None:
         """Make the app there, listen, serve."""
         if self.is_running:
@@ -316,34 +308,6 @@ class _ThereServer(Served):
         ended = ServerError(f"the process of your code did not {name} within {limit_s:g} s: see what it does")
         with self._place.time_limit(limit_s, ended):
             return self._place.order(name, *args)
-
-    def handlers(self) -> Mapping[str, tuple[str, ...]] | None:
-        """Of each namespace the events that have a handler."""
-        told: Mapping[str, tuple[str, ...]] | None = self._order("handlers")
-        return told
-
-    def record(self, events: int) -> None:
-        """From now on stamp this many events."""
-        self._events = events
-        self._order("record", events)
-
-    def collect(self) -> Stamps:
-        """Stop stamping; the stamps since :meth:`record`, all of them missing where there are no hooks."""
-        columns, self._errors, self.log = self._order("collect")
-        stamps = Stamps(self._events)
-        for name, column in columns.items():
-            setattr(stamps, name, column)
-        return stamps
-
-    @contextmanager
-    def held_still(self, switch_interval_s: float | None, freeze_gc: bool) -> Iterator[Held]:
-        """Hold still what is known to change results, in that process."""
-        now_s = self._order("hold", switch_interval_s, freeze_gc)
-        try:
-            yield Held(now_s, lambda: int(self._order("full_collections")))
-        finally:
-            if self.is_running:
-                self._order("release")
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """Stop serving; the process goes on. Twice does no harm."""

@@ -5,26 +5,23 @@ when its standard input closes, so it never outlives its parent.
 """
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from labkit.base import clock, processes
 from labkit.base.errors import LabError, NotPicklable, ServerError
 from labkit.base.processes import OrderedProcess
 from labkit.plan import modes
-from labkit.server.contract import Served
+from labkit.server.by_order import ServedByOrder
 from labkit.server.ports import listen
 from labkit.server.setup import Setup
-from labkit.server.stamps import Stamps
-from labkit.server.steady import Held
 from labkit.strategies import Strategy
 
 #: How long an app may take to start, and how long any other order may take but the one to stop.
 START_S, ORDER_S = 30.0, 30.0
 
 
-class ChildServer(Served):
+class ChildServer(ServedByOrder):
     """A strategy behind a real server in a child process: ``with ChildServer("asgi", strategy, work) as server``.
 
     Args:
@@ -58,8 +55,6 @@ class ChildServer(Served):
         )
         self._process: _ServerProcess | None = None
         self._serving_pid = 0
-        self._events = 0
-        self._errors: list[str] = []
 
     @property
     def is_running(self) -> bool:
@@ -75,11 +70,6 @@ class ChildServer(Served):
     def tuned(self) -> Mapping[str, str]:
         """What differs from a stock server, for people to read."""
         return {} if self.stock else self.mode.tuned
-
-    @property
-    def errors(self) -> list[str]:
-        """Tracebacks of handlers that raised, up to the last :meth:`collect`."""
-        return self._errors
 
     def start(self) -> None:
         """Start the process, hand over what it serves, wait until it listens."""
@@ -115,34 +105,6 @@ class ChildServer(Served):
         if process is not None:
             process.kill()
         self._end_watch()
-
-    def handlers(self) -> Mapping[str, tuple[str, ...]] | None:
-        """Of each namespace the events that have a handler; None where the mode's app does not show it."""
-        told: dict[str, tuple[str, ...]] | None = self._order("handlers")
-        return told
-
-    def record(self, events: int) -> None:
-        """From now on stamp this many events."""
-        self._events = events
-        self._order("record", events)
-
-    def collect(self) -> Stamps:
-        """Stop stamping; the stamps since :meth:`record`, all of them missing where there are no hooks."""
-        columns, self._errors, self.log = self._order("collect")
-        stamps = Stamps(self._events)
-        for name, column in columns.items():
-            setattr(stamps, name, column)
-        return stamps
-
-    @contextmanager
-    def held_still(self, switch_interval_s: float | None, freeze_gc: bool) -> Iterator[Held]:
-        """Hold still what is known to change results, in the process that serves."""
-        now_s = self._order("hold", switch_interval_s, freeze_gc)
-        try:
-            yield Held(now_s, lambda: int(self._order("full_collections")))
-        finally:
-            if self.is_running:
-                self._order("release")
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """Let the app close and the process end; nothing that it started stays. Twice does no harm.
