@@ -134,6 +134,7 @@ class ServingProcess:
     def _collect(self) -> tuple[dict[str, Any], list[str], list[str]]:
         hooks = self.app.hooks
         if hooks is not None:
+            self.stamps.settle()
             hooks.stamps = None
         return self.stamps.columns(), [] if hooks is None else list(hooks.errors), list(self.log)
 

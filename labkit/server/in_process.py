@@ -129,6 +129,7 @@ class Server(Served):
     def collect(self) -> Stamps:
         """Stop stamping; the stamps since :meth:`record`, all of them missing where there are no hooks."""
         if self.hooks is not None:
+            self._stamps.settle()
             self.hooks.stamps = None
         return self._stamps
 

@@ -6,8 +6,12 @@ whichever thread takes it, and no two threads ever write the same place.
 
 from array import array
 
-from labkit.base.clock import Now, now_ns
+from labkit.base.clock import NS_PER_S, Now, now_ns
+from labkit.base.patched import original
 from labkit.runs.stages import SERVER_COLUMNS
+
+#: So long a handler is waited for that goes on after the last answer.
+SETTLES_S = 1.0
 
 
 class Stamps:
@@ -47,3 +51,16 @@ class Stamps:
             if type(number) is int and 0 <= number < self.events:
                 return number
         return -1
+
+    def settle(self, limit_s: float = SETTLES_S) -> None:
+        """Wait for handlers that have begun and not ended: one that answers first goes on after the last answer.
+
+        Args:
+            limit_s: those that take longer have no end in this run.
+        """
+        pause = original("time", "sleep")  # orders are carried out on a real thread, whatever is patched
+        until_ns = now_ns() + round(limit_s * NS_PER_S)
+        while now_ns() < until_ns and any(
+            start and not end for start, end in zip(self.handler_start, self.handler_end, strict=True)
+        ):
+            pause(0.005)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 
 import pytest
 from hypothesis import given
@@ -83,3 +84,17 @@ def test_stamps_load_no_pandas():
     code = "import sys, labkit.server.stamps; print('pandas' in sys.modules or 'numpy' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
     assert answer.strip() == "False"
+
+
+def test_a_handler_that_goes_on_is_waited_for_and_one_that_never_ends_is_not():
+    stamps = Stamps(2)
+    stamps.settle(60)  # none has begun
+    stamps.handler_start[0] = 1
+    timer = threading.Timer(0.05, stamps.handler_end.__setitem__, (0, 2))
+    timer.start()
+    stamps.settle(60)
+    assert stamps.handler_end[0] == 2
+    timer.join()
+    stamps.handler_start[1] = 3
+    stamps.settle(0.01)
+    assert stamps.handler_end[1] == 0
