@@ -5,15 +5,15 @@ replaced by a list that stamps, between the handshake and the start of the reade
 inbox is seen, which no hook further down the way can see.
 """
 
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from labkit.base.clock import Now
 from labkit.inside.connections import Live
-from labkit.inside.hooking import Hooking
+from labkit.inside.hooking import Hooking, greenlets
 from labkit.inside.seeing import ACKS, MESSAGE, Event, Seeing, Sending, size
 from labkit.runs.stages import MISSING
 
@@ -70,13 +70,23 @@ class SeenInbox(list):  # type: ignore[type-arg]
         self.arrivals, self.read_ns, self.dispatched_ns = None, MISSING, MISSING
 
 
+def _green_thread() -> Callable[[], Any]:
+    current: Callable[[], Any] = import_module("greenlet").getcurrent  # there: what makes green threads needs it
+    return current
+
+
+def _thread() -> int:
+    """Looked up at each call: what patches threads later puts a green thread's own in its place."""
+    return threading.get_ident()
+
+
 class SyncHooks(Hooking):
     """The hooks of one ``socketio.Server``, a Flask-SocketIO one or not."""
 
     def __init__(self, server: Any, seeing: Seeing) -> None:
-        # Whose call this is: of a thread, or of a green thread where there are such (a thread's main one elsewhere).
-        green = sys.modules.get("greenlet")
-        self._who: Callable[[], Any] = threading.get_ident if green is None else green.getcurrent
+        # Whose call this is: of a green thread where handlers are such, else of a thread. Wherever greenlet is loaded a
+        # thread has a main greenlet, too. But as one ends that was asked for, all objects are looked through for it.
+        self._who: Callable[[], Any] = _green_thread() if greenlets(server) else _thread
         self._handling: dict[Any, Event] = {}
         self._sending: dict[Any, Sending] = {}
         super().__init__(server, seeing)
