@@ -5,7 +5,7 @@ import math
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from labkit.plots.style import BLUE, GREEN, RED, WIDTH_IN, message, short, styled
 from labkit.runs.diff import Diff, Direction
@@ -17,6 +17,9 @@ _LOOK = {
     Direction.SAME: (BLUE, "o"),
     Direction.UNKNOWN: ("#888888", "x"),
 }
+
+#: Factors and their opposites, so that both sides of 1 can be read alike.
+_TICKS = [1, *(tick for up in (1.1, 1.2, 1.5, 2, 3, 5, 10, 30, 100, 1000) for tick in (up, 1 / up))]
 
 #: A factor is drawn up to here; what lies beyond is written at the edge.
 _MOST = 1000.0
@@ -46,9 +49,9 @@ def diff(found: Diff, *, title: str | None = None) -> Figure:
     low, high = axes.get_xlim()
     widest = max(1 / low, high, 1.5)  # 1 stays in the middle
     axes.set_xlim(1 / widest, widest)
-    axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5), numticks=9))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}x"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_locator(FixedLocator([tick for tick in _TICKS if 1 / widest <= tick <= widest]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}x"))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel(f"{found.names[1]} over {found.names[0]}; left faster, right slower; 95% interval (log scale)")
     axes.set_yticks(range(len(changes)), [f"{short(change.strategy)}  {change.quantity.name}" for change in changes])
     axes.set_ylim(max(1, len(changes)) - 0.5, -0.5)

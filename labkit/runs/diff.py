@@ -7,6 +7,7 @@ few runs nothing can be told. What no difference was seen in may still differ a 
 import math
 import os
 import statistics
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -150,11 +151,8 @@ class Diff:
     @property
     def loses_more(self) -> bool:
         """Whether the second side lost a larger share of the events of a strategy than the first."""
-        shares = [
-            [side[name].lost / side[name].events for side, name in zip((self.first, self.second), pair, strict=True)]
-            for pair in _pairs(self.first, self.second)
-        ]
-        return any(after > before for before, after in shares)
+        pairs = _pairs(self.first, self.second)
+        return any(_share_lost(self.second.of(after)) > _share_lost(self.first.of(before)) for before, after in pairs)
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -169,7 +167,8 @@ class Diff:
         for change in self.of(Direction.UNKNOWN):
             reasons.setdefault(change.why, []).append(f"{change.strategy} {change.quantity.name}")
         told += [
-            f"can't tell, {why}: {', '.join(of) if len(of) < 4 else f'{len(of)} figures'}" for why, of in reasons.items()
+            f"can't tell, {why}: {', '.join(of) if len(of) < 4 else f'{len(of)} figures'}"
+            for why, of in reasons.items()
         ]
         return tuple(told)
 
@@ -403,19 +402,27 @@ def _or_none(value: Any) -> str:
 def _lost(a: Comparison, b: Comparison, pairs: Sequence[tuple[str, str]], names: tuple[str, str]) -> Iterator[str]:
     """Where events became something else than on the other side: no percentile tells of a few."""
     for one, other in pairs:
-        mine, theirs = a[one], b[other]
-        shares = [{name: count / side.events for name, count in side.outcomes.items()} for side in (mine, theirs)]
-        if shares[0] != shares[1]:
+        counts = (_outcomes(a.of(one)), _outcomes(b.of(other)))
+        mine, theirs = ({name: count / side.total() for name, count in side.items() if count} for side in counts)
+        if mine != theirs:
             told = (
-                f"{', '.join(f'{count:,} {name}' for name, count in side.outcomes.items() if count)} in {name_of_side}"
-                for side, name_of_side in zip((mine, theirs), names, strict=True)
+                f"{', '.join(f'{count:,} {name}' for name, count in side.items() if count)} in {name_of_side}"
+                for side, name_of_side in zip(counts, names, strict=True)
             )
             yield f"Outcomes of {one} differ: {'; '.join(told)}."
+
+
+def _outcomes(runs: Sequence[Run]) -> Counter[str]:
+    return sum((Counter(run.outcomes) for run in runs), Counter())
 
 
 def _is_interleaved(a: Comparison, b: Comparison) -> bool:
     mine, theirs = (sorted(run.conditions.measured for run in side.runs) for side in (a, b))
     return mine[0] <= theirs[-1] and theirs[0] <= mine[-1]
+
+
+def _share_lost(runs: Sequence[Run]) -> float:
+    return sum(run.lost for run in runs) / sum(len(run) for run in runs)
 
 
 def _several(names: Sequence[str]) -> str:

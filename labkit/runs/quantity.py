@@ -34,6 +34,9 @@ _OUTCOMES = tuple(outcome.replace(" ", "_") for outcome in OUTCOMES)
 _OF_EVENTS = (*_OUTCOMES, "lost", "unaccounted")
 COUNTS = (*_OF_EVENTS, "strays", "duplicates", "late", "order.overtaken")
 
+#: What is known although answers cannot be matched with their events.
+_KNOWN_UNMATCHED = (*TIMES[1:], "sent", "unsent", "unaccounted", "strays", "duplicates", "order.overtaken")
+
 #: Of a distribution: `max`, `mean`, and percentiles from the median on.
 _PERCENTILE = re.compile(r"p([5-9][0-9](?:\.[0-9]{1,3})?)")
 _USUAL = ("p50", "p90", "p95", "p98", "p99", "max", "mean")
@@ -128,6 +131,8 @@ def find(asked: Quantity, runs: Sequence[Run], bounds_ms: tuple[float, float] = 
         bounds_ms: goodput counts answers up to the second.
     """
     events = sum(len(run) for run in runs)
+    if (why := _unmatched(runs)) and asked.part not in _KNOWN_UNMATCHED:
+        return Found(math.nan, events, unknown=why, unknown_each=why)
     if asked.kind == TIME:
         return _time(asked, runs)
     if asked.kind == SHARE:
@@ -168,6 +173,12 @@ def _time(asked: Quantity, runs: Sequence[Run]) -> Found:
     why_each = why_each or _too_few(asked, fewest, f"{_counted(asked)} of a run")
     each = () if why_each else tuple(_statistic(asked, one) for one in values)
     return Found(_statistic(asked, together), len(together), each, unknown_each=why_each)
+
+
+def _unmatched(runs: Sequence[Run]) -> str:
+    """Why nobody knows what became of the events; empty where somebody does."""
+    unknown = sum(int(np.count_nonzero(np.isnan(run.own_ms))) for run in runs)
+    return f"of {unknown} events nobody can tell whether they were answered" if unknown else ""
 
 
 def _unseen(part: str, runs: Sequence[Run], count: int) -> str:

@@ -3,6 +3,9 @@
 It is served as the lab serves its own (:mod:`labkit.server.in_process`), so that it stops for good: no thread, socket
 or port is left. Whatever has to differ for that is changed on the app's own instances, and put back at the stop. So an
 app that a module makes once can be served by one test after the other.
+
+Werkzeug is tuned as for the lab's own servers: a stock one keeps the connection of a websocket that has ended, for
+which websocket-client waits 3 s at each disconnect.
 """
 
 import traceback
@@ -46,18 +49,13 @@ class AppServer(Server):
         self.given = app
         self._existing = _Existing(app)
         served = Strategy(getattr(app, "import_name", type(app).__name__), _nothing)
-        super().__init__(served, _nothing, stock=True, instrumented=False, host=host, port=port)
+        super().__init__(served, _nothing, instrumented=False, host=host, port=port)
         self._errors: list[str] = Kept()
 
     @property
     def errors(self) -> list[str]:
         """Tracebacks of handlers and background tasks that raised, in the order in which they did."""
         return self._errors
-
-    @property
-    def tuned(self) -> dict[str, str]:
-        """Nothing: the app is served with its own settings."""
-        return {}
 
     def start(self) -> None:
         """Listen, and serve.
