@@ -145,6 +145,8 @@ class Diff:
     @property
     def direction(self) -> Direction:
         """Of all together: slower if one figure is, else unknown if one is, else faster if one is."""
+        if not self.changes:
+            return Direction.UNKNOWN
         order = (Direction.SLOWER, Direction.UNKNOWN, Direction.FASTER)
         return next((one for one in order if self.of(one)), Direction.SAME)
 
@@ -156,8 +158,9 @@ class Diff:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """What changed, a sentence each; then of all figures without a difference the least certain; then what is
-        unknown."""
+        """What changed, a sentence each; of all figures without a difference the least certain; what is unknown."""
+        if not self.changes:
+            return ("can't tell, since nothing could be compared",)
         told = [repr(change) for one in (Direction.SLOWER, Direction.FASTER) for change in self.of(one)]
         if same := self.of(Direction.SAME):
             least = max(same, key=lambda change: change.hidden)
@@ -192,7 +195,8 @@ class Diff:
         return (*self.cautions, *self.left_out)
 
     def __repr__(self) -> str:
-        return "\n".join((*self.cautions, "", self.table().text(), *self.left_out, "", *self.sentences)).strip()
+        table = [self.table().text()] if self.changes else []
+        return "\n".join((*self.cautions, "", *table, *self.left_out, "", *self.sentences)).strip()
 
     def _repr_html_(self) -> str:
         table = self.table()

@@ -155,13 +155,15 @@ class Verdicts:
             )
             for verdict in self.all
         )
-        reasons = dict.fromkeys(
-            f"{verdict.strategy}, {verdict.expectation.text}: {verdict.why}" for verdict in self.all if verdict.why
-        )
+        reasons: dict[str, list[str]] = {}
+        for verdict in self.all:
+            if verdict.why:
+                reasons.setdefault(verdict.why, []).append(f"{verdict.strategy}, {verdict.expectation.text}")
+        told = [f"{'; '.join(of) if len(of) < 4 else f'{len(of)} of them'}: {why}" for why, of in reasons.items()]
         outcomes = dict.fromkeys(
             f"{verdict.strategy}: {_counted(verdict.outcomes)}" for verdict in self.all if not verdict.holds
         )
-        return Table(HEADERS, rows, (0, 1, 2), (*reasons, *outcomes))
+        return Table(HEADERS, rows, (0, 1, 2), (*told, *outcomes))
 
     def __repr__(self) -> str:
         return f"{self.headline}\n{self.table().text()}"

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
+from weakref import WeakSet
 
 import socketio as python_socketio
 from flask import Flask
@@ -29,6 +30,9 @@ from labkit.strategies import Strategy
 
 #: What is changed on engine.io's server while it is served. `bound` changes the last two.
 _CHANGED = ("_async", "async_mode", "sleep", "start_service_task", "create_queue", "handlers")
+
+#: The engine.io servers that are served now.
+_SERVED: "WeakSet[Any]" = WeakSet()
 
 #: What engine.io makes at its first request, and takes for its own at the next start.
 _MADE = ("service_task_handle", "service_task_event")
@@ -70,7 +74,11 @@ class AppServer(Server):
                 f"{by} has patched this process, so its threads are none: serve the app in an unpatched one"
             )
         self._existing.require_free()
-        super().start()
+        try:
+            super().start()
+        except BaseException:
+            self._existing.put_back()
+            raise
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """As :meth:`labkit.server.in_process.Server.stop`; the app is then as it was before."""
@@ -88,11 +96,7 @@ class AppServer(Server):
         return _Telling(self.log, self._errors)
 
     def _make_app(self) -> "_Existing":
-        try:
-            self._existing.take(self._threads, self._sleep, self.log)
-        except BaseException:
-            self._existing.put_back()
-            raise
+        self._existing.take(self._threads, self._sleep, self.log)
         return self._existing
 
 
@@ -131,7 +135,7 @@ class _Existing:
 
     def require_free(self) -> None:
         """Raise `ServerError` where it is served already."""
-        if self._before is not None or self.server.eio.service_task_handle is not None:
+        if self.server.eio in _SERVED or self.server.eio.service_task_handle is not None:
             raise ServerError("this app is served already: stop that server first, or make another app")
 
     def take(self, threads: Threads, sleep: Callable[[float], None], log: list[str]) -> None:
@@ -140,6 +144,7 @@ class _Existing:
         self._before = {name: vars(eio)[name] for name in _CHANGED if name in vars(eio)}
         self._before["handlers"] = dict(eio.handlers)
         self._packets = server.packet_class
+        _SERVED.add(eio)
         driver = (
             import_module("engineio.async_drivers.threading")._async if eio.async_mode != "threading" else eio._async
         )
@@ -155,6 +160,7 @@ class _Existing:
         if before is None:
             return
         eio = self.server.eio
+        _SERVED.discard(eio)
         for name in _CHANGED:
             vars(eio).pop(name, None)
         vars(eio).update(before)

@@ -24,7 +24,7 @@ def of_diff(title: str, found: Diff) -> str:
     """Two sets of runs side by side: what may explain a difference, the sentences, the table."""
     parts = ["## labkit diff", _line(title), _listed(found.cautions)]
     parts += [_listed([f"**{sentence}**" for sentence in map(_line, found.sentences)], escape=False)]
-    return _joined([*parts, found.table().github(), _listed(found.left_out)])
+    return _joined([*parts, found.table().github() if found.changes else "", _listed(found.left_out)])
 
 
 def append(path: Path, text: str) -> None:

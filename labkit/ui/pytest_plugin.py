@@ -169,8 +169,10 @@ def _leave(client: Any) -> None:
     inner = getattr(client, "client", client)  # of a SimpleClient
     if inner is None:
         return
-    tasks = [getattr(inner.eio, name, None) for name in ("read_loop_task", "write_loop_task")]
+    tasks = [getattr(inner.eio, name, None) for name in ("write_loop_task", "read_loop_task")]
     client.disconnect()
+    # Where the server has gone first, the writer may have missed its end, and would wait for 30 s.
+    inner.eio.queue.put(None)
     for task in tasks:
         if task is not None:
             task.join(_STOP_S)

@@ -136,7 +136,8 @@ def changes(found: Diff) -> RenderableType:
         shown.add_row(*row[:-1], Text(row[-1], style=_DIRECTIONS[change.direction]))
     cautions = [Text(line, style="yellow") for line in found.cautions]
     below = [Text(line, style="dim") for line in (*cells.notes, *found.left_out)]
-    return Group(*cautions, shown, *below, *(Text(sentence) for sentence in found.sentences))
+    table = [shown, *below] if found.changes else below[1:]
+    return Group(*cautions, *table, *(Text(sentence) for sentence in found.sentences))
 
 
 def _contrasts(result: Comparison) -> tuple[str, ...]:

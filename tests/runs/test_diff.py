@@ -10,7 +10,6 @@ import pytest
 
 import labkit as lab
 from labkit.base.errors import RecordError, UsageError
-from labkit.runs import diff as diffs
 from labkit.runs import difference
 from labkit.runs.comparison import Comparison
 from labkit.runs.diff import Direction, diff
