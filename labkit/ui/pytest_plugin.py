@@ -13,6 +13,7 @@ pytest loads this module at each of its starts, also where no test uses it: noth
 is imported before a fixture is used.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -155,9 +156,20 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
     report = yield
     if report.failed:
         for server in item.stash.get(_SERVERS, []):
-            if said := "\n".join([*server.log, *server.errors]):
+            if said := _complaints(server):
                 report.sections.append((f"Socket.IO server at {server.url}", said))
     return report
+
+
+def _complaints(server: "AppServer") -> str:
+    """What a server complained of: each traceback once, with how often it came, and each line of its log once."""
+    parts = [
+        f"{count} times:\n{error}" if count > 1 else error for error, count in Counter(server.errors).most_common()
+    ]
+    told = {error.rstrip().rpartition("\n")[2] for error in server.errors}
+    # A thread's line in the log says its name, and then what the last line of its traceback says.
+    others = dict.fromkeys(line for line in server.log if line.partition(": ")[2] not in told)
+    return "\n".join([*parts, *others])
 
 
 def _url(server: Any) -> str:
