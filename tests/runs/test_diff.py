@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import labkit as lab
 from labkit.base.errors import RecordError, UsageError
@@ -52,8 +53,19 @@ def test_a_handler_that_is_slower_by_half_is_found_in_19_of_20(no_intervals):
 def test_what_could_have_been_hidden_is_rarely_exceeded():
     """Where nothing was seen, the true factor is below what is said in 19 of 20; of 40, 5 are three more than due."""
     rng = np.random.default_rng(3)
-    sides = [(np.exp(rng.normal(0, 0.15, 8)), 1.1 * np.exp(rng.normal(0, 0.15, 8))) for _ in range(40)]
-    assert sum(difference.largest_hidden(a, b) < 1.1 for a, b in sides) <= 5
+    sides = [(np.exp(rng.normal(0, 0.15, 8)), 1.5 * np.exp(rng.normal(0, 0.15, 8))) for _ in range(40)]
+    assert sum(difference.largest_hidden(a, b) < 1.5 for a, b in sides) <= 5
+
+
+def test_of_few_runs_the_wider_interval_counts():
+    a, b = [1.0, 1.3, 0.8, 1.1, 0.9], [1.1, 0.9, 1.2, 1.0, 1.4]
+    welch = stats.ttest_ind(np.log(b), np.log(a), equal_var=False).confidence_interval(0.95)
+    assert difference.largest_hidden(a, b) == pytest.approx(math.exp(max(-welch.low, welch.high)))
+    found = difference.compare(a, b)
+    assert difference.largest_hidden(a, b) > max(found.high, 1 / found.low)
+    assert difference.largest_hidden([1, 1], [1.5, 1.5]) == pytest.approx(1.5)
+    assert difference.largest_hidden([1, 1], [1, math.inf]) == math.inf
+    assert difference.largest_hidden([1], [1, 1]) == math.inf
 
 
 def test_slower_is_said_with_factor_and_interval():

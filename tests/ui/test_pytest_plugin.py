@@ -213,7 +213,7 @@ def test_a_failing_expectation_shows_the_table(suite):
 
 
         def test_load(fire, expect):
-            with lab.serve("inline", lab.io_wait(ms=1)) as server:
+            with lab.serve("inline", lab.io_wait(ms=200)) as server:
                 run = fire(server, lab.burst(3))
             assert expect(run, "lost == 0", "own.max < 30s")
             expect(run, "own.max < 0.001ms", "own.p99 < 1s")
