@@ -6,6 +6,8 @@ from importlib.metadata import entry_points
 
 import pytest
 
+from tests.support import simulated
+
 pytest_plugins = ["pytester"]
 
 #: Installed, pytest finds it by itself; before that it is named.
@@ -206,27 +208,43 @@ def test_twenty_servers_one_after_the_other(suite):
 
 
 @pytest.mark.measured
-def test_a_failing_expectation_shows_the_table(suite):
+def test_a_failing_expectation_shows_the_table(suite, pytester):
+    simulated.run(own_ms=[20, 40, 60]).save(pytester.path / "run")
     done = suite(
         """
-        import labkit as lab
+        from labkit import Run
 
 
-        def test_load(fire, expect):
-            with lab.serve("inline", lab.io_wait(ms=200)) as server:
-                run = fire(server, lab.burst(3))
+        def test_load(expect):
+            run = Run.load("run")
             assert expect(run, "lost == 0", "own.max < 30s")
-            expect(run, "own.max < 0.001ms", "own.p99 < 1s")
+            expect(run, "own.max < 50ms", "own.p99 < 1s")
         """
     )
     done.assert_outcomes(failed=1)
     done.stdout.fnmatch_lines(
         [
-            '>*expect(run, "own.max < 0.001ms", "own.p99 < 1s")*',
+            '>*expect(run, "own.max < 50ms", "own.p99 < 1s")*',
             "E * Failed: Expectations: 0 of 2 hold, 1 does not, of 1 nobody can tell.",
-            "E * inline *own.max < 0.001ms*does not hold*",
+            "E * inline *own.max < 50ms*does not hold* 60 ms *",
             "E * inline *own.p99 < 1s *can't tell*",
             "E * inline: 3 answered",
         ]
     )
     assert "verdicts(measured" not in done.stdout.str()  # the reader's line is shown, and not the plugin's
+
+
+@pytest.mark.measured
+def test_load_is_fired_from_another_process(suite):
+    done = suite(
+        """
+        import labkit as lab
+
+
+        def test_load(fire):
+            with lab.serve("inline", lab.io_wait(ms=1)) as server:
+                run = fire(server, lab.burst(3), warm_up=1)
+            assert run.outcomes["answered"] == 3
+        """
+    )
+    done.assert_outcomes(passed=1)
