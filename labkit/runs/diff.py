@@ -223,7 +223,7 @@ def diff(first: Side, second: Side, *, names: tuple[str, str] = ("A", "B")) -> D
     """Hold two sets of runs side by side: folders that labkit saved, or comparisons.
 
     Args:
-        first, second: the folders; `second` is the one that may be slower.
+        first, second: the folders; `second` is the one that may be slower. A folder of such folders is all of them.
         names: what to call them.
 
     Raises:
@@ -252,6 +252,8 @@ def _side(given: Side) -> Comparison:
     if not folder.is_dir():
         there = "is no folder" if folder.exists() else "is not there"
         raise RecordError(f"{folder} {there}: name one that labkit compare or labkit fire wrote with --out")
+    if parts := _parts(folder):
+        return sum((Comparison.load(part) for part in parts[1:]), Comparison.load(parts[0]))
     if not any(folder.glob("run-*.json")):
         by = next((command for name, command in _OTHERS.items() if (folder / name).exists()), "")
         wrote = f"was written by {by}, which keeps no runs to compare" if by else "holds no runs"
@@ -259,8 +261,18 @@ def _side(given: Side) -> Comparison:
     return Comparison.load(folder)
 
 
+def _parts(folder: Path) -> list[Path]:
+    """Of a folder without runs of its own the folders in it that have some: one each time that somebody fired."""
+    if any(folder.glob("run-*.json")):
+        return []
+    return sorted({path.parent for path in folder.glob("*/run-*.json")})
+
+
 def _is_cut_short(given: Side) -> bool:
-    return not isinstance(given, Comparison) and not (Path(given) / "comparison.json").exists()
+    if isinstance(given, Comparison):
+        return False
+    folder = Path(given)
+    return any(not (part / "comparison.json").exists() for part in _parts(folder) or [folder])
 
 
 def _pairs(a: Comparison, b: Comparison) -> tuple[tuple[str, str], ...]:

@@ -2,7 +2,8 @@
 
 A bound that is a number is compared with what was measured; the interval over runs stands beside it. A bound that is a
 multiple of a base was measured, too: there the runs of both are compared by the exact test of
-:mod:`labkit.runs.difference`, so that a slow minute is not taken for a slow version.
+:mod:`labkit.runs.difference`, so that a slow minute is not taken for a slow version. Each such line errs in at most one
+of twenty cases by itself; :mod:`labkit.runs.diff` compares several figures together.
 """
 
 import math

@@ -203,6 +203,15 @@ def test_a_folder_that_was_cut_short_is_told_and_compared(folders):
     assert lab.diff(*folders).cautions == ("B was cut short: 5 runs are there",)
 
 
+def test_a_folder_of_folders_is_all_of_them(folders, tmp_path):
+    for number in range(5):
+        side(1, number).save(tmp_path / "many" / str(number))
+    found = lab.diff(folders[0], tmp_path / "many")
+    assert found.changes[0].found.runs == (5, 5)
+    (tmp_path / "many" / "3" / "comparison.json").unlink()
+    assert lab.diff(folders[0], tmp_path / "many").cautions[0] == "B was cut short: 5 runs are there"
+
+
 def half(folder):
     next(iter(folder.glob("run-*.npz"))).unlink()
 

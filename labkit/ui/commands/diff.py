@@ -28,9 +28,9 @@ def diff(a: Path, b: Path, figure: Path | None, summary: Path | None, json_: boo
     labkit compare cpu:20ms --strategies inline --repeats 10 --out after
     labkit diff before after
 
-    A and B are folders that labkit compare wrote. Each run gives one figure, and an exact permutation test compares
-    them: a few runs can tell nothing, and the answer is then "can't tell". What else differs between the two (plan,
-    settings, versions, machine, quality) is said first, since it may be why.
+    A and B are folders that labkit compare wrote, or folders of such folders. Each run gives one figure, and an exact
+    permutation test compares them: a few runs can tell nothing, and the answer is then "can't tell". What else differs
+    between the two (plan, settings, versions, machine, quality) is said first, since it may be why.
 
     Exit code: 0 B is nowhere slower, 1 B lost events that A did not, or a folder cannot be read, 2 wrong usage, 3 B is
     slower, 4 nobody can tell.
