@@ -1,5 +1,6 @@
 """What holds for all tests: who may open a socket, that nothing is skipped where nothing may be, one client for all."""
 
+import gc
 import os
 import socket
 import subprocess
@@ -14,6 +15,15 @@ MEASURES = ((socket.socket, "bind"), (socket.socket, "connect"), (subprocess.Pop
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "measured: opens a socket, or starts a process or a browser")
+
+
+def pytest_collection_finish() -> None:
+    """Five thousand collected tests are no garbage: without them a full collection takes a tenth as long.
+
+    The lab makes one before each run, and some tests measure in this process.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -44,3 +54,11 @@ def client():
     """The client's process, as a notebook has one for all that it measures."""
     with ClientProcess() as process:
         yield process
+
+
+@pytest.fixture
+def nothing_frozen():
+    """What all tests have frozen would hide what a test freezes."""
+    gc.unfreeze()
+    yield
+    gc.freeze()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from labkit.base import clock
+from labkit.base.collector import collector_frozen
 from labkit.base.errors import LabError, MissingExtra, UsageError
 from labkit.base.files import safe_name
 from labkit.base.renamed import refusing_old_names
@@ -24,7 +25,6 @@ from labkit.browser.rendering import Measured, Rendering
 from labkit.plan.work import Calculation, Work, io_wait
 from labkit.runs import environment
 from labkit.server.in_process import Server
-from labkit.server.steady import collector_frozen
 from labkit.strategies import Strategy
 from labkit.strategies import strategy as strategy_of
 

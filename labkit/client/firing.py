@@ -17,6 +17,7 @@ import psutil
 from numpy.typing import NDArray
 
 from labkit.base.clock import NS_PER_MS, NS_PER_S, now_ns, process_cpu_ns
+from labkit.base.collector import collector_frozen
 from labkit.client import packets
 from labkit.client.connection import Loop
 from labkit.client.inbox import Inbox
@@ -104,9 +105,7 @@ class Firing:
         for connection in self.connections:
             connection.frames.clear()
         collections = _collections()
-        gc.collect()
-        gc.freeze()
-        try:
+        with collector_frozen():
             start_ns = start_ns or now_ns() + self.job.lead_ns
             cpu_ns = process_cpu_ns()
             watching = asyncio.ensure_future(self._watch())
@@ -117,8 +116,6 @@ class Firing:
                 watching.cancel()
             end_ns = now_ns()
             cpu_ns = process_cpu_ns() - cpu_ns
-        finally:
-            gc.unfreeze()
         self._decode()
         return self._fired(start_ns, end_ns, cpu_ns, _collections() - collections)
 

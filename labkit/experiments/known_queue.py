@@ -111,11 +111,13 @@ class _Listener(WSListener):
         text = frame.get_payload_as_bytes()
         if text.startswith(packets.CONNECT):
             transport.send(WSMsgType.TEXT, b'40{"sid":"truth"}')
-        elif text.startswith(b"42["):
-            self.server._arrived(transport, text, at_ns)
-        elif text.startswith(b"42"):  # asks for an acknowledgement
-            number = text[2 : text.index(b"[")]
-            transport.send(WSMsgType.TEXT, b"43" + number + b"[]")
+        elif text.startswith(b"42"):
+            start = text.index(b"[")
+            if number := text[2:start]:  # asks for an acknowledgement; a ping of the bystander's for nothing else
+                transport.send(WSMsgType.TEXT, b"43" + number + b"[]")
+            _, *data = json.loads(text[start:])
+            if data:
+                self.server._arrived(transport, data[0]["id"], at_ns)
 
 
 class TruthServer(LoopServer):
@@ -135,8 +137,7 @@ class TruthServer(LoopServer):
     def listener(self) -> WSListener:
         return _Listener(self)
 
-    def _arrived(self, transport: WSTransport, text: bytes, at_ns: int) -> None:
-        event = json.loads(text[2:])[1]["id"]
+    def _arrived(self, transport: WSTransport, event: int, at_ns: int) -> None:
         if not 0 <= event < len(self.arrival_ns):
             transport.send(WSMsgType.TEXT, _answer(event, at_ns))  # of a warm-up
             return

@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from labkit.plots import page as page
     from labkit.plots import trace as trace
     from labkit.plots.audience import fan_out
+    from labkit.plots.bars import thumbnail
     from labkit.plots.capacity import capacity_curve
+    from labkit.plots.cases import eight_cases
     from labkit.plots.claims import advice_lines
     from labkit.plots.diagnosis import kinds, shares
     from labkit.plots.differences import diff
-    from labkit.plots.eight_cases import eight_cases
     from labkit.plots.load import batching_windows, resources, slow_readers, told
     from labkit.plots.mixed import by_kind
     from labkit.plots.modes import by_mode
     from labkit.plots.processes import processes_and_threads
     from labkit.plots.runs import bystander_strip, distribution, overview, residual, two_by_two, waterfall
-    from labkit.plots.thumbnail import thumbnail
     from labkit.plots.utilisation import sustained
 
 _HOMES = {
@@ -40,7 +40,7 @@ _HOMES = {
     "capacity_curve": "capacity",
     "diff": "differences",
     "distribution": "runs",
-    "eight_cases": "eight_cases",
+    "eight_cases": "cases",
     "fan_out": "audience",
     "kinds": "diagnosis",
     "overview": "runs",
@@ -50,7 +50,7 @@ _HOMES = {
     "shares": "diagnosis",
     "slow_readers": "load",
     "sustained": "utilisation",
-    "thumbnail": "thumbnail",
+    "thumbnail": "bars",
     "told": "load",
     "two_by_two": "runs",
     "waterfall": "runs",

@@ -1,12 +1,11 @@
 """What is known to change results, held still in this process and put back afterwards."""
 
-import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from labkit.base import interrupts
+from labkit.base.collector import collector_frozen, full_collections
 
 
 @dataclass(frozen=True)
@@ -49,22 +48,5 @@ def switch_interval(seconds: float | None) -> Iterator[None]:
 
 
 @contextmanager
-def collector_frozen() -> Iterator[None]:
-    """Keep the garbage collector off what is there already."""
-    with interrupts.kept():
-        gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-
-
-@contextmanager
 def _as_it_is() -> Iterator[None]:
     yield
-
-
-def full_collections() -> int:
-    """How many full garbage collections there have been in this process."""
-    return int(gc.get_stats()[-1]["collections"])

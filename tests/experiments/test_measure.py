@@ -275,7 +275,7 @@ def test_a_client_on_a_thread_measures_too():
 
 
 @pytest.fixture
-def settings_of_the_interpreter():
+def settings_of_the_interpreter(nothing_frozen):
     """Another switch interval than Python's own, and what there is to put back."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(0.004)
@@ -326,7 +326,7 @@ def test_a_run_that_fails_puts_everything_back(client, settings_of_the_interpret
 
 
 @pytest.mark.measured
-def test_the_garbage_collector_is_left_alone_where_asked(client):
+def test_the_garbage_collector_is_left_alone_where_asked(client, nothing_frozen):
     broken = Breaks(client, RuntimeError())
     with pytest.raises(RuntimeError):
         measure("inline", QUICK, burst(2), freeze_gc=False, client=broken)

@@ -59,6 +59,15 @@ def test_the_server_leaves_nothing_behind():
         pass
 
 
+@pytest.mark.measured
+def test_a_warm_up_is_answered(client):
+    """Else each case would wait for it in vain, for five seconds."""
+    with TruthServer(Queue(np.zeros(1, np.int64)), 1) as server:
+        client.open(server.url, 2, bystander=False, listener=False)
+        assert client.warm([0, 0], 5) == 2
+        client.close()
+
+
 def reading(measured, *, lost=0):
     true = np.full(len(measured), 100.0)
     measured = np.asarray(measured, float)

@@ -10,6 +10,7 @@ import time
 import psutil
 import pytest
 from flask_socketio import emit
+from loky import ProcessPoolExecutor
 
 from labkit.base.clock import NS_PER_S, now_ns
 from labkit.base.errors import LabError, PortInUse, ServerError
@@ -111,8 +112,15 @@ def test_options_of_the_caller_win_over_the_strategys():
     assert Server(chosen, echo, options={"async_handlers": True}).options["async_handlers"] is True
 
 
+@pytest.fixture(scope="module")
+def trackers():
+    """A process that has had a pool keeps two small ones, Python's and loky's, which watch over its shared memory."""
+    with ProcessPoolExecutor(1) as pool:
+        assert pool.submit(int).result() == 0
+
+
 @pytest.mark.parametrize("name", [name for name in names_in("threading") if name != "process-pool"])
-def test_every_strategy_answers_and_leaves_nothing_behind(name):
+def test_every_strategy_answers_and_leaves_nothing_behind(name, trackers):
     from labkit.server.in_process import Server
 
     with nothing_left_behind(), Server(strategy(name), Calculation(work.io_wait(1).function)) as running:

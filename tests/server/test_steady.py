@@ -5,13 +5,8 @@ import sys
 
 import pytest
 
-from labkit.server.steady import collector_frozen, full_collections, held_still, switch_interval
-
-
-@pytest.fixture(autouse=True)
-def nothing_frozen_before():
-    """Another test's frozen objects would hide what these freeze."""
-    gc.unfreeze()
+from labkit.base.collector import full_collections
+from labkit.server.steady import held_still, switch_interval
 
 
 def state():
@@ -39,16 +34,8 @@ def test_one_that_is_set_by_somebody_else_meanwhile_is_put_back_too():
     assert sys.getswitchinterval() == before
 
 
-def test_the_collector_is_kept_off_what_was_there_before():
-    before = state()
-    with collector_frozen():
-        assert gc.get_freeze_count() > 1000
-        assert gc.isenabled()  # what is made from here on is still collected
-    assert state() == before
-
-
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
-def test_after_an_exception_all_is_put_back(error):
+def test_after_an_exception_all_is_put_back(error, nothing_frozen):
     def block():
         with held_still(0.002, freeze_gc=True):
             held.append((sys.getswitchinterval(), gc.get_freeze_count() > 0))
@@ -84,7 +71,7 @@ def test_by_default_only_the_collector_is_held():
         assert gc.get_freeze_count() > 0
 
 
-def test_a_collector_that_is_left_alone_is_not_even_asked_to_collect():
+def test_a_collector_that_is_left_alone_is_not_even_asked_to_collect(nothing_frozen):
     before = full_collections()
     with held_still(freeze_gc=False) as held:
         assert gc.get_freeze_count() == 0
