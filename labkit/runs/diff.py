@@ -36,6 +36,9 @@ _OTHERS = {
 }
 
 
+#: What is written when all runs are there: by the library, and by the commands.
+_AT_THE_END = ("comparison.json", "summary.json")
+
 #: What both sides must share to be of one thing.
 _OF_RUNS: dict[str, Callable[[Run], str]] = {
     "plan": lambda run: run.plan.name,
@@ -50,7 +53,7 @@ class Direction(StrEnum):
 
     SLOWER = "slower"
     FASTER = "faster"
-    SAME = "no difference seen"
+    SAME = "none seen"
     UNKNOWN = "can't tell"
 
 
@@ -91,13 +94,12 @@ class Change:
         factor, low, high = found.factor, found.low, found.high
         if self.direction is Direction.FASTER:
             factor, low, high = 1 / factor, 1 / high, 1 / low
-        return f"{where}: {found.second} is {factor:.2g}x {self.direction} (interval {low:.2g} to {high:.2g}, {runs})"
+        interval = f"interval {_digits(low)} to {_digits(high)}"
+        return f"{where}: {found.second} is {_digits(factor)}x {self.direction} ({interval}, {runs})"
 
     @property
     def hidden_text(self) -> str:
         """How large a difference was excluded: ``no difference above 8%``."""
-        if math.isinf(self.hidden):
-            return "any difference"
         above = math.ceil((self.hidden - 1) * 100) if self.hidden < 2 else 0
         return f"no difference above {above}%" if above else f"no difference above {self.hidden:.1f}x"
 
@@ -178,7 +180,7 @@ class Diff:
     def table(self) -> Table:
         """A row a figure; below it what the columns mean."""
         first, second = self.names
-        headers = ("strategy", "figure", f"{first}\nms", f"{second}\nms", "factor", "interval", "runs", "verdict")
+        headers = ("strategy", "figure", f"{first}\nms", f"{second}\nms", "factor", "interval", "runs", "difference")
         rows = tuple(_row(change) for change in self.changes)
         legend = (
             f"Geometric mean of the runs; factor: how many times larger {second} is. Each interval is 95% by itself; "
@@ -272,7 +274,7 @@ def _is_cut_short(given: Side) -> bool:
     if isinstance(given, Comparison):
         return False
     folder = Path(given)
-    return any(not (part / "comparison.json").exists() for part in _parts(folder) or [folder])
+    return any(not any((part / name).exists() for name in _AT_THE_END) for part in _parts(folder) or [folder])
 
 
 def _pairs(a: Comparison, b: Comparison) -> tuple[tuple[str, str], ...]:
@@ -342,6 +344,8 @@ def _change(figure: _Figure, found: Difference, p_value: float, figures: int) ->
         direction = Direction.SLOWER if found.superiority > 0.5 else Direction.FASTER
     else:
         direction, hidden = Direction.SAME, difference.largest_hidden(figure.first, figure.second)
+        if math.isinf(hidden):
+            direction, why = Direction.UNKNOWN, "no difference was seen, but answers never came: any may be hidden"
     means = (_mean(figure.first), _mean(figure.second))
     return Change(figure.strategy, figure.quantity, *means, found, p_value, direction, hidden, why)
 
@@ -443,6 +447,11 @@ def _share_lost(runs: Sequence[Run]) -> float:
 
 def _several(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) < 4 else f"{len(names)} strategies"
+
+
+def _digits(factor: float) -> str:
+    """A factor in so many digits that 1.04 is not told as 1."""
+    return f"{factor:.2f}" if factor < 2 else f"{factor:.1f}" if factor < 10 else f"{factor:.0f}"
 
 
 def _row(change: Change) -> tuple[str, ...]:

@@ -74,6 +74,8 @@ def test_slower_is_said_with_factor_and_interval():
     assert told.startswith("inline, own.p50: B is 1.")
     assert "x slower (interval 1." in told
     assert "10 runs each)" in told
+    little = diff(side(10, 1, weather=0.001), side(10, 2, slower=1.04, weather=0.001))
+    assert "B is 1.04x slower (interval 1.04 to 1.04" in little.sentences[0]
     back = diff(side(10, 2, slower=1.5), side(10, 1))
     assert "x faster (interval 1." in back.sentences[0]
     assert back.direction is Direction.FASTER
@@ -119,6 +121,14 @@ def test_answers_that_never_came_are_slower_without_a_factor():
     assert found.loses_more
     assert any("Outcomes of inline differ: 60 answered in A; 60 timed out in B." in line for line in found.cautions)
     json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_of_answers_that_never_came_on_either_side_nobody_can_tell():
+    found = diff(side(6, 1, own_ms=math.inf), side(6, 2, own_ms=math.inf))
+    (own,) = [change for change in found if change.quantity.name == "own.p50"]
+    assert own.direction is Direction.UNKNOWN
+    assert "answers never came: any may be hidden" in repr(own)
+    assert found.direction is Direction.UNKNOWN
 
 
 # --- what may be why, said first ---
@@ -200,6 +210,7 @@ def test_folders_are_read(folders):
 
 def test_a_folder_that_was_cut_short_is_told_and_compared(folders):
     (folders[1] / "comparison.json").unlink()
+    (folders[0] / "comparison.json").rename(folders[0] / "summary.json")  # as a command leaves it
     assert lab.diff(*folders).cautions == ("B was cut short: 5 runs are there",)
 
 

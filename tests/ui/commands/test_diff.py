@@ -20,7 +20,7 @@ def test_slower_is_told_with_figure_and_summary():
     shown = " ".join(done.stdout.split())
     assert done.exit_code == 3
     assert shown.startswith("A is a, B is b.")
-    assert "inline, own.p50: B is 1.9x slower (interval " in shown
+    assert "inline, own.p50: B is 1.89x slower (interval " in shown
     assert "Figure: diff.png" in shown
     assert Path("diff.png").stat().st_size > 1000
     assert "slower" in Path("summary.md").read_text()
