@@ -30,7 +30,7 @@ def test_a_diff_says_what_may_explain_it_first():
     told = markdown.of_diff(
         "A is x, B is y.", diff(side(5, 1, weather=0.01), side(5, 2, slower=2, weather=0.01, work="other"))
     )
-    assert told.index("Differs: work") < told.index("**inline, own.p50: B is 2.0x slower") < told.index("| inline")
+    assert told.index("Differs: work") < told.index("**inline, own.p50: B is ") < told.index("| inline")
 
 
 def test_names_are_no_markup():
