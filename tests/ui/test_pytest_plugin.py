@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import pytest
 
+from labkit.ui import pytest_plugin
 from tests.support import simulated
 
 pytest_plugins = ["pytester"]
@@ -87,6 +90,11 @@ def suite(pytester):
         return pytester.runpytest_subprocess(*PLUGIN, *WITHOUT, *arguments)
 
     return run
+
+
+def test_pytest_finds_it_once_labkit_is_installed():
+    told = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert told["entry-points"]["pytest11"] == {"labkit": pytest_plugin.__name__}
 
 
 @pytest.mark.measured
