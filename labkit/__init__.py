@@ -39,9 +39,11 @@ if TYPE_CHECKING:
     from labkit.plan.work import Work, call, cpu, cpu_nogil, io_wait, similar_prices
     from labkit.runs.comparison import Comparison
     from labkit.runs.conditions import Conditions
+    from labkit.runs.diff import Diff, diff
     from labkit.runs.difference import Difference
     from labkit.runs.run import Run
     from labkit.runs.summary import Summary
+    from labkit.runs.verdicts import Verdicts, expect, verdicts
     from labkit.server.serving import Serving, serve
     from labkit.strategies import Strategy, show, strategy
     from labkit.ui.panel import panel
@@ -58,6 +60,7 @@ _HOMES = {
     "Comparison": "runs.comparison",
     "Conditions": "runs.conditions",
     "Diagnosis": "experiments.diagnose",
+    "Diff": "runs.diff",
     "Difference": "runs.difference",
     "EightCases": "experiments.eight_cases",
     "Inside": "inside.instrument",
@@ -72,6 +75,7 @@ _HOMES = {
     "Strategy": "strategies",
     "Summary": "runs.summary",
     "Sustained": "experiments.sustained",
+    "Verdicts": "runs.verdicts",
     "Work": "plan.work",
     "batching": "experiments.batching",
     "blame": "experiments.blame",
@@ -87,7 +91,9 @@ _HOMES = {
     "cpu": "plan.work",
     "cpu_nogil": "plan.work",
     "diagnose": "experiments.diagnose",
+    "diff": "runs.diff",
     "eight_cases": "experiments.eight_cases",
+    "expect": "runs.verdicts",
     "fire": "experiments.fire",
     "instrument": "inside.instrument",
     "io_wait": "plan.work",
@@ -105,6 +111,7 @@ _HOMES = {
     "strategy": "strategies",
     "sustain": "experiments.sustained_runs",
     "vary": "experiments.compare",
+    "verdicts": "runs.verdicts",
     "watch": "ui.watching",
 }
 
@@ -116,6 +123,7 @@ __all__ = [
     "Comparison",
     "Conditions",
     "Diagnosis",
+    "Diff",
     "Difference",
     "EightCases",
     "Inside",
@@ -130,6 +138,7 @@ __all__ = [
     "Strategy",
     "Summary",
     "Sustained",
+    "Verdicts",
     "Work",
     "batching",
     "blame",
@@ -145,7 +154,9 @@ __all__ = [
     "cpu",
     "cpu_nogil",
     "diagnose",
+    "diff",
     "eight_cases",
+    "expect",
     "fire",
     "instrument",
     "io_wait",
@@ -163,6 +174,7 @@ __all__ = [
     "strategy",
     "sustain",
     "vary",
+    "verdicts",
     "watch",
 ]
 

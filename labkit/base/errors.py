@@ -15,12 +15,15 @@
     +-- ClientError           the client process did not do what it was asked
     |   +-- ConnectFailed     no Socket.IO server answered there
     +-- BrowserError          the browser ended, or did not do what it was asked
+    +-- NotAsExpected         runs are not as expected, or nobody can tell
     +-- RecordError           a file that is not a run, or of a newer schema
     +-- TraceError            a file that is not a trace of the page
     +-- MissingExtra          an optional package is needed and absent
 
-Each message is one sentence that says what to do.
+Each message is one sentence that says what to do; that of `NotAsExpected` is a table.
 """
+
+from typing import Any
 
 
 class LabError(Exception):
@@ -73,6 +76,18 @@ class ConnectFailed(ClientError):
 
 class BrowserError(LabError):
     """The browser ended, or did not do what it was asked."""
+
+
+class NotAsExpected(LabError):
+    """Runs are not as expected, or nobody can tell.
+
+    Attributes:
+        verdicts: a :class:`labkit.runs.verdicts.Verdicts`.
+    """
+
+    def __init__(self, message: str, verdicts: Any = None) -> None:
+        super().__init__(message)
+        self.verdicts = verdicts
 
 
 class RecordError(LabError):

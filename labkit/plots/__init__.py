@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from labkit.plots.cases import eight_cases
     from labkit.plots.claims import advice_lines
     from labkit.plots.diagnosis import kinds, shares
+    from labkit.plots.differences import diff
     from labkit.plots.load import batching_windows, resources, slow_readers, told
     from labkit.plots.mixed import by_kind
     from labkit.plots.modes import by_mode
@@ -37,6 +38,7 @@ _HOMES = {
     "by_mode": "modes",
     "bystander_strip": "runs",
     "capacity_curve": "capacity",
+    "diff": "differences",
     "distribution": "runs",
     "eight_cases": "cases",
     "fan_out": "audience",
@@ -61,6 +63,7 @@ __all__ = [
     "by_mode",
     "bystander_strip",
     "capacity_curve",
+    "diff",
     "distribution",
     "eight_cases",
     "fan_out",

@@ -42,6 +42,22 @@ class Extension(Protocol):
         """Register it; may return a function that ends what it began, called when the server stops."""
 
 
+class InProcessApp(Protocol):
+    """What is served on threads of this process.
+
+    Attributes:
+        app: the WSGI application.
+        socketio: what has the ``socketio.Server`` in its attribute `server`.
+        hooks: what stamps events; None where nothing does.
+        close: called first when the server stops; None where nothing is.
+    """
+
+    app: Any
+    socketio: Any
+    hooks: Hooks | None
+    close: Callable[[], object] | None
+
+
 class Server(Served):
     """A strategy behind a real Flask-SocketIO server: ``with Server(strategy, work) as server: server.url``.
 
@@ -82,7 +98,7 @@ class Server(Served):
         )
         self.extension = extension
         self._stamps = Stamps(0)
-        self._app: _InProcessApp | None = None
+        self._app: InProcessApp | None = None
         self._wsgi: TrackingServer | None = None
 
     @property
@@ -109,7 +125,8 @@ class Server(Served):
     def socketio(self) -> SocketIO:
         """Of the app that is or was served."""
         assert self._app is not None
-        return self._app.socketio
+        socketio: SocketIO = self._app.socketio
+        return socketio
 
     @property
     def errors(self) -> list[str]:
@@ -142,13 +159,13 @@ class Server(Served):
         if self._wsgi is not None:
             raise ServerError("this server runs already: stop it first, or make another")
         listening = listen(self.setup.host, self.setup.port)
-        self._threads = Threads(self.log)
+        self._threads = self._make_threads()
         self._stopping = threading.Event()
         self._close_extension: Callable[[], object] | None = None
         self._begin_watch()
         try:
             # All of it new at each start: engine.io's service task never starts a second time.
-            app = self._app = _InProcessApp(self.setup, self.log, self._threads, self._sleep)
+            app = self._app = self._make_app()
             if self.extension is not None:
                 self._close_extension = self.extension.extend(app.app, app.socketio)
             eio = app.socketio.server.eio
@@ -164,6 +181,14 @@ class Server(Served):
         self.port = self._wsgi.port
         self._accepting = threading.Thread(target=self._accept, args=(self._wsgi,), name="labkit-server", daemon=True)
         self._accepting.start()
+
+    def _make_threads(self) -> Threads:
+        """What makes the threads of this server, from its start to its stop."""
+        return Threads(self.log)
+
+    def _make_app(self) -> "InProcessApp":
+        """What is served."""
+        return _InProcessApp(self.setup, self.log, self._threads, self._sleep)
 
     def _accept(self, wsgi: TrackingServer) -> None:
         # Not self._wsgi: that is None from the beginning of the stop, and clients may still come meanwhile.

@@ -25,6 +25,10 @@ class Threads:
         """A daemon thread, as engine.io's own, that puts its traceback into the log instead of on stderr."""
         return _Thread(self, *args, **kwargs)
 
+    def failed(self, name: str, error: Exception) -> None:
+        """A thread has ended by an exception: called where it is handled."""
+        self.log.append(f"{name}: {type(error).__name__}: {error}")
+
     def join_named(self, part: str, deadline_ns: int) -> None:
         """Wait for those in whose name `part` is."""
         for thread in list(self.started):
@@ -65,6 +69,6 @@ class _Thread(threading.Thread):
             with contextlib.suppress(SystemExit):  # of a sleep that the stop has ended
                 super().run()
         except Exception as error:  # noqa: BLE001 (a thread ends by it either way)
-            self._known.log.append(f"{self.name}: {type(error).__name__}: {error}")
+            self._known.failed(self.name, error)
         finally:
             self._known.started.discard(self)

@@ -23,12 +23,23 @@ from labkit.plan.work import Work
 from labkit.runs import environment
 from labkit.runs import table as tables
 from labkit.runs.comparison import Comparison
+from labkit.runs.diff import Diff, Direction
 from labkit.runs.run import Run
 from labkit.runs.summary import Distribution, Summary
 from labkit.runs.table import Table
+from labkit.runs.verdicts import State, Verdicts
 from labkit.ui.grid import grid
 
 _COLOURS = {"good": "green", "needs work": "yellow", "poor": "red"}
+
+#: Of an expectation's verdict, and of a figure's direction.
+_STATES = {State.HOLDS: "green", State.BROKEN: "bold red", State.UNKNOWN: "yellow"}
+_DIRECTIONS = {
+    Direction.SLOWER: "bold red",
+    Direction.FASTER: "green",
+    Direction.SAME: "",
+    Direction.UNKNOWN: "yellow",
+}
 
 
 #: Who serves a function of the reader's.
@@ -101,6 +112,32 @@ def final(result: Comparison, width: int) -> RenderableType:
     contrasts = [Text(line) for line in _contrasts(result)]
     hidden = [Text(line, style="dim") for mode in result.modes for line in modes.hidden(mode)]
     return Group(_fitted(cells, result.summaries, width), Text(legend, style="dim"), *hidden, *notes, *contrasts)
+
+
+def verdicts(found: Verdicts) -> RenderableType:
+    """Whether runs are as expected: the table of all expectations, the reasons below it, and how many hold."""
+    cells = found.table()
+    right = [column for column in range(len(cells.headers)) if column not in cells.left]
+    shown = grid(cells.headers, right=right)
+    for verdict, row in zip(found, cells.rows, strict=True):
+        place = cells.headers.index("verdict")
+        coloured = Text(row[place], style=_STATES[verdict.state])
+        shown.add_row(*row[:place], coloured, *row[place + 1 :])
+    notes = [Text(note, style="dim") for note in cells.notes]
+    return Group("", shown, *notes, Text(found.headline, style=_STATES[found.state]))
+
+
+def changes(found: Diff) -> RenderableType:
+    """Two sets of runs side by side: what may explain a difference, the table, and what follows as sentences."""
+    cells = found.table()
+    right = [column for column in range(len(cells.headers)) if column not in cells.left]
+    shown = grid(cells.headers, right=right)
+    for change, row in zip(found, cells.rows, strict=True):
+        shown.add_row(*row[:-1], Text(row[-1], style=_DIRECTIONS[change.direction]))
+    cautions = [Text(line, style="yellow") for line in found.cautions]
+    below = [Text(line, style="dim") for line in (*cells.notes, *found.left_out)]
+    table = [shown, *below] if found.changes else below[1:]
+    return Group(*cautions, *table, *(Text(sentence) for sentence in found.sentences))
 
 
 def _contrasts(result: Comparison) -> tuple[str, ...]:

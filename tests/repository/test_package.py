@@ -25,6 +25,7 @@ WORK = {"call", "cpu", "cpu_nogil", "io_wait", "mix", "similar_prices"}
 STRATEGIES = {"show", "strategy"}
 QUESTIONS = {"batching", "capacity", "diagnose", "eight_cases", "predict", "recommend", "slow_reader", "sustain"}
 INSIDE = {"blame", "instrument", "watch"}
+JUDGED = {"diff", "expect", "verdicts"}
 CLAIMS = {"check", "claim", "claims_table", "panel"}
 #: So that people can annotate what they were given.
 TYPES = {
@@ -36,6 +37,7 @@ TYPES = {
     "Conditions",
     "Diagnosis",
     "EightCases",
+    "Diff",
     "Difference",
     "Inside",
     "LabError",
@@ -49,6 +51,7 @@ TYPES = {
     "Strategy",
     "Summary",
     "Sustained",
+    "Verdicts",
     "Work",
 }
 
@@ -105,7 +108,7 @@ def test_every_public_name_says_in_its_first_line_what_it_is(name):
 
 
 def test_the_public_names_are_these():
-    assert set(labkit.__all__) == STEPS | PLANS | WORK | STRATEGIES | QUESTIONS | INSIDE | CLAIMS | TYPES
+    assert set(labkit.__all__) == STEPS | PLANS | WORK | STRATEGIES | QUESTIONS | INSIDE | JUDGED | CLAIMS | TYPES
 
 
 def test_public_names_are_sorted_and_unique():

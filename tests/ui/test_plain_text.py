@@ -19,7 +19,9 @@ from labkit.experiments.diagnose import HOLDS, Diagnosis
 from labkit.experiments.recommend import recommend
 from labkit.plan.schedules import constant
 from labkit.plan.work import cpu
+from labkit.runs.diff import diff
 from labkit.runs.summary import Distribution
+from labkit.runs.verdicts import verdicts
 from labkit.server.in_process import Server
 from labkit.server.serving import Serving
 from labkit.strategies import Strategy
@@ -104,6 +106,8 @@ MAKERS = {
     "labkit.runs.comparison.Comparison": comparison,
     "labkit.experiments.diagnose.Diagnosis": diagnosis,
     "labkit.experiments.recommend.Recommendation": lambda: recommend(diagnosis(), comparison()),
+    "labkit.runs.diff.Diff": lambda: diff(comparison(), comparison()),
+    "labkit.runs.verdicts.Verdicts": lambda: verdicts(comparison(), "own.max < 500ms", "own.p98 < 1s", "lost == 0"),
     "labkit.runs.table.Table": lambda: comparison_of_a_mix().by_kind(),
     "labkit.experiments.sustained.Sustained": queued.sustained,
     "labkit.server.serving.Serving": serving,

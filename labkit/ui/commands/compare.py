@@ -1,7 +1,7 @@
 """The command ``labkit compare``: measure strategies with one kind of work, show them, keep every run."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -10,7 +10,7 @@ import click
 
 from labkit.base.errors import UsageError
 from labkit.plan.modes import MODES
-from labkit.ui.commands import session
+from labkit.ui.commands import expecting, session
 from labkit.ui.commands.session import INVALID, MEASURED, Session
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from labkit.plan.work import Work
     from labkit.runs.comparison import Comparison
     from labkit.runs.run import Run
+    from labkit.runs.verdicts import Verdicts
     from labkit.strategies import Strategy
 
 #: With --load: for how long events arrive, and from how many clients where nobody says.
@@ -90,6 +91,7 @@ ONE_CLIENT = "one-client"
 @click.option("--seed", type=int, default=0, show_default=True, help="Of payloads, arrivals and the order of runs.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the results.  [default: labkit-results/TIME]")
 @click.option("--json", "json_", is_flag=True, help="Print one JSON object instead of the table.")
+@expecting.options
 def compare(out: Path | None, json_: bool, **asked: Any) -> None:
     """Measure strategies with one kind of work, and say what it did to its caller and to everybody else.
 
@@ -110,10 +112,15 @@ def compare(out: Path | None, json_: bool, **asked: Any) -> None:
     --load 1.5 when too much does. --mode puts the server into a child process, under what an app is deployed with.
     (eventlet is deprecated upstream and not measured.)
 
-    Exit code: 0 measured, 1 a run is invalid or lost events, 2 wrong usage. Answers that failed, are wrong, or cannot
-    be read by a page are results: they are told below the table, and count as never answered.
+    --expect judges each strategy of the table, all its runs together: by p50 to p99.9, max or mean of own, bystander,
+    handler_blocking and connection_blocked (ms, s), by goodput (%), rate (/s), and counts such as lost, failed or
+    order.overtaken. What too few events support, or an invalid run shows, cannot be told, and is never a pass.
+
+    Exit code: 0 measured, 1 a run is invalid or lost events, 2 wrong usage, 3 an expectation does not hold, 4 of one
+    nobody can tell (3 and 4 come before 1). Answers that failed, are wrong, or cannot be read by a page are results:
+    they are told below the table, and count as never answered.
     """
-    request = Request(**asked)
+    request = Request(expected=expecting.Asked.of(asked), **asked)
     request.require_sense()
     with session.results(out, "run-*.json", "the runs of an earlier comparison") as folder:
         _Comparing(request, folder, json_).run()
@@ -145,6 +152,7 @@ class Request:
     ping_interval: float | None = None
     ping_timeout: float | None = None
     option: tuple[str, ...] = ()
+    expected: expecting.Asked = field(default_factory=expecting.Asked)
 
     def require_sense(self) -> None:
         """UsageError where options do not go together, or name what there is not."""
@@ -163,6 +171,7 @@ class Request:
         if self.apart and not self.mix:
             raise UsageError("--apart is about the kinds of a mix: give --mix")
         _ = self.load or self.plan, self.work, self.chosen, self.serving
+        self.expected.require_sense([one.name for one in self.chosen])
 
     def _require_load(self) -> None:
         """UsageError where a load makes no sense, or stands beside what it decides itself."""
@@ -456,6 +465,9 @@ class _Comparing(Session):
         notes = [*result.notes, *(greedy.out_of_order if greedy is not None else ())]
         more = {"load": self.request.load, "one_client": one_client, "notes": notes, **advice.json}
         more["output"] = None if output is None else str(output)
+        # What is not there yet cannot be judged, and an early end has an exit code of its own.
+        verdicts = None if early else self.request.expected.judge(result)
+        more["expectations"] = None if verdicts is None else [verdict.to_dict() for verdict in verdicts]
         text = terminal.as_json(result, scope_line=scope, figure=figure, folder=self.folder, more=more)
         session.write(self.folder / "summary.json", text)
         if early:
@@ -463,19 +475,39 @@ class _Comparing(Session):
         if self.json:
             click.echo(text)
         else:
-            self.console.print(terminal.final(result, self.console.width))
-            if greedy is not None:
-                self._say(f"\nThe same from one client that sends everything ({greedy.runs[0].plan.name}):")
-                self.console.print(terminal.table(greedy, self.console.width))
-                for note in greedy.out_of_order:
-                    self._say(note)
-            self._say(advice.text)
+            self._show(result, advice.text, verdicts)
             if by_kind is not None:
-                self._say(result.by_kind().text())
                 self.say(f"Kinds:  {by_kind}")
             self.say(f"Figure: {figure}", f"Runs:   {self.folder}")
             if output is not None:
                 self.say(f"Output: {output}, what {self.request.target} printed")
-        everything = result if greedy is None else result + greedy
+        if not early:
+            everything = result if greedy is None else result + greedy
+            self.request.expected.tell(
+                self.scope, result, verdicts, sum(run.conditions.duration_s for run in everything.runs)
+            )
+        sys.exit(code or expecting.code(verdicts) or self._validity)
+
+    def _show(self, result: "Comparison", advice: str, verdicts: "Verdicts | None") -> None:
+        """What was measured, what follows, and whether it is as expected."""
+        from labkit.ui import terminal
+
+        self.console.print(terminal.final(result, self.console.width))
+        if self.greedy is not None:
+            self._say(f"\nThe same from one client that sends everything ({self.greedy.runs[0].plan.name}):")
+            self.console.print(terminal.table(self.greedy, self.console.width))
+            for note in self.greedy.out_of_order:
+                self._say(note)
+        self._say(advice)
+        if result.kinds:
+            self._say(result.by_kind().text())
+        if verdicts is not None:
+            self.console.print(terminal.verdicts(verdicts))
+
+    @property
+    def _validity(self) -> int:
+        """The exit code of what was measured, whatever was expected."""
+        assert self.result is not None
+        everything = self.result if self.greedy is None else self.result + self.greedy
         lost = any(s.lost or s.unaccounted for s in everything.summaries)
-        sys.exit(code or (INVALID if lost or not everything.is_valid else MEASURED))
+        return INVALID if lost or not everything.is_valid else MEASURED

@@ -13,6 +13,7 @@ from labkit.ui.commands.browser import browser
 from labkit.ui.commands.capacity import capacity
 from labkit.ui.commands.claims import claims
 from labkit.ui.commands.compare import compare
+from labkit.ui.commands.diff import diff
 from labkit.ui.commands.doctor import doctor
 from labkit.ui.commands.render import render
 from labkit.ui.commands.report import report
@@ -91,6 +92,7 @@ def main() -> None:
     \b
     labkit compare                         the example job, eight strategies, in under a minute
     labkit compare mypkg.jobs:price        the same for a function of yours
+    labkit diff FOLDER FOLDER              two results side by side: slower, faster, or nobody can tell
     labkit show process-pool               a strategy as a complete app to start from
     labkit capacity thread process-pool    how many events a second they take
     labkit list                            all strategies, a line each
@@ -106,5 +108,20 @@ def main() -> None:
     """
 
 
-for each in (compare, show, list_, capacity, selftest, claims, render, browser, trace, run, watch, report, doctor):
+for each in (
+    compare,
+    diff,
+    show,
+    list_,
+    capacity,
+    selftest,
+    claims,
+    render,
+    browser,
+    trace,
+    run,
+    watch,
+    report,
+    doctor,
+):
     main.add_command(each)

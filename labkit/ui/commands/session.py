@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 #: Exit codes. What INVALID means stands in each command's help: a run that must not be used, or a verdict that differs.
 MEASURED, INVALID, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
+#: Of commands that are asked to judge: it is not as expected, or nobody can tell.
+BROKEN, UNKNOWN = 3, 4
+
 #: Where results go if nobody names a folder.
 RESULTS = Path("labkit-results")
 
