@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from labkit.base.clock import NS_PER_MS, NS_PER_S
 from labkit.base.text import about
+from labkit.experiments import broadcasts
 from labkit.inside.histogram import Histogram
 from labkit.inside.record import UNKNOWN, Connection, Record
 from labkit.runs.stages import MISSING
@@ -279,6 +280,7 @@ def told(record: Record, blame: str | None = None) -> str:
     sentences += [
         f"`{row.shown}` had not returned {_times(row.running)} when this was recorded." for row in rows if row.running
     ]
+    sentences += broadcasts.told(broadcasts.broadcasts(record)[:TOLD])
     sentences += _of_connections(record)
     if not sentences and rows:
         sentences.append(_of_nothing(rows))

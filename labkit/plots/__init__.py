@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from labkit.plots import page as page
     from labkit.plots import trace as trace
+    from labkit.plots.app import blame, event_times, packets, unsent
     from labkit.plots.audience import fan_out
     from labkit.plots.capacity import capacity_curve
     from labkit.plots.claims import advice_lines
@@ -33,15 +34,18 @@ if TYPE_CHECKING:
 _HOMES = {
     "advice_lines": "claims",
     "batching_windows": "load",
+    "blame": "app",
     "by_kind": "mixed",
     "by_mode": "modes",
     "bystander_strip": "runs",
     "capacity_curve": "capacity",
     "distribution": "runs",
     "eight_cases": "eight_cases",
+    "event_times": "app",
     "fan_out": "audience",
     "kinds": "diagnosis",
     "overview": "runs",
+    "packets": "app",
     "processes_and_threads": "processes",
     "residual": "runs",
     "resources": "load",
@@ -51,21 +55,25 @@ _HOMES = {
     "thumbnail": "thumbnail",
     "told": "load",
     "two_by_two": "runs",
+    "unsent": "app",
     "waterfall": "runs",
 }
 
 __all__ = [
     "advice_lines",
     "batching_windows",
+    "blame",
     "by_kind",
     "by_mode",
     "bystander_strip",
     "capacity_curve",
     "distribution",
     "eight_cases",
+    "event_times",
     "fan_out",
     "kinds",
     "overview",
+    "packets",
     "page",
     "processes_and_threads",
     "residual",
@@ -77,6 +85,7 @@ __all__ = [
     "told",
     "trace",
     "two_by_two",
+    "unsent",
     "waterfall",
 ]
 
