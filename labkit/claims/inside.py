@@ -112,8 +112,8 @@ def frees_the_gil(pair: tuple[Seen, ...]) -> float:
     whole_s = sum(held_s[0].values())
     if whole_s < WAIT_S:
         raise Untestable("needs somebody who waited for the GIL before")
-    mine_s = held_s[0].get(slow, 0.0)
-    return min(ratio(mine_s, whole_s) / 0.5, ratio(mine_s, max(held_s[1].get(slow, 0.0), WAIT_S)) / 5)
+    mine_s, after_s = held_s[0].get(slow, 0.0), sum(held_s[1].values())
+    return min(ratio(mine_s, whole_s) / 0.5, ratio(whole_s, max(after_s, WAIT_S)) / 5)
 
 
 def _held_s(seen: Seen) -> dict[str, float]:
@@ -187,7 +187,7 @@ CLAIMS = (
         lines=(),
         quote=_QUOTE,
         sentence="Most of the time for which others waited for the GIL is put down to the handler that computes. "
-        "Once another process computes, it isn't.",
+        "Once another process computes, hardly anybody waits for it.",
         reading="server thread",
         condition="an app with a handler that computes, seen from inside; then the same with another process computing",
         margin="before at least half of the seconds, after at most a fifth of these; theory: all of them where no "
