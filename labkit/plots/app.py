@@ -38,7 +38,8 @@ def blame(found: Seen | Blame, *, title: str | None = None) -> Figure:
     cells = np.array([[0.0 if met is None else met.seconds for met in row] for row in laid.cells]).T
     rows = [at for at, row in enumerate(cells) if row.max() >= LEAST_SHARE * cells.max()]
     labels = [_made_wait(laid.columns[at], [row[at] for row in laid.cells]) for at in rows]
-    figure, axes = plt.subplots(figsize=(WIDTH_IN, 1.6 + 0.62 * max(1, len(rows))))
+    # Of one height whatever was found: pytest --nbval compares the size of a figure.
+    figure, axes = plt.subplots(figsize=(WIDTH_IN, 4.1))
     if rows:
         _shades(axes, cells[rows])
         axes.set_xticks(range(len(laid.rows)), [wrapped(row.name, 11) for row in laid.rows])
