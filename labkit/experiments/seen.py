@@ -6,8 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labkit.base.clock import NS_PER_MS, NS_PER_S
+from labkit.experiments import inside_summary
 from labkit.experiments.blame import Blame
-from labkit.experiments.inside_shown import html, paragraphs
+from labkit.experiments.blame_matrix import matrix
+from labkit.experiments.inside_shown import events_table, html, paragraphs
 from labkit.inside.record import UNKNOWN, Record
 from labkit.runs.stages import MISSING
 
@@ -25,7 +27,10 @@ class Seen:
     blame: Blame
 
     def __repr__(self) -> str:
-        return "\n".join(paragraphs(self.record, self.blame))
+        rows = inside_summary.events(self.record)
+        tables = [events_table(rows)] if rows else []
+        tables += [matrix(self.blame).table()] if self.blame.rows else []
+        return "\n\n".join([*paragraphs(self.record, self.blame), *map(str, tables)])
 
     def _repr_html_(self) -> str:
         return html(self.record, self.blame)

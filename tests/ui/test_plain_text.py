@@ -23,7 +23,7 @@ from labkit.runs.summary import Distribution
 from labkit.server.in_process import Server
 from labkit.server.serving import Serving
 from labkit.strategies import Strategy
-from tests.support import modelled, queued, rendered, simulated
+from tests.support import modelled, queued, rendered, shop_day, simulated
 from tests.support.helpers import answer_inline, echo
 
 ROOT = Path(__file__).parents[2]
@@ -105,6 +105,7 @@ MAKERS = {
     "labkit.experiments.diagnose.Diagnosis": diagnosis,
     "labkit.experiments.recommend.Recommendation": lambda: recommend(diagnosis(), comparison()),
     "labkit.runs.table.Table": lambda: comparison_of_a_mix().by_kind(),
+    "labkit.experiments.seen.Seen": shop_day.seen,
     "labkit.experiments.sustained.Sustained": queued.sustained,
     "labkit.server.serving.Serving": serving,
 }
