@@ -32,6 +32,7 @@ def seen(
     searches=SEARCHES,  # of each of the two clients, during the query
     query_cpu=0.4,  # of the query
     report="handler",  # who computes it: the handler, a thread of the process, or another process ("elsewhere")
+    reports=1,  # at once; a second one waits for the GIL in its handler
     beside_ms=0,  # for so long another handler has the GIL
     to=False,  # whether a basket's answer goes to its caller alone
     receivers=CLIENTS,  # of an answer that doesn't
@@ -45,6 +46,7 @@ def seen(
         *(_search(20 + 20 * at, own_waits, connection=0) for at in range(searches)),
         *(_search(25 + 20 * at, others_wait, connection=1) for at in range(searches)),
         event("report", 300, 300, 500 if computes else 301, cpu=190 if computes else 0.3, connection=2),
+        *([event("report", 310, 310, 500, cpu=20, connection=3)] if reports > 1 else []),
         *(event("search", 320 + 20 * at, 330 + 20 * at, 331 + 20 * at, connection=1) for at in range(SEARCHES)),
         *(event("basket", 520 + at, 520 + at, 521 + at, connection=1) for at in range(3)),
     ]
@@ -52,7 +54,7 @@ def seen(
     number = next(at for at, each in enumerate(events) if each["name"] == "report")
     slices = [slice_of(300, 500, BUILD, GIL, event=number)] if computes else []
     slices += [slice_of(300, 500, THREAD, GIL)] if report == "thread" else []
-    slices += [slice_of(500, 500 + beside_ms, SEARCH, GIL, event=number + 1)] if beside_ms else []
+    slices += [slice_of(500, 500 + beside_ms, SEARCH, GIL, event=number + reports)] if beside_ms else []
     slices += [slice_of(100, 600, PRICES, CLIENT, connection=4)] if unsent else []
     made = record(events, taken=600, async_handlers=async_handlers)
     made = dataclasses.replace(
