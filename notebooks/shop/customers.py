@@ -19,6 +19,10 @@ from urllib.parse import urlsplit
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import CloseConnection, Request, TextMessage
 
+#: What people wait for an answer to before they leave, and how long they do.
+ANSWERED = ("search", "stock", "report")
+PATIENCE_S = 10
+
 STOCK_EVERY_S, BASKET_EVERY_S, REPORT_EVERY_S, PRICE_EVERY_S = 1.0, 0.5, 0.75, 0.08
 
 
@@ -47,7 +51,7 @@ class Person:
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
         self.sock.connect((place.hostname, place.port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.text, self.asked = "", 0
+        self.text, self.asked, self.unanswered = "", 0, 0
         target = "/socket.io/?EIO=4&transport=websocket"
         self._write(Request(host=place.netloc, target=target))
         self._await("0")  # the transport is open
@@ -57,6 +61,7 @@ class Person:
     def send(self, event, *arguments):
         """Send an event; a search asks for an acknowledgement."""
         self.asked += 1
+        self.unanswered += event in ANSWERED
         number = self.asked if event == "search" else ""
         self.say(f"42{number}{json.dumps([event, *arguments])}")
 
@@ -82,6 +87,7 @@ class Person:
                 self.say("3")
             elif head.startswith("42") and head[2:].isdigit():  # it asks whether this was read
                 self.say(f"43{head[2:]}[]")
+            self.unanswered -= head.startswith("43") or packet.startswith(('42["stock"', '42["report"'))
         return packets
 
     def leave(self):
@@ -125,8 +131,8 @@ def main(url, customers=8, branches=3, rate_hz=40, seconds=3):
     sleeper = Person(url, reads=False)
     by_socket = {person.sock: person for person in people}
     todo, began = diary(customers, branches, rate_hz, seconds), time.monotonic()
-    end = began + seconds + 0.5  # for the last answers
-    while (now := time.monotonic()) < end:
+    end = began + seconds + PATIENCE_S
+    while (todo or any(person.unanswered for person in people)) and (now := time.monotonic()) < end:
         while todo and began + todo[0][0] <= now:
             _, who, event, arguments = todo.pop(0)
             people[who].send(event, *arguments)
