@@ -30,8 +30,8 @@ def html(record: Record, blame: Blame | None = None) -> str:
 
 
 def paragraphs(record: Record, blame: Blame | None) -> tuple[str, ...]:
-    """Who is to blame, where that was watched, and then what the record says by itself."""
-    own = inside_summary.told(record)
+    """Who is to blame, where that was watched, and then what the record says by itself; a line a sentence."""
+    own = "\n".join(inside_summary.sentences(record))
     return (own,) if blame is None else (str(blame.told()), own)
 
 

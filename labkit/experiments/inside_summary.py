@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from labkit.base.clock import NS_PER_MS, NS_PER_S
 from labkit.base.text import about
+from labkit.experiments import broadcasts
 from labkit.inside.histogram import Histogram
 from labkit.inside.record import UNKNOWN, Connection, Record
 from labkit.runs.stages import MISSING
@@ -267,24 +268,30 @@ def told(record: Record, blame: str | None = None) -> str:
         record: what was seen.
         blame: a sentence or more on who made whom wait, which then come first.
     """
+    return " ".join(sentences(record, blame))
+
+
+def sentences(record: Record, blame: str | None = None) -> list[str]:
+    """The same one by one."""
     rows = events(record)
-    sentences = [blame] if blame else []
-    sentences += [_of_handler(row, record) for row in [row for row in rows if _is_long(row)][:TOLD]]
+    found = [blame] if blame else []
+    found += [_of_handler(row, record) for row in [row for row in rows if _is_long(row)][:TOLD]]
     waited = [row for row in rows if row.queue.max_ms >= WAIT_WORTH_TELLING_MS]
     longest = sorted(waited, key=lambda row: -row.queue.max_ms)[:TOLD]
-    sentences += [_of_wait(row, record) for row in longest]
-    sentences += [_of_errors(row) for row in rows if row.errors]
+    found += [_of_wait(row, record) for row in longest]
+    found += [_of_errors(row) for row in rows if row.errors]
     if unhandled := [f"`{row.shown}` ({_times(row.unhandled)})" for row in rows if row.unhandled]:
-        sentences.append(f"Nobody handles {', '.join(unhandled[:_NAMED])}{' and others' * (len(unhandled) > _NAMED)}.")
-    sentences += [
+        found.append(f"Nobody handles {', '.join(unhandled[:_NAMED])}{' and others' * (len(unhandled) > _NAMED)}.")
+    found += [
         f"`{row.shown}` had not returned {_times(row.running)} when this was recorded." for row in rows if row.running
     ]
-    sentences += _of_connections(record)
-    if not sentences and rows:
-        sentences.append(_of_nothing(rows))
+    found += broadcasts.told(broadcasts.broadcasts(record)[:TOLD])
+    found += _of_connections(record)
+    if not found and rows:
+        found.append(_of_nothing(rows))
     if not rows:
-        sentences.insert(0, "No client has sent an event.")
-    return " ".join(sentences)
+        found.insert(0, "No client has sent an event.")
+    return found
 
 
 def _is_long(row: EventRow) -> bool:

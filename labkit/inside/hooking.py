@@ -96,8 +96,9 @@ class Hooking(ABC):
         if eio._async.get("websocket") is not None:
             self._websocket_before = eio._async["websocket"]
             put(eio, "_async", {**eio._async, "websocket": self._websocket})
-        for eio_sid in list(eio.sockets):
-            self._meet(eio_sid, earlier=True)
+        for eio_sid, socket in list(eio.sockets.items()):
+            if not socket.closed:  # engine.io keeps one that has ended for a while
+                self._meet(eio_sid, earlier=True)
 
     def take_off(self) -> bool:
         """Put everything back; False where somebody has since put a hook of their own in front of one of these."""

@@ -111,6 +111,11 @@ class Inside:
             self._watch = Watch(self._seeing, self._hooks)
             self._watch.start()
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether who makes whom wait is watched, or was."""
+        return self._watch is not None
+
     def watched(self) -> "Watched":
         """Who made whom wait so far, as a snapshot; ``labkit.blame(inside)`` reads it.
 

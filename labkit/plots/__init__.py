@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from labkit.plots import page as page
     from labkit.plots import trace as trace
+    from labkit.plots.app import blame, event_times, packets, unsent
     from labkit.plots.audience import fan_out
     from labkit.plots.bars import thumbnail
     from labkit.plots.capacity import capacity_curve
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "advice_lines": "claims",
     "batching_windows": "load",
+    "blame": "app",
     "by_kind": "mixed",
     "by_mode": "modes",
     "bystander_strip": "runs",
@@ -41,9 +43,11 @@ _HOMES = {
     "diff": "differences",
     "distribution": "runs",
     "eight_cases": "cases",
+    "event_times": "app",
     "fan_out": "audience",
     "kinds": "diagnosis",
     "overview": "runs",
+    "packets": "app",
     "processes_and_threads": "processes",
     "residual": "runs",
     "resources": "load",
@@ -53,12 +57,14 @@ _HOMES = {
     "thumbnail": "bars",
     "told": "load",
     "two_by_two": "runs",
+    "unsent": "app",
     "waterfall": "runs",
 }
 
 __all__ = [
     "advice_lines",
     "batching_windows",
+    "blame",
     "by_kind",
     "by_mode",
     "bystander_strip",
@@ -66,9 +72,11 @@ __all__ = [
     "diff",
     "distribution",
     "eight_cases",
+    "event_times",
     "fan_out",
     "kinds",
     "overview",
+    "packets",
     "page",
     "processes_and_threads",
     "residual",
@@ -80,6 +88,7 @@ __all__ = [
     "told",
     "trace",
     "two_by_two",
+    "unsent",
     "waterfall",
 ]
 

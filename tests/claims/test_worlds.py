@@ -6,13 +6,13 @@ pass here for a room in which it is wrong, which is how the lab once recommended
 
 import pytest
 
-from labkit.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE
+from labkit.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, inside
 from labkit.claims.claim import BOTH, MANY, ONE
 from labkit.claims.handlers import CLAIMS as ADVICE
 from labkit.claims.judging import claim
 from labkit.experiments.eight_cases import EightCases
 from labkit.runs.comparison import Comparison
-from tests.support import modelled
+from tests.support import modelled, shop_day
 from tests.support.modelled import B_SERIAL, FOUR, World
 
 CLAIMS = {entry.slug: entry for entry in ADVICE}
@@ -91,3 +91,32 @@ def test_in_the_model_as_in_the_measurement_the_thread_helps_in_one_case_of_eigh
     assert str(only) == "waits, async_handlers=False, one client"
     assert "B_SERIAL" not in str(only)
     assert B_SERIAL in modelled.eight_cases().waits.sent_by(1).strategies
+
+
+#: Of each claim on what was seen inside an app: what is measured, and the same in a world in which it is false.
+INSIDE = {
+    "waiting-handler-holds-its-client": (shop_day.seen, lambda: shop_day.seen(others_wait=0.95)),
+    "another-process-frees-the-gil": (
+        lambda: (shop_day.seen(), shop_day.seen(report="elsewhere")),
+        lambda: (shop_day.seen(), shop_day.seen(report="thread")),
+    ),
+    "to-answers-the-caller-alone": (
+        lambda: (shop_day.seen(), shop_day.seen(to=True)),
+        lambda: (shop_day.seen(), shop_day.seen(receivers=2)),
+    ),
+    "unread-piles-up-in-the-server": (
+        lambda: (shop_day.seen(), shop_day.seen(unsent=2)),
+        lambda: (shop_day.seen(), shop_day.seen(unsent=29)),
+    ),
+}
+
+
+def test_every_claim_on_the_inside_has_a_world_in_which_it_is_false():
+    assert set(INSIDE) == {entry.slug for entry in inside.CLAIMS}
+
+
+@pytest.mark.parametrize("slug", INSIDE)
+def test_a_claim_on_the_inside_is_refuted_where_it_is_false(slug):
+    as_measured, otherwise = INSIDE[slug]
+    assert claim(slug, as_measured()).status == HOLDS
+    assert claim(slug, otherwise()).status == DOES_NOT_HOLD

@@ -194,6 +194,15 @@ def test_clients_that_are_connected_already():
         running.stop()
 
 
+def test_a_client_that_has_left_is_none(socketio):
+    """Engine.IO keeps its socket until it looks around the next time."""
+    for sid in ("here", "left"):
+        socketio.server.eio.sockets[sid] = engineio.socket.Socket(socketio.server.eio, sid)
+    socketio.server.eio.sockets["left"].closed = True
+    with labkit.instrument(socketio) as inside:
+        assert len(inside.record().connections) == 1
+
+
 @pytest.mark.measured
 def test_detached_while_clients_are_connected():
     running = make_server(register, instrumented=False)

@@ -7,6 +7,7 @@ would be given is checked all the same.
 import ast
 import os
 import re
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -60,6 +61,7 @@ def test_it_runs_to_the_end_with_other_parameters(path, tmp_path):
     papermill = pytest.importorskip("papermill", reason="papermill is not installed: pip install 'labkit[test]'")
     if path.name in NEED_A_BROWSER:
         needed(exact=True)
+    shutil.copytree(path.parent / "shop", tmp_path / "shop")  # which notebooks import
     book = papermill.execute_notebook(
         path, tmp_path / path.name, others(path), kernel_name="python3", cwd=tmp_path, progress_bar=False,
         execution_timeout=120,

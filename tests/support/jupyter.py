@@ -8,6 +8,7 @@ import json
 import math
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import time
@@ -208,6 +209,7 @@ def copied(path, folder, *, outputs):
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
     nbformat.write(book, folder / path.name)
+    shutil.copytree(path.parent / "shop", folder / "shop", dirs_exist_ok=True)  # which notebooks import
     return path.name
 
 

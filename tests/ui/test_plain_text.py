@@ -25,7 +25,7 @@ from labkit.runs.verdicts import verdicts
 from labkit.server.in_process import Server
 from labkit.server.serving import Serving
 from labkit.strategies import Strategy
-from tests.support import modelled, queued, rendered, simulated
+from tests.support import modelled, queued, rendered, shop_day, simulated
 from tests.support.helpers import answer_inline, echo
 
 ROOT = Path(__file__).parents[2]
@@ -109,6 +109,7 @@ MAKERS = {
     "labkit.runs.diff.Diff": lambda: diff(comparison(), comparison()),
     "labkit.runs.verdicts.Verdicts": lambda: verdicts(comparison(), "own.max < 500ms", "own.p98 < 1s", "lost == 0"),
     "labkit.runs.table.Table": lambda: comparison_of_a_mix().by_kind(),
+    "labkit.experiments.seen.Seen": shop_day.seen,
     "labkit.experiments.sustained.Sustained": queued.sustained,
     "labkit.server.serving.Serving": serving,
 }

@@ -54,6 +54,35 @@ def test_a_block_shows_what_happened_in_it(server, monkeypatch):
     assert (vars(server), threading.active_count()) == before
 
 
+def test_a_block_leaves_what_was_seen_for_figures_and_claims(server, monkeypatch):
+    shown = []
+    ipython = SimpleNamespace(get_ipython=lambda: "a shell", display=SimpleNamespace(display=shown.append))
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    handle(server, "later")
+    with lab.watch(server, show=False) as told:
+        handle(server, "later")
+        with pytest.raises(UsageError, match="after the block"):
+            told.seen  # noqa: B018 (to ask is to raise)
+    handle(server, "later")
+    assert shown == []
+    assert len(told.seen.took_ms("later")) == 1
+    assert told.seen is told.seen
+    assert str(told.seen.blame.told()).startswith("Nothing to blame")
+
+
+def test_of_a_server_that_nobody_watches_there_is_no_blame_to_see(server):
+    inside = lab.instrument(server)
+    with lab.watch(server, show=False) as told:
+        handle(server, "later")
+    with pytest.raises(UsageError, match="blame=True"):
+        told.seen  # noqa: B018
+    inside.watch()
+    with lab.watch(server, show=False) as told:
+        handle(server, "later")
+    assert len(told.seen.took_ms("later")) == 2  # since it is instrumented
+    inside.detach()
+
+
 def test_what_was_there_stays(server):
     inside = lab.instrument(server)
     handle(server, "<b>hi</b>")
