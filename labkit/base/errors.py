@@ -14,6 +14,7 @@
     |   +-- PortInUse         something else listens there
     +-- ClientError           the client process did not do what it was asked
     |   +-- ConnectFailed     no Socket.IO server answered there
+    |       +-- Refused       one did, and lets nobody in
     +-- BrowserError          the browser ended, or did not do what it was asked
     +-- RecordError           a file that is not a run, or of a newer schema
     +-- TraceError            a file that is not a trace of the page
@@ -69,6 +70,10 @@ class ClientError(LabError):
 
 class ConnectFailed(ClientError):
     """No Socket.IO server answered there."""
+
+
+class Refused(ConnectFailed):
+    """A Socket.IO server answered, and lets nobody in."""
 
 
 class BrowserError(LabError):

@@ -17,6 +17,7 @@ from labkit.client import inbox
 from labkit.client.firing import Job
 from labkit.client.process import ClientProcess
 from labkit.plan.exchange import USUAL, Exchange
+from labkit.plan.visit import AT_ONCE, Visit
 from labkit.runs import heartbeats
 from labkit.runs.conditions import OUTSIDE
 from labkit.runs.fired import Fired
@@ -57,6 +58,7 @@ class ClientFleet:
         listener: bool = True,
         timeout_s: float = 10,
         exchange: Exchange = USUAL,
+        visit: Visit = AT_ONCE,
     ) -> None:
         """Connect everybody."""
         self._senders = senders
@@ -65,10 +67,25 @@ class ClientFleet:
         self._each(
             "open",
             [
-                (url, len(range(k, senders, count)), bystander and k == 0, listener and k == 0, timeout_s, of_each[k])
+                (
+                    url,
+                    len(range(k, senders, count)),
+                    bystander and k == 0,
+                    listener and k == 0,
+                    timeout_s,
+                    of_each[k],
+                    dataclasses.replace(visit, share=(k, count)),
+                )
                 for k in range(count)
             ],
         )
+
+    def arrivals(self) -> list[tuple[int, int, int, int]]:
+        """When each connection came: the senders' in their order, then the others'."""
+        parts = self._each("arrivals", [()] * len(self.processes))
+        count = len(parts)
+        senders = [parts[k % count][k // count] for k in range(self._senders)]
+        return [*senders, *parts[0][len(range(0, self._senders, count)) :]]
 
     def warm(self, payloads: list[Any], timeout_s: float) -> int:
         """Warm up; how many events were answered."""

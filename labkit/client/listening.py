@@ -3,9 +3,12 @@
 import asyncio
 from abc import ABC, abstractmethod
 
-from labkit.base.errors import ConnectFailed
+from labkit.base.errors import ConnectFailed, Refused
 from labkit.client import packets
 from labkit.plan.exchange import ROOT
+
+#: What python-socketio says of a namespace for which there is neither a handler nor a class.
+UNKNOWN_NAMESPACE = "Unable to connect"
 
 
 class Listening(ABC):
@@ -13,6 +16,7 @@ class Listening(ABC):
 
     Args:
         namespace: which.
+        auth: what its CONNECT carries, as JSON; empty for nothing.
 
     Attributes:
         frames: what came, with its instant, as it came; :meth:`heard` takes it away.
@@ -22,10 +26,15 @@ class Listening(ABC):
         told_ns: the server's ping interval and timeout.
         greeted: the namespace has let it in.
         ready: done as soon as it is greeted; failed where it is refused.
+        began_ns, opened_ns, greeted_ns, set_up_ns: when it began to connect, when its transport was there (the
+            websocket upgraded, or the first body polled), when the namespace let it in, and when it had done what it
+            does before the load; 0 where it did not come so far.
     """
 
-    def __init__(self, namespace: str = ROOT) -> None:
+    def __init__(self, namespace: str = ROOT, auth: bytes = b"") -> None:
         self.namespace = namespace
+        self.auth = auth
+        self.began_ns = self.opened_ns = self.greeted_ns = self.set_up_ns = 0
         self.place = packets.where(namespace)
         self.usual: tuple[bytes, ...] = packets.usual(self.place)
         self.frames: list[tuple[int, bytes]] = []
@@ -45,6 +54,13 @@ class Listening(ABC):
     @abstractmethod
     def send(self, frame: bytes) -> bool:
         """Send a frame, with the bytes that belong to it; whether the connection was open."""
+
+    def ping(self, frame: bytes) -> bool:
+        """Send a ping of the transport itself, which its server's stack answers; whether the connection was open.
+
+        The answer is put into `frames` as the acknowledgement that `frame` asks for.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def leave(self) -> None:
@@ -82,12 +98,12 @@ class Listening(ABC):
         elif text.startswith(b"0"):
             self.told_ns = packets.heartbeat_told_ns(text)
             self.beats_ns.append(at_ns)
-            self.say(packets.CONNECT + self.place)
+            self.say(packets.CONNECT + self.place + self.auth)
         elif text.startswith(packets.CONNECT):
-            self.greeted = True
+            self.greeted, self.greeted_ns = True, at_ns
             self.ready.set_result(None)
         else:
-            self.ready.set_exception(ConnectFailed(self._refused(text)))
+            self.ready.set_exception(Refused(self._refused(text)))
 
     def attach(self, at_ns: int, content: bytes) -> None:
         """A binary frame came: a part of the packet whose text came before."""
@@ -118,12 +134,20 @@ class Listening(ABC):
             self.say(owed)
 
     def _refused(self, text: bytes) -> str:
-        if text.startswith(b"44") and self.namespace != ROOT:
+        if not text.startswith(b"44"):
+            return f"the server refused the connection: {text[:80]!r}"
+        said = packets.refusal(text, self.place)
+        if said != UNKNOWN_NAMESPACE and self.namespace == ROOT:
+            return f"the server refused the connection: it says {said!r}"
+        if said != UNKNOWN_NAMESPACE:
             return (
-                f"the server let nobody into the namespace {self.namespace} ({text[:80]!r}): register the handler "
-                "there, or name another namespace"
+                f"the server let nobody into the namespace {self.namespace} (it says {said!r}): give the auth that it "
+                "wants, or name another namespace"
             )
-        return f"the server refused the connection: {text[:80]!r}"
+        return (
+            f"the server let nobody into the namespace {self.namespace} (it says {said!r}): register the handler "
+            "there, or name another namespace"
+        )
 
     def fail(self, why: str) -> None:
         """The connection ended before it was greeted."""
