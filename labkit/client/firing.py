@@ -131,6 +131,8 @@ class Firing:
         gc.freeze()
         try:
             start_ns = start_ns or now_ns() + self.job.lead_ns
+            if self.job.exchange.match != OWN_ID:
+                await self._begin_clean(start_ns)
             cpu_ns = process_cpu_ns()
             watching = asyncio.ensure_future(self._watch())
             try:
@@ -144,6 +146,12 @@ class Firing:
             gc.unfreeze()
         self._decode()
         return self._fired(start_ns, end_ns, cpu_ns, _collections() - collections)
+
+    async def _begin_clean(self, start_ns: int) -> None:
+        """What comes before the first event is of the warm-up, and without ids it would be taken for an answer."""
+        await asyncio.sleep(max(0, start_ns - now_ns()) / NS_PER_S / 2)
+        for connection in self.connections:
+            connection.frames.clear()
 
     async def _send(self, start_ns: int) -> None:
         """Send every event and every ping at its instant."""

@@ -331,7 +331,7 @@ class _Request:
             bystander_namespace=self.settings.get("bystander_namespace", space),
             **named,
         )
-        if (exchange.fan_out or exchange.listeners) and how in (BY_ORDER, BY_NOTHING):
+        if exchange.fan_out and how in (BY_ORDER, BY_NOTHING):
             raise UsageError(
                 "answers that are meant for everybody are told apart by a field of theirs: give match=FIELD, one that "
                 "the event carries and its answer too"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from labkit.plots import page as page
     from labkit.plots import trace as trace
+    from labkit.plots.at_url import over_time
     from labkit.plots.audience import fan_out
     from labkit.plots.capacity import capacity_curve
     from labkit.plots.claims import advice_lines
@@ -41,6 +42,7 @@ _HOMES = {
     "eight_cases": "eight_cases",
     "fan_out": "audience",
     "kinds": "diagnosis",
+    "over_time": "at_url",
     "overview": "runs",
     "processes_and_threads": "processes",
     "residual": "runs",
@@ -65,6 +67,7 @@ __all__ = [
     "eight_cases",
     "fan_out",
     "kinds",
+    "over_time",
     "overview",
     "page",
     "processes_and_threads",

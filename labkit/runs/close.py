@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labkit.base.clock import NS_PER_MS, NS_PER_S
-from labkit.plan.exchange import Exchange
+from labkit.plan.exchange import OWN_ID, Exchange
 from labkit.plan.schedules import Schedule
 from labkit.runs.conditions import Conditions
 from labkit.runs.fired import Fired
@@ -46,7 +46,8 @@ def close(
     """
     at = fired.delivery_ns - fired.start_ns
     deadline = plan.intended_ns + round(timeout_s * NS_PER_S)
-    delivery, places = _attributed(fired, plan, at, deadline)
+    exchange = Exchange.of(conditions.exchange)
+    delivery, places = _attributed(fired, plan, at, deadline, exchange.match == OWN_ID)
     if conditions.exchange.get("fan_out"):
         _meant(fired, delivery)
     return Run(
@@ -57,7 +58,7 @@ def close(
         timeout_s=timeout_s,
         events={
             "intended": plan.intended_ns.astype(np.int64),
-            "outcome": _outcomes(fired, plan, deadline, places, _is_matched(conditions)),
+            "outcome": _outcomes(fired, plan, deadline, places, exchange.is_matched),
             **_stamped(fired, stamps, places),
             "service": np.array([NEVER if ms is None else round(ms * NS_PER_MS) for ms in service_ms], np.int64),
             **({"kind": np.array(kind, np.int64)} if kinds else {}),
@@ -81,10 +82,6 @@ def _samples(fired: Fired) -> dict[str, Int64]:
     """The server's process over time."""
     columns = dict(zip(("at", "threads", "resident_bytes", "cpu"), fired.samples.T, strict=True))
     return {**columns, "at": columns["at"] - fired.start_ns}
-
-
-def _is_matched(conditions: Conditions) -> bool:
-    return Exchange.of(conditions.exchange).is_matched
 
 
 def _outcomes(fired: Fired, plan: Schedule, deadline: Int64, places: Int64, is_matched: bool) -> Int64:
@@ -120,7 +117,7 @@ def _stamped(fired: Fired, stamps: Mapping[str, Any], places: Int64) -> dict[str
     return columns
 
 
-def _attributed(fired: Fired, plan: Schedule, at: Int64, deadline: Int64) -> tuple[Int64, Int64]:
+def _attributed(fired: Fired, plan: Schedule, at: Int64, deadline: Int64, has_own_ids: bool) -> tuple[Int64, Int64]:
     """Of every delivery its kind, and of every event the place of its answer among the deliveries; -1 for none."""
     kind = np.full(len(at), Delivery.GARBLED, np.int64)
     order = np.argsort(at, kind="stable")
@@ -133,7 +130,8 @@ def _attributed(fired: Fired, plan: Schedule, at: Int64, deadline: Int64) -> tup
     _, first = np.unique(event[mine], return_index=True)
     heard = mine[first]  # the first delivery of each event that has one, whether or not it is in time
     # Whose id is none of the plan's, or where nothing is matched: an answer, though nobody knows to what.
-    kind[(event < 0) & (fired.delivery_status == Outcome.ANSWERED)] = Delivery.UNMATCHED
+    if not has_own_ids:
+        kind[(event < 0) & (fired.delivery_status == Outcome.ANSWERED)] = Delivery.UNMATCHED
     in_time = at[heard] <= deadline[event[heard]]
     kind[heard] = np.where(in_time, Delivery.ANSWER, Delivery.LATE)
     places = np.full(len(plan), -1, np.int64)

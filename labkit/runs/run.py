@@ -26,7 +26,7 @@ from labkit.runs import fan_out as fan_outs
 from labkit.runs import order, quality
 from labkit.runs.conditions import Conditions
 from labkit.runs.environment import MACHINE_KEYS
-from labkit.runs.quality import Note
+from labkit.runs.note import Note
 from labkit.runs.stages import DELIVERIES, NEVER, SIDE_MARKS, STAGES, Delivery, Outcome, outcome_label
 
 if TYPE_CHECKING:
