@@ -129,9 +129,9 @@ class Aim:
         """
         client = self.client or clients.shared()
         pid = pid_of(self.address)
-        spare = [spare_cpu(client)]
         try:
             came = self._connected(client)
+            spare = [spare_cpu(client)]
             answered = client.warm(list(self.warm_up), self._timeout_s) if self.warm_up else 0
             cost, parted = _Cost(pid, client), clock.parting()
             fired, interrupt = self._fired(client, replace(self.job, watch_pid=pid), tick)

@@ -241,7 +241,7 @@ def warm_up_payloads(
 
 def _require_running(server: Serving) -> None:
     if not isinstance(server, Serving):
-        raise UsageError(f"fire at what lab.serve(...) returns, not at {server!r}")
+        raise UsageError(f"fire at what lab.serve(...) returns, or at a URL as text, not at {server!r}")
     if not server.is_running:
         raise ServerError(f"this server ({server.strategy.name}) does not run: start it with server.start()")
 
