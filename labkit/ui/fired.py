@@ -101,7 +101,8 @@ def final(run: Run, width: int) -> RenderableType:
     notes = [Text(note, style="bold red" if "INVALID" in note else "yellow") for note in doubts]
     parts: list[RenderableType] = [terminal.fitted(cells, result.summaries, width), Text(legend, style="dim")]
     if summary.fan_out is not None:
-        parts.append(Text(tables.of_fan_out(result.summaries).text()))
+        room = tables.of_fan_out(result.summaries)
+        parts.append(Text(dataclasses.replace(room, headers=("server", *room.headers[1:])).text()))
     lines = [books(run), latencies(summary), connected(run), f"Bystander: {bystander(run.conditions.bystander)}."]
     parts += [Text(line) for line in lines if line]
     parts.append(
