@@ -137,14 +137,14 @@ class ClientProcess(OrderedProcess, _ByOrder):
         interrupt: KeyboardInterrupt | None = None
         self.send("fire", job)
         try:
-            self._wait(tick)
+            self.wait(tick)
         except KeyboardInterrupt as error:
             interrupt = error
             self.send("cut")
         fired: Fired = self.receive()
         return fired, interrupt
 
-    def _wait(self, tick: Callable[[], object]) -> None:
+    def wait(self, tick: Callable[[], object]) -> None:
         """Until an answer comes, or the process ends."""
         assert self._process is not None
         assert self._process.stdout is not None

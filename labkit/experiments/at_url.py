@@ -21,6 +21,7 @@ from labkit.base.renamed import refuse_unknown
 from labkit.client import probe
 from labkit.client import process as clients
 from labkit.client.firing import Job
+from labkit.client.fleet import ClientFleet
 from labkit.client.generator import require_sockets
 from labkit.client.matching import by_field, fields
 from labkit.client.process import Client, ClientProcess
@@ -165,7 +166,7 @@ class Aim:
         return client.arrivals()
 
     def _fired(self, client: Client, job: Job, tick: Callable[[], object]) -> tuple[Fired, KeyboardInterrupt | None]:
-        if isinstance(client, ClientProcess):
+        if isinstance(client, ClientProcess | ClientFleet):
             return client.fire_watched(job, tick)
         return client.fire(job), None
 

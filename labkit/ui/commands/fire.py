@@ -1,7 +1,9 @@
 """The command ``labkit fire``: load on a Socket.IO app as it runs, with a bystander, and books that close."""
 
+import contextlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +16,7 @@ from labkit.ui.commands import session
 from labkit.ui.commands.session import INVALID, MEASURED, Session
 
 if TYPE_CHECKING:
+    from labkit.client.fleet import ClientFleet
     from labkit.experiments.at_url import Aim
     from labkit.experiments.settings import FireSettings, UrlSettings
     from labkit.plan.schedules import Schedule
@@ -136,9 +139,11 @@ def fire(out: Path | None, json_: bool, **asked: Any) -> None:
     Exit code: 0 measured, 1 the run is invalid or events were lost, 2 wrong usage. Ctrl-C waits for the answers to
     what was sent, and keeps that.
     """
-    aim = Asked(**asked).aim
-    with session.results(out, "run-*.json", "the runs of an earlier command") as folder:
-        _Firing(aim, folder, json_).run()
+    request = Asked(**asked)
+    with request.client() as client:
+        aim = request.aim(client)
+        with session.results(out, "run-*.json", "the runs of an earlier command") as folder:
+            _Firing(aim, folder, json_).run()
 
 
 @dataclass(frozen=True)
@@ -178,16 +183,36 @@ class Asked:
     seed: int
     i_own_this_server: bool
 
-    @cached_property
-    def aim(self) -> "Aim":
+    @contextlib.contextmanager
+    def client(self) -> "Iterator[ClientFleet | None]":
+        """Several client processes where one does not drive so many sockets; None where the session's one does."""
+        from labkit.client.fleet import ClientFleet
+        from labkit.client.generator import MAX_SOCKETS
+        from labkit.plan.exchange import POLLING
+
+        senders = self.plan.connections * (2 if self.transport == POLLING else 1)
+        room = MAX_SOCKETS - self.listeners - 2  # all listeners are in the first process, and the bystander
+        if senders <= room or room <= 0:
+            yield None
+            return
+        with ClientFleet(-(-senders // room)) as fleet:
+            yield fleet
+
+    def aim(self, client: "ClientFleet | None") -> "Aim":
         """Everything that was asked for, checked.
+
+        Args:
+            client: who fires; the session's client process where None.
 
         Raises:
             UsageError: it makes no sense.
         """
         from labkit.experiments.at_url import aimed
 
-        return aimed(self.url, self.plan, self._settings, self._firing)
+        firing: FireSettings = self._firing
+        if client is not None:
+            firing["client"] = client
+        return aimed(self.url, self.plan, self._settings, firing)
 
     @cached_property
     def plan(self) -> "Schedule":
