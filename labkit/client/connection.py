@@ -6,7 +6,7 @@ import functools
 import logging
 import select
 import selectors
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from socket import SO_RCVBUF, SOL_SOCKET
 from typing import Any, cast
 
@@ -14,7 +14,7 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from labkit.base.clock import NS_PER_S, now_ns
 from labkit.base.errors import ConnectFailed
-from labkit.client import packets
+from labkit.client import packets, polling
 from labkit.client.listening import Listening
 from labkit.plan.exchange import ROOT, WEBSOCKET
 from labkit.plan.visit import AT_ONCE, Visit
@@ -151,6 +151,36 @@ class Connection(Listening, WSListener):
             self.transport.underlying_transport.resume_reading()
 
 
+class Upgrading(Connection):
+    """The same client, which has begun with polling: the websocket proves that it works, and takes over.
+
+    (https://github.com/socketio/engine.io-protocol, "Upgrade".)
+
+    Args:
+        namespace, auth: as for every client.
+        polled: what the first poll was answered, and when.
+    """
+
+    def __init__(self, namespace: str, auth: bytes, polled: tuple[int, bytes]) -> None:
+        super().__init__(namespace, auth)
+        self._polled_ns, handshake = polled
+        self.told_ns = packets.heartbeat_told_ns(handshake)
+        self.beats_ns.append(self._polled_ns)
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        super().on_ws_connected(transport)
+        self.opened_ns = self._polled_ns
+        self.say(packets.PROBE)
+
+    def heed(self, at_ns: int, text: bytes) -> None:
+        if text == packets.PROBE_ANSWER and not self.upgraded_ns:
+            self.upgraded_ns = at_ns
+            self.say(packets.UPGRADE)
+            self.say(packets.CONNECT + self.place + self.auth)
+        elif text != packets.NOTHING:  # what would have ended a poll
+            super().heed(at_ns, text)
+
+
 def ping_of(number: int) -> bytes:
     """What a ping frame carries, so that its answer counts as the acknowledgement of that number."""
     return b"%b%d" % (_PING_MARK, number)
@@ -206,9 +236,14 @@ async def _open(
     hello = visit.handshake
     address = hello.address(url, WEBSOCKET, number).replace("http", "ws", 1)
     began_ns = now_ns()
+    make: Callable[[], Connection] = functools.partial(Connection, namespace, hello.auth_of(number))
+    if visit.is_upgraded:
+        polled_ns, body = await polling.first_poll(url, hello, number)
+        address += f"&sid={packets.sid_of(body)}"
+        make = functools.partial(Upgrading, namespace, hello.auth_of(number), (polled_ns, body))
     # A handshake ends by picows' own timer: it closes the socket, which a cancellation would not.
     _, listener = await ws_connect(
-        functools.partial(Connection, namespace, hello.auth_of(number)),
+        make,
         address,
         ssl_context=hello.context() if address.startswith("wss") else None,
         websocket_handshake_timeout=0.9 * timeout_s,

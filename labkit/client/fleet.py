@@ -80,7 +80,7 @@ class ClientFleet:
             ],
         )
 
-    def arrivals(self) -> list[tuple[int, int, int, int]]:
+    def arrivals(self) -> list[tuple[int, int, int, int, int]]:
         """When each connection came: the senders' in their order, then the others'."""
         parts = self._each("arrivals", [()] * len(self.processes))
         count = len(parts)

@@ -1,7 +1,7 @@
 """The clients of one server, and what they do: connect, warm up, fire."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from labkit.client import closed_loop, packets, polling, scenario
 from labkit.client.connection import Loop, connect_all, hang_up
 from labkit.client.firing import GRACE_MS, QUIET_S, Firing, Job
 from labkit.client.listening import Listening
-from labkit.plan.exchange import BY_ACK, BY_EVENT, BY_VALUE, OWN_ID, POLLING, USUAL, Exchange
+from labkit.plan.exchange import BY_ACK, BY_EVENT, BY_VALUE, OWN_ID, POLLING, UPGRADE, USUAL, Exchange
 from labkit.plan.payloads import arguments
 from labkit.plan.visit import AT_ONCE, Visit
 from labkit.runs.fired import Fired
@@ -139,11 +139,12 @@ class Generator:
             self.loop.run_until_complete(self._disconnect())
         self.connections = []
 
-    def arrivals(self) -> list[tuple[int, int, int, int]]:
-        """Of each connection when it began to connect, was open, was let in, and had done what it does first, in ns."""
-        return [(c.began_ns, c.opened_ns, c.greeted_ns, c.set_up_ns) for c in self.connections]
+    def arrivals(self) -> list[tuple[int, int, int, int, int]]:
+        """When each connection came, in ns (:attr:`labkit.client.listening.Listening.arrival`)."""
+        return [connection.arrival for connection in self.connections]
 
     async def _connect(self, url: str, senders: list[str], others: list[str], timeout_s: float, visit: Visit) -> None:
+        visit = replace(visit, is_upgraded=self.exchange.transport == UPGRADE)
         if self.exchange.transport == POLLING:
             self.connections = [*await polling.connect_all(url, senders, timeout_s, visit)]
         try:

@@ -26,15 +26,15 @@ class Listening(ABC):
         told_ns: the server's ping interval and timeout.
         greeted: the namespace has let it in.
         ready: done as soon as it is greeted; failed where it is refused.
-        began_ns, opened_ns, greeted_ns, set_up_ns: when it began to connect, when its transport was there (the
-            websocket upgraded, or the first body polled), when the namespace let it in, and when it had done what it
-            does before the load; 0 where it did not come so far.
+        began_ns, opened_ns, upgraded_ns, greeted_ns, set_up_ns: when it began to connect, when its first transport was
+            there (a websocket, or the first body polled), when a websocket had taken the place of polling, when the
+            namespace let it in, and when it had done what it does before the load; 0 where that did not happen.
     """
 
     def __init__(self, namespace: str = ROOT, auth: bytes = b"") -> None:
         self.namespace = namespace
         self.auth = auth
-        self.began_ns = self.opened_ns = self.greeted_ns = self.set_up_ns = 0
+        self.began_ns = self.opened_ns = self.upgraded_ns = self.greeted_ns = self.set_up_ns = 0
         self.place = packets.where(namespace)
         self.usual: tuple[bytes, ...] = packets.usual(self.place)
         self.frames: list[tuple[int, bytes]] = []
@@ -46,6 +46,11 @@ class Listening(ABC):
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._headless = b""  # a text frame whose binary frames have not all come
         self._attachments: list[bytes] = []
+
+    @property
+    def arrival(self) -> tuple[int, int, int, int, int]:
+        """Its instants of coming, in their order."""
+        return self.began_ns, self.opened_ns, self.upgraded_ns, self.greeted_ns, self.set_up_ns
 
     @abstractmethod
     def say(self, text: bytes) -> None:

@@ -30,6 +30,9 @@ HEARTBEAT = b"2"
 HEARTBEAT_ANSWER = b"3"
 GOODBYE = b"41"
 
+#: Of Engine.IO: a websocket that is to take the place of polling, its answer, the order to do so, and nothing at all.
+PROBE, PROBE_ANSWER, UPGRADE, NOTHING = b"2probe", b"3probe", b"5", b"6"
+
 EVENT, ACKNOWLEDGEMENT = b"42", b"43"
 BINARY_EVENT, BINARY_ACKNOWLEDGEMENT = b"45", b"46"
 BINARY = (BINARY_EVENT, BINARY_ACKNOWLEDGEMENT)
@@ -162,6 +165,14 @@ def refusal(frame: bytes, place: bytes = b"") -> str:
     except (ValueError, RecursionError):
         return rest[:200]
     return str(told.get("message", told) if isinstance(told, dict) else told)[:200]
+
+
+def sid_of(handshake: bytes) -> str:
+    """The session that a server's handshake begins; ValueError where it is none."""
+    try:
+        return str(engineio.packet.Packet(encoded_packet=handshake.decode()).data["sid"])
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        raise ValueError("no Socket.IO handshake") from error
 
 
 def heartbeat_told_ns(handshake: bytes) -> tuple[int, int]:

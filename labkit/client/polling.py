@@ -17,7 +17,7 @@ from labkit.base.clock import now_ns
 from labkit.base.errors import ConnectFailed, MissingExtra
 from labkit.client import packets
 from labkit.client.listening import Listening
-from labkit.plan.exchange import POLLING
+from labkit.plan.exchange import POLLING, ROOT
 from labkit.plan.handshake import PLAIN, Handshake
 from labkit.plan.visit import AT_ONCE, Visit
 
@@ -83,6 +83,16 @@ class Polling(Listening):
         self.opened_ns = now_ns()
         self._tasks = [asyncio.ensure_future(self._post_all()), asyncio.ensure_future(self._get_all())]
         self._take(body)
+
+    async def first(self) -> bytes:
+        """What the first poll is answered, and nothing more."""
+        try:
+            body = await self._get()
+        except self._errors as error:
+            raise ConnectFailed(f"cannot poll ({type(error).__name__}: {error})") from None
+        if not self._is_handshake(body):
+            raise ConnectFailed(f"no Socket.IO server answered: {body[:80]!r}")
+        return body
 
     def _is_handshake(self, body: bytes) -> bool:
         """Whether it is one; the session and the size of a body are taken from it."""
@@ -251,6 +261,22 @@ async def connect_all(url: str, namespaces: Sequence[str], timeout_s: float, vis
             ) from None
         raise
     return clients
+
+
+async def first_poll(url: str, handshake: Handshake, number: int) -> tuple[int, bytes]:
+    """A session that begins with polling and goes on otherwise: when its first answer came, and that.
+
+    Raises:
+        ConnectFailed: nothing answers there, or something else than a Socket.IO server.
+        MissingExtra: aiohttp is absent.
+    """
+    require()
+    client = Polling(url, ROOT, handshake, number)
+    try:
+        body = await client.first()
+        return now_ns(), body.split(SEPARATOR)[0]
+    finally:
+        await client.finish()
 
 
 async def _open(client: Polling, wait_s: float) -> None:

@@ -47,7 +47,7 @@ class Client(Protocol):
         visit: Visit = AT_ONCE,
     ) -> None: ...
 
-    def arrivals(self) -> list[tuple[int, int, int, int]]: ...
+    def arrivals(self) -> list[tuple[int, int, int, int, int]]: ...
 
     def warm(self, payloads: list[Any], timeout_s: float) -> int: ...
 
@@ -80,9 +80,9 @@ class _ByOrder:
         """Connect everybody."""
         self.order("open", url, senders, bystander, listener, timeout_s, exchange, visit)
 
-    def arrivals(self) -> list[tuple[int, int, int, int]]:
+    def arrivals(self) -> list[tuple[int, int, int, int, int]]:
         """When each connection came (:meth:`labkit.client.generator.Generator.arrivals`)."""
-        came: list[tuple[int, int, int, int]] = self.order("arrivals")
+        came: list[tuple[int, int, int, int, int]] = self.order("arrivals")
         return came
 
     def warm(self, payloads: list[Any], timeout_s: float) -> int:

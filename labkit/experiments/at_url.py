@@ -150,7 +150,7 @@ class Aim:
     def _timeout_s(self) -> float:
         return self.job.timeout_ns / clock.NS_PER_S
 
-    def _connected(self, client: Client) -> list[tuple[int, int, int, int]]:
+    def _connected(self, client: Client) -> list[tuple[int, int, int, int, int]]:
         try:
             client.open(
                 self.address.url,
@@ -170,7 +170,7 @@ class Aim:
             return client.fire_watched(job, tick)
         return client.fire(job), None
 
-    def _closed(self, fired: Fired, came: Sequence[tuple[int, int, int, int]], told: Mapping[str, Any]) -> Run:
+    def _closed(self, fired: Fired, came: Sequence[tuple[int, int, int, int, int]], told: Mapping[str, Any]) -> Run:
         plan, ping_ns = self.plan, self.job.ping_ns
         if fired.cut_ns:
             plan, ping_ns, fired = _cut(plan, ping_ns, fired)
@@ -431,12 +431,12 @@ def _cut(plan: Schedule, ping_ns: Int64, fired: Fired) -> tuple[Schedule, Int64,
     return shorter, ping_ns[:pings], kept
 
 
-def _arrivals(came: Sequence[tuple[int, int, int, int]]) -> dict[str, Int64]:
+def _arrivals(came: Sequence[tuple[int, int, int, int, int]]) -> dict[str, Int64]:
     """The columns of :attr:`labkit.runs.run.Run.arrivals`, in ns from the first connection's beginning."""
-    stamps = np.array(came, np.int64).reshape(-1, 4)
+    stamps = np.array(came, np.int64).reshape(-1, 5)
     first = stamps[:, 0].min(initial=np.iinfo(np.int64).max)
     columns = np.where(stamps == 0, NEVER, stamps - first)
-    return dict(zip(("began", "opened", "greeted", "set_up"), columns.T.copy(), strict=True))
+    return dict(zip(("began", "opened", "upgraded", "greeted", "set_up"), columns.T.copy(), strict=True))
 
 
 def counted(closings: Sequence[str]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from labkit.client import polling
 from labkit.client.generator import require_sockets
 from labkit.client.process import Client
 from labkit.plan.calibration import Expected
-from labkit.plan.exchange import POLLING, USUAL, Exchange
+from labkit.plan.exchange import POLLING, UPGRADE, USUAL, Exchange
 from labkit.plan.modes import MODES
 from labkit.plan.schedules import Schedule
 
@@ -73,7 +73,8 @@ class FireSettings(TypedDict, total=False):
         namespace: of senders and listeners; ``/`` where it is not named. The bystander is always on ``/``.
         answer: how an event is answered: by an ``event``, or by what the handler returns (``ack``). Where None, the
             warm-up tells: acknowledged with what the work answered, and by no event, it is ``ack``.
-        transport: of the senders: ``websocket``, or ``polling``. Bystander and listeners have a websocket.
+        transport: of the senders: ``websocket``, ``polling``, or ``upgrade``: first the one, then the other, as pages
+            do (`run.upgrade_ms`). Bystander and listeners have a websocket, or upgrade too.
         fan_out: every answer is meant for everybody who is connected to the namespace (``run.fan_out``); else one that
             reaches another client than its sender is a stray.
         listeners: further clients that only read: the silent members of a room.
@@ -168,7 +169,7 @@ def require_known(settings: Mapping[str, Any]) -> None:
     exchange = Exchange.of(settings)
     if exchange.transport == POLLING and settings.get("reads_from_s"):
         raise UsageError("a client that polls asks for what it reads: leave out reads_from_s, or transport='polling'")
-    if exchange.transport == POLLING:
+    if exchange.transport in (POLLING, UPGRADE):
         polling.require()
     interval_s = settings.get("switch_interval_s")
     if interval_s is not None and not interval_s > 0:

@@ -23,8 +23,9 @@ OWN_ID, BY_NUMBER, BY_ORDER = "own-id", "number", "order"
 #: Of a warm-up: an acknowledgement carried something, and nobody can tell whether it is meant as the answer.
 BY_VALUE = "value"
 
-WEBSOCKET, POLLING = "websocket", "polling"
-TRANSPORTS = (WEBSOCKET, POLLING)
+#: A client uses the one or the other from the beginning, or begins with polling and upgrades, as a page does.
+WEBSOCKET, POLLING, UPGRADE = "websocket", "polling", "upgrade"
+TRANSPORTS = (WEBSOCKET, POLLING, UPGRADE)
 
 #: The namespace of who names none.
 ROOT = "/"
@@ -44,7 +45,7 @@ class Exchange:
         event, answer_event: the event that is sent, and the one that carries an answer.
         namespace: of senders and listeners.
         answer: ``event``, ``ack`` or ``nothing``; None where the warm-up is to tell.
-        transport: of the senders, ``websocket`` or ``polling``.
+        transport: of the senders, ``websocket``, ``polling`` or ``upgrade``.
         fan_out: every answer is meant for every client that is connected to the namespace.
         listeners: further clients there that only read.
         match: by what an answer is matched with its event: ``own-id``, ``number``, ``order``, ``nothing``, or a field

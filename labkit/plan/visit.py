@@ -15,6 +15,7 @@ class Visit:
         ramp_s: they come evenly within this time; 0: all at once, as after a server's restart.
         scenario: what each does then, before the load.
         step_s: how long a step of the scenario may wait for what it waits for.
+        is_upgraded: each begins with polling, and upgrades to a websocket before it goes on.
         share: (k, n): this process has the clients k, k + n, k + 2n, ...
     """
 
@@ -22,6 +23,7 @@ class Visit:
     ramp_s: float = 0.0
     scenario: tuple[Step, ...] = ()
     step_s: float = 10.0
+    is_upgraded: bool = False
     share: tuple[int, int] = (0, 1)
 
     def number_of(self, place: int) -> int:

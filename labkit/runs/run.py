@@ -58,7 +58,7 @@ _DAMAGED = (
 
 _PING_COLUMNS = ("intended", "sent", "acked")
 _SAMPLE_COLUMNS = ("at", "threads", "resident_bytes", "cpu")
-_ARRIVAL_COLUMNS = ("began", "opened", "greeted", "set_up")
+_ARRIVAL_COLUMNS = ("began", "opened", "upgraded", "greeted", "set_up")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +82,9 @@ class Run:
         machine: what it was measured on: system, cores, versions; JSON.
         conditions: settings and confounders.
         kinds: the names of the kinds of events, where the work is a mix; else empty.
-        arrivals: of each connection, in ns from when the first began to connect: ``began``, ``opened`` (its transport
-            was there), ``greeted`` (the namespace let it in), ``set_up`` (it had done what it does before the load).
-            Empty where nobody looked.
+        arrivals: of each connection, in ns from when the first began to connect: ``began``, ``opened`` (its first
+            transport was there), ``upgraded`` (a websocket had taken the place of polling), ``greeted`` (the namespace
+            let it in), ``set_up`` (it had done what it does before the load). Empty where nobody looked.
     """
 
     strategy: str
@@ -269,6 +269,13 @@ class Run:
         if not self.arrivals:
             return np.zeros(0)
         return between_ms(self.arrivals["began"], self.arrivals["greeted"])
+
+    @property
+    def upgrade_ms(self) -> Float64:
+        """Of each connection, from its first poll's answer until the websocket was there; empty where nobody looked."""
+        if not self.arrivals:
+            return np.zeros(0)
+        return between_ms(self.arrivals["opened"], self.arrivals["upgraded"])
 
     @property
     def strays(self) -> int:

@@ -136,9 +136,11 @@ def connected(run: Run) -> str:
         return ""
     ramp_s = run.conditions.ramp_s
     how = f"came within {ramp_s:g} s" if ramp_s else "came all at once"
+    upgrades = Distribution.of(run.upgrade_ms)
+    upgraded = f" The upgrade took {about(upgrades.p50_ms)} (median), at most {about(upgrades.max_ms)}."
     return (
         f"Connections: {len(waits)} {how}; let in after {about(waits.p50_ms)} (median), the slowest after "
-        f"{about(waits.max_ms)}."
+        f"{about(waits.max_ms)}.{upgraded if len(upgrades) else ''}"
     )
 
 
@@ -158,6 +160,7 @@ def as_json(run: Run, *, early: str, folder: Path, figure: Path) -> str:
             "ramp_s": conditions.ramp_s,
             "p50_ms": _finite(waits.p50_ms),
             "max_ms": _finite(waits.max_ms),
+            "upgrade_p50_ms": _finite(Distribution.of(run.upgrade_ms).p50_ms),
             "closed": conditions.closed_senders + conditions.closed_others,
             "closings": list(conditions.closings),
         },

@@ -123,6 +123,20 @@ def test_clients_that_poll(flask, client):
     assert np.isfinite(run.connect_ms).all()
 
 
+@pytest.mark.parametrize("app", ["flask", "asgi"])
+def test_clients_that_begin_with_polling_and_upgrade(app, client, request):
+    run = fire(
+        request.getfixturevalue(app), client, event="order", payload=COUNTED, response="ordered", transport="upgrade"
+    )
+    assert run.outcomes["answered"] == 6
+    came = run.arrivals
+    assert (came["began"] < came["opened"]).all()
+    assert (came["opened"] < came["upgraded"]).all()
+    assert (came["upgraded"] < came["greeted"]).all()
+    assert np.isfinite(run.upgrade_ms).all()
+    assert np.isfinite(run.bystander_ms).all()
+
+
 def test_the_bystander_sends_an_event_of_the_app_or_ping_frames(flask, asgi, client):
     by_event = fire(flask, client, event="silent", bystander="price", bystander_payload=3, window_s=0.5)
     assert len(by_event.bystander_ms) == 5

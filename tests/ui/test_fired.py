@@ -20,7 +20,13 @@ ACK = Exchange("price", answer="ack", match="number")
 def run(exchange=ACK, arrivals=True, **more):
     found = simulated.run("127.0.0.1:5000", instrumented=False, work="price", mode="not known", **more)
     conditions = Conditions(exchange=exchange.to_dict(), url="http://127.0.0.1:5000", bystander="heartbeat")
-    came = {"began": [0, 0], "opened": [5, 6], "greeted": [10_000_000, 30_000_000], "set_up": [NEVER, NEVER]}
+    came = {
+        "began": [0, 0],
+        "opened": [5, 6],
+        "upgraded": [NEVER, NEVER],
+        "greeted": [10_000_000, 30_000_000],
+        "set_up": [NEVER, NEVER],
+    }
     events = {**found.events, "service": np.full(len(found), NEVER)}
     columns = {name: np.array(column) for name, column in came.items()} if arrivals else {}
     return dataclasses.replace(found, conditions=conditions, events=events, arrivals=columns)

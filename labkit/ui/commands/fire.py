@@ -87,7 +87,7 @@ class Duration(_Type):
 @click.option("--path", default="/socket.io", show_default=True, help="Where Socket.IO is served.")
 @click.option("--ca", metavar="FILE", help="Certificates to trust, in PEM.")
 @click.option(
-    "--transport", default="websocket", show_default=True, metavar="websocket|polling", help="Of the senders."
+    "--transport", default="websocket", show_default=True, metavar="websocket|polling|upgrade", help="Of clients."
 )
 @click.option(
     "--bystander",
@@ -130,8 +130,7 @@ def fire(out: Path | None, json_: bool, **asked: Any) -> None:
 
     Open loop: an event is sent when it is due, whether or not earlier ones were answered, and latency counts from
     then. Every client has one connection, all the time. Without --ramp all connect at once, as after a server's
-    restart, and it is said how long that took. A client uses a websocket or polls; none begins with the one and
-    upgrades to the other.
+    restart, and it is said how long that took. --transport upgrade begins with polling, as pages do, and times that.
 
     What only the server knows is not known here: put labkit run before the command that starts it, and labkit report
     shows each event's time inside.
