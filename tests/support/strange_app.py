@@ -1,10 +1,11 @@
-"""Apps that know nothing of the lab, each in a process of its own: ``python -m tests.support.strange_app flask|asgi
-PORT``.
+"""Apps that know nothing of the lab, each in a process of its own: ``python -m tests.support.strange_app KIND PORT``.
 
 Each serves at the port that it is given until it is killed or its standard input closes.
 """
 
 import contextlib
+import functools
+import json
 import os
 import socket
 import subprocess
@@ -13,6 +14,10 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
+
+import labkit as lab
+from labkit.base.clock import NS_PER_MS, now_ns
 from tests.support.helpers import wait_until
 
 SLEEP_S = 0.05
@@ -81,18 +86,26 @@ def serve_flask(port):
     socketio.run(app, port=port, allow_unsafe_werkzeug=True)
 
 
-def serve_asgi(port):
+def serve_asgi(port, *, inside=False):
     """python-socketio's AsyncServer under uvicorn; the event `echo` holds the loop where it is told to."""
     import socketio
     import uvicorn
 
     server = socketio.AsyncServer(async_mode="asgi")
+    handled = {}
+    if inside:
+        lab.instrument(server)
 
     @server.on("echo")
     async def echo(sid, data):
-        if isinstance(data, dict) and data.get("stall_s"):
-            time.sleep(data["stall_s"])
+        if isinstance(data, dict):
+            time.sleep(data.get("stall_s", 0))
+            handled[data.get("n", 0)] = now_ns()
         return data
+
+    @server.on("handled")
+    async def tell(sid, path):
+        Path(path).write_text(json.dumps(handled))
 
     @server.on("order")
     async def order(sid, data):
@@ -125,6 +138,24 @@ def running(kind):
         process.stdin.close()
 
 
+def stalled(stall_s=1, *, at=150, events=400):
+    """What events of the name `echo` carry, of which one makes the handler hold the loop."""
+    return [{"n": n, "stall_s": stall_s if n == at else 0} for n in range(events)]
+
+
+def true_ms(run, url, client, path):
+    """By the app's own note of when it had handled each event of a run: how long after it was due."""
+    lab.fire(url, lab.burst(1), event="handled", payload=str(path), client=client, bystander="none", warm_up=0)
+    handled = json.loads(path.read_text())
+    due_ns = run.plan.intended_ns + run.conditions.start_ns
+    return np.array([handled[str(n)] for n in range(len(run))]) / NS_PER_MS - due_ns / NS_PER_MS
+
+
+def p99_ms(latencies_ms):
+    """The smallest that is at least as large as 99% of all."""
+    return float(np.sort(latencies_ms)[-(-99 * len(latencies_ms) // 100) - 1])
+
+
 def _listens(port):
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
         return True
@@ -139,7 +170,8 @@ def main():
         os._exit(0)
 
     threading.Thread(target=end, daemon=True).start()
-    {"flask": serve_flask, "asgi": serve_asgi}[sys.argv[1]](int(sys.argv[2]))
+    serve = {"flask": serve_flask, "asgi": serve_asgi, "asgi-inside": functools.partial(serve_asgi, inside=True)}
+    serve[sys.argv[1]](int(sys.argv[2]))
 
 
 if __name__ == "__main__":
