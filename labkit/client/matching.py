@@ -1,6 +1,7 @@
 """Which event an answer answers, where the handlers are not the lab's and know nothing of its ids."""
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -106,15 +107,19 @@ class _ByNothing(_ByEvent):
 
 
 class _ByOrder(_ByEvent):
-    """The k-th answer on a connection is that of its k-th event; what comes after the last is the last's once more."""
+    """The k-th answer on a connection is that of its k-th event; what comes after the last is the last's once more.
+
+    Where answers are meant for everybody there is one sender, and the k-th on any connection is that of its k-th event.
+    """
 
     def __init__(self, exchange: Exchange, local: Int64) -> None:
         super().__init__(exchange)
         self._events = {int(c): np.flatnonzero(local == c).tolist() for c in np.unique(local) if c >= 0}
-        self._next = dict.fromkeys(self._events, 0)
+        self._of_all = list(range(len(local))) if exchange.fan_out else []
+        self._next: Counter[int] = Counter()
 
     def _answer(self, connection: int, values: list[Any]) -> Answer | None:
-        events = self._events.get(connection)
+        events = self._of_all or self._events.get(connection)
         if not events:
             return None
         place = self._next[connection]

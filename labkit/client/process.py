@@ -141,6 +141,9 @@ class ClientProcess(OrderedProcess, _ByOrder):
         except KeyboardInterrupt as error:
             interrupt = error
             self.send("cut")
+        except BaseException:
+            self.kill()  # its answer would be taken for the next order's
+            raise
         fired: Fired = self.receive()
         return fired, interrupt
 

@@ -108,7 +108,8 @@ class Aim:
     @property
     def has_listener(self) -> bool:
         """Whether somebody only watches an inbox: answers that can be matched might reach a stranger."""
-        return self.exchange.answer == BY_EVENT and self.exchange.match not in (BY_ORDER, BY_NOTHING)
+        is_told = self.exchange.fan_out or self.exchange.match not in (BY_ORDER, BY_NOTHING)
+        return self.exchange.answer == BY_EVENT and is_told
 
     @property
     def clients(self) -> int:
@@ -272,6 +273,7 @@ class _Request:
     def aim(self) -> Aim:
         """Everything settled."""
         exchange, hz = self.exchange, self._ping_hz
+        require_memory(self.plan, exchange)  # before what they carry is made
         window_s = self.firing.get("window_s")
         window_s = self.plan.span_s + AFTER_S if window_s is None else window_s
         require_known({**self.firing, "ping_hz": hz, "window_s": window_s})
@@ -332,10 +334,10 @@ class _Request:
             bystander_namespace=self.settings.get("bystander_namespace", space),
             **named,
         )
-        if exchange.fan_out and how in (BY_ORDER, BY_NOTHING):
+        if exchange.fan_out and (how == BY_NOTHING or (how == BY_ORDER and self.plan.connections > 1)):
             raise UsageError(
                 "answers that are meant for everybody are told apart by a field of theirs: give match=FIELD, one that "
-                "the event carries and its answer too"
+                "the event carries and its answer too, or let one client send (connections=1, --clients 1)"
             )
         return exchange
 
@@ -395,7 +397,6 @@ class _Request:
         """Raise where it is another machine's server, or more than this machine or one client process takes."""
         is_mine = self.settings.get("i_own_this_server", False)
         address.require_own(self.address, self.plan, aim.clients, is_mine=is_mine)
-        require_memory(self.plan, aim.exchange)
         require_descriptors(self.plan, aim.exchange)
         if aim.client is None:
             others = aim.clients - self.plan.connections

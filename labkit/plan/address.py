@@ -17,6 +17,9 @@ from labkit.plan.schedules import Schedule
 #: At a server of another machine, at most so many events fall into any second, from so many clients.
 MOST_ELSEWHERE_HZ, MOST_CLIENTS_ELSEWHERE = 100, 100
 
+#: Where a server listens that says so, and nobody connects.
+_EVERYWHERE = ("0.0.0.0", "::")
+
 _SCHEMES = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
 
 
@@ -63,6 +66,8 @@ def parsed(url: str) -> Address:
     scheme = _SCHEMES.get(parts.scheme)
     if scheme is None or not host:
         raise UsageError(f"{url!r} is no URL of a Socket.IO server: write http://127.0.0.1:5000")
+    if host in _EVERYWHERE:
+        raise UsageError(f"{host} means every address of a machine, and none to connect to: write 127.0.0.1")
     if parts.username is not None:
         raise UsageError("a URL with a password in it ends up in records: give auth or a header instead")
     if parts.path.strip("/"):
@@ -88,8 +93,8 @@ def require_own(address: Address, plan: Schedule, clients: int, *, is_mine: bool
         return
     if not is_mine:
         raise UsageError(
-            f"{address.host} is not this machine, and load on somebody else's server is an attack: if it is yours, say "
-            f"so (--i-own-this-server, i_own_this_server=True); then at most {MOST_ELSEWHERE_HZ} events a second "
+            f"{address.host} is not this machine (127.0.0.1, localhost), and load on somebody else's server is an "
+            f"attack: if it is yours, say so (--i-own-this-server, i_own_this_server=True); then at most {MOST_ELSEWHERE_HZ} events a second "
             f"from {MOST_CLIENTS_ELSEWHERE} clients are sent"
         )
     if (busiest := busiest_second(plan)) > MOST_ELSEWHERE_HZ or clients > MOST_CLIENTS_ELSEWHERE:

@@ -48,6 +48,12 @@ def test_by_order_the_kth_answer_is_that_of_the_kth_event_and_one_too_many_is_th
     assert found(by(BY_ORDER), *frames) == [[(0, OK)], [(1, OK)], [(3, OK)], [(2, OK)], [(2, OK)], []]
 
 
+def test_by_order_one_senders_events_are_answered_on_every_connection():
+    how = matching.of(by(BY_ORDER, fan_out=True), PAYLOADS[:2], np.array([0, 0]), BYSTANDER)
+    heard = [how.found(c, event("priced"), (-1, None, ""))[0].event for c in (0, 3, 0, 3, 2)]
+    assert heard == [0, 0, 1, 1, 0]
+
+
 def test_by_a_field_wherever_it_stands_and_on_whose_connection_it_comes():
     frames = [
         (0, event("priced", {"ref": {"id": "order-3"}})),

@@ -105,6 +105,9 @@ def test_everybody_in_a_room_has_each_answer_or_it_is_counted_who_has_not(flask,
     assert (heard.missed.sum(), np.isfinite(heard.last_ms).all()) == (0, True)
     assert (heard.first_ms <= heard.median_ms).all()
     assert (heard.median_ms <= heard.last_ms).all()
+    alone = lab.burst(4, connections=1)
+    by_order = fire(flask, client, plan=alone, **{**said, "match": "order"}, listeners=3, scenario=room).fan_out
+    assert (len(by_order.members), by_order.missed.sum()) == (1 + 3 + 2, 0)
     nobody = fire(flask, client, **said, timeout_s=0.3)  # who has not joined
     assert nobody.fan_out.missed.sum() == 6 * 8
     assert "silence" in kinds(nobody)

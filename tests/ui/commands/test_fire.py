@@ -126,7 +126,8 @@ def test_what_makes_no_sense_is_a_sentence_before_anything_is_connected(options,
         ("http://127.0.0.1:5000/desk", "give the server's address alone"),
         ("http://me:secret@127.0.0.1:5000", "ends up in records"),
         ("http://127.0.0.1:port", "is no URL"),
-        ("http://192.0.2.1:5000", "is not this machine, and load on somebody else's server is an attack"),
+        ("http://0.0.0.0:5000", "means every address of a machine, and none to connect to: write 127.0.0.1"),
+        ("http://192.0.2.1:5000", "is not this machine (127.0.0.1, localhost), and load on somebody else's server is"),
     ],
 )
 def test_a_url_that_is_none_or_not_of_this_machine_is_a_sentence(url, told):
