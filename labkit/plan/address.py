@@ -94,8 +94,8 @@ def require_own(address: Address, plan: Schedule, clients: int, *, is_mine: bool
     if not is_mine:
         raise UsageError(
             f"{address.host} is not this machine (127.0.0.1, localhost), and load on somebody else's server is an "
-            f"attack: if it is yours, say so (--i-own-this-server, i_own_this_server=True); then at most {MOST_ELSEWHERE_HZ} events a second "
-            f"from {MOST_CLIENTS_ELSEWHERE} clients are sent"
+            "attack: if it is yours, say so (--i-own-this-server, i_own_this_server=True); then at most "
+            f"{MOST_ELSEWHERE_HZ} events a second from {MOST_CLIENTS_ELSEWHERE} clients are sent"
         )
     if (busiest := busiest_second(plan)) > MOST_ELSEWHERE_HZ or clients > MOST_CLIENTS_ELSEWHERE:
         raise UsageError(
