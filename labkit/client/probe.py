@@ -81,7 +81,7 @@ def _told(url: str, path: str, seen: _Seen, error: ConnectFailed) -> ConnectFail
     if seen.status == http.client.OK and _HANDSHAKE.match(seen.body):
         return ConnectFailed(
             f"the Socket.IO server at {where} answers polling and lets no websocket in ({one_line(str(error), 160)}): "
-            "fire with transport polling, or see whether its websocket library is installed"
+            "fire with transport polling and bystander none, or see whether its websocket library is installed"
         )
     if seen.status in (http.client.UNAUTHORIZED, http.client.FORBIDDEN):
         return Refused(

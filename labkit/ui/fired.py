@@ -81,9 +81,11 @@ def progress(console: Console, span_s: float) -> Iterator[Callable[[], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, auto_refresh=False, transient=True) as bar:
         task = bar.add_task("firing; Ctrl-C keeps what was sent", total=span_s)
-        began_ns = now_ns()
+        began_ns = 0  # with the first tick: it takes a while until everybody is connected
 
         def tick() -> None:
+            nonlocal began_ns
+            began_ns = began_ns or now_ns()
             passed_s = (now_ns() - began_ns) / NS_PER_S
             told = "waiting for answers" if passed_s > span_s else "firing; Ctrl-C keeps what was sent"
             bar.update(task, completed=min(passed_s, span_s), description=told, refresh=True)
