@@ -88,7 +88,10 @@ class _ByEvent(Matching):
             return [Answer(-1, Outcome.GARBLED, message=f"not a Socket.IO packet ({error}): {frame[:60]!r}")]
         if name != self.name:
             return [Answer(-1, Outcome.UNREADABLE, message=why)] if why else []
-        answer = self._answer(connection, values)
+        try:
+            answer = self._answer(connection, values)
+        except RecursionError:  # it was just not too deep to be read, and is to be compared or shown
+            answer = Answer(-1, Outcome.GARBLED, message="an answer that is nested too deeply")
         if answer is None:
             return []
         if why:

@@ -54,7 +54,9 @@ def costs(client):
 def stall_p99_ms(kind, client):
     """Measured, and as the app noted it, of 100/s for 4 s at a loop that stands still for 1 s."""
     with running(kind) as url, tempfile.TemporaryDirectory() as folder:
-        run = lab.fire(url, lab.constant(100, events=400), event="echo", payloads=stalled(), client=client)
+        run = lab.fire(
+            url, lab.constant(100, events=400), event="echo", payloads=stalled(at=150, events=400), client=client
+        )
         return p99_ms(run.own_ms), p99_ms(true_ms(run, url, client, Path(folder) / "handled.json"))
 
 

@@ -75,6 +75,13 @@ def test_with_bytes_in_them():
     assert answered == [(2, OK)]
 
 
+def test_an_id_that_is_nested_without_end_is_garbled_and_ends_nothing():
+    for depth in range(500, 1000, 10):
+        frame = b'42["priced",{"id":%b%b}]' % (b"[" * depth, b"]" * depth)
+        ((told,),) = found(by("id"), (0, frame))
+        assert told in [(-1, OK), (-1, GARBLED)]
+
+
 @pytest.mark.parametrize("match", ["id", BY_ORDER, BY_NOTHING])
 @given(st.binary(max_size=40), st.sampled_from([b"", b"42", b"43", b"45", b"451-", b'42["priced",']))
 def test_whatever_a_server_sends_is_an_answer_or_none(match, rest, head):

@@ -138,7 +138,7 @@ def running(kind):
         process.stdin.close()
 
 
-def stalled(stall_s=1, *, at=150, events=400):
+def stalled(stall_s=1, *, at=50, events=250):
     """What events of the name `echo` carry, of which one makes the handler hold the loop."""
     return [{"n": n, "stall_s": stall_s if n == at else 0} for n in range(events)]
 
