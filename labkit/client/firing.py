@@ -112,7 +112,7 @@ class Firing:
         self.samples: list[tuple[int, int, int, int]] = []
         self.cut_ns = 0  # when somebody had enough of it
         self._sendings: list[asyncio.Future[None]] = []
-        found = matching.of(job.exchange, job.payloads, self.local, bystander)
+        found = matching.of(job.exchange, job.payloads, self.local)
         self.inbox = Inbox(self.local, job.expected, bystander, len(job.ping_ns), job.exchange, self.members, found)
 
     def cut(self) -> None:

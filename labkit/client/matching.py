@@ -32,19 +32,18 @@ class Matching(ABC):
         """
 
 
-def of(exchange: Exchange, payloads: Sequence[Any], local: Int64, bystander: int) -> Matching | None:
+def of(exchange: Exchange, payloads: Sequence[Any], local: Int64) -> Matching | None:
     """What finds the answers to these events; None where they are the lab's own and tell their ids.
 
     Args:
         exchange: by what answers are matched.
         payloads: of each event.
         local: on which connection each goes out; -1 where another process sends it.
-        bystander: the number of its connection; -1 for none.
     """
     if exchange.match == OWN_ID:
         return None
     if exchange.match == BY_NUMBER:
-        return _ByNumber(local, bystander)
+        return _ByNumber(local)
     if exchange.match == BY_NOTHING or not exchange.is_matched:
         return _ByNothing(exchange)
     if exchange.match == BY_ORDER:
@@ -55,14 +54,13 @@ def of(exchange: Exchange, payloads: Sequence[Any], local: Int64, bystander: int
 class _ByNumber(Matching):
     """An acknowledgement has the number of its event, and says by itself that the handler has returned."""
 
-    def __init__(self, local: Int64, bystander: int) -> None:
+    def __init__(self, local: Int64) -> None:
         self._local = local.tolist()
-        self._bystander = bystander
 
     def found(self, connection: int, frame: bytes, acknowledged: tuple[int, Any, str]) -> list[Answer]:
         number, values, why = acknowledged
-        if connection == self._bystander or not 0 <= number < len(self._local) or self._local[number] != connection:
-            return []
+        if not 0 <= number < len(self._local) or self._local[number] != connection:
+            return []  # of a bystander's ping, or of a warm-up
         if why:
             return [Answer(number, Outcome.UNREADABLE, message=why)]
         return [Answer(number, Outcome.ANSWERED, values)]

@@ -335,11 +335,11 @@ def closed_by(match, answer, fired, plan, *, service_ms=None, arrivals=None):
 
 
 def test_where_answers_are_not_matched_an_event_was_sent_and_nobody_knows_more():
-    fired = fired_of([(-1, 0, 30), (-1, 0, 40)], sent=(1, None, None), closed=(None, 2, None))
-    plan = plan_of(0, 0, 0, connection=np.array([0, 0, 1]), connections=2)
+    fired = fired_of([(-1, 0, 30), (-1, 0, 40)], sent=(1, None, None, 1), closed=(None, 2, None))
+    plan = plan_of(0, 0, 0, 0, connection=np.array([0, 0, 1, 1]), connections=2)
     for answer in ("event", "nothing"):
         run = closed_by("nothing", answer, fired, plan)
-        assert outcomes(run) == ["sent", "unsent", "disconnected"]
+        assert outcomes(run) == ["sent", "unsent", "disconnected", "sent"]
         assert kinds(run) == ["unmatched", "unmatched"]
         assert (run.lost, run.unaccounted) == (1, 0)
 
