@@ -100,6 +100,9 @@ class FireSettings(TypedDict, total=False):
 class UrlSettings(TypedDict, total=False):
     """How a plan is fired at a URL, beside :class:`FireSettings` (:func:`labkit.fire`).
 
+    Where they are not named there: one event before the plan (`warm_up`), a time limit of 10 s, and a bystander that
+    goes on for 1 s after the last event is due, with 50 ping frames a second or 10 events.
+
     Attributes:
         payload: what each event carries; a tuple is several arguments, as python-socketio has it. In its texts
             ``{counter}`` is the event's number and ``{client}`` its client's. Nothing where it is not named.
