@@ -7,8 +7,8 @@ from labkit.base.errors import ConnectFailed, Refused
 from labkit.client import packets
 from labkit.plan.exchange import ROOT
 
-#: What python-socketio says of a namespace for which there is neither a handler nor a class.
-UNKNOWN_NAMESPACE = "Unable to connect"
+#: What python-socketio and Node's socket.io say of a namespace that nobody has registered.
+UNKNOWN_NAMESPACE = ("Unable to connect", "Invalid namespace")
 
 
 class Listening(ABC):
@@ -142,9 +142,9 @@ class Listening(ABC):
         if not text.startswith(b"44"):
             return f"the server refused the connection: {text[:80]!r}"
         said = packets.refusal(text, self.place)
-        if said != UNKNOWN_NAMESPACE and self.namespace == ROOT:
+        if said not in UNKNOWN_NAMESPACE and self.namespace == ROOT:
             return f"the server refused the connection: it says {said!r}"
-        if said != UNKNOWN_NAMESPACE:
+        if said not in UNKNOWN_NAMESPACE:
             return (
                 f"the server let nobody into the namespace {self.namespace} (it says {said!r}): give the auth that it "
                 "wants, or name another namespace"
