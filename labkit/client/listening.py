@@ -11,6 +11,10 @@ from labkit.plan.exchange import ROOT
 UNKNOWN_NAMESPACE = ("Unable to connect", "Invalid namespace")
 
 
+#: What to say of a server that lets everybody in as Socket.IO 2 did: it would drop a client of today after a while.
+OLD_VERSION = "the server speaks Socket.IO 2, and clients of today Socket.IO 3 to 5: fire at one of these"
+
+
 class Listening(ABC):
     """One client of a namespace.
 
@@ -104,6 +108,8 @@ class Listening(ABC):
             self.told_ns = packets.heartbeat_told_ns(text)
             self.beats_ns.append(at_ns)
             self.say(packets.CONNECT + self.place + self.auth)
+        elif text == packets.CONNECT:  # uninvited, and without a session's id
+            self.ready.set_exception(ConnectFailed(OLD_VERSION))
         elif text.startswith(packets.CONNECT):
             self.greeted, self.greeted_ns = True, at_ns
             self.ready.set_result(None)
