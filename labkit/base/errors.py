@@ -14,6 +14,7 @@
     |   +-- PortInUse         something else listens there
     +-- ClientError           the client process did not do what it was asked
     |   +-- ConnectFailed     no Socket.IO server answered there
+    |       +-- Refused       one did, and lets nobody in
     +-- BrowserError          the browser ended, or did not do what it was asked
     +-- NotAsExpected         runs are not as expected, or nobody can tell
     +-- RecordError           a file that is not a run, or of a newer schema
@@ -72,6 +73,10 @@ class ClientError(LabError):
 
 class ConnectFailed(ClientError):
     """No Socket.IO server answered there."""
+
+
+class Refused(ConnectFailed):
+    """A Socket.IO server answered, and lets nobody in."""
 
 
 class BrowserError(LabError):

@@ -8,9 +8,9 @@ Nothing spins: on two cores, a client that spins slows the server down.
 
 import asyncio
 import gc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import psutil
@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from labkit.base.clock import NS_PER_MS, NS_PER_S, now_ns, process_cpu_ns
 from labkit.base.collector import collector_frozen
-from labkit.client import packets
-from labkit.client.connection import Loop
+from labkit.client import matching, packets
+from labkit.client.connection import Loop, ping_of
 from labkit.client.inbox import Inbox
 from labkit.client.listening import Listening
-from labkit.plan.exchange import ROOT, USUAL, Exchange
+from labkit.plan.exchange import BY_EVENT, OWN_ID, USUAL, Exchange
+from labkit.plan.payloads import arguments
 from labkit.runs import heartbeats
 from labkit.runs.fired import Fired
 
@@ -48,7 +49,7 @@ class Job:
         payloads: what each carries.
         expected: what each must be answered; None where that is not known.
         ping_ns: offsets of the bystander's pings.
-        ping_event: the event that the bystander sends.
+        ping_event: the event that the bystander sends; empty for a ping frame of its websocket (RFC 6455, 5.5.2).
         timeout_ns: an answer later than this after its intended start is late.
         watch_pid: the process whose threads and memory are sampled; None for none.
         watch_ns: the time between two samples.
@@ -57,6 +58,7 @@ class Job:
         exchange: how events are asked and answered; its answer is settled.
         reads_from_ns: the senders read nothing before this offset from the start; 0 where they always read.
         share: (k, n): this process is the k-th of n, and sends what the senders k, k + n, k + 2n, ... send.
+        ping_arguments: what the bystander's event carries.
     """
 
     intended_ns: Int64
@@ -73,6 +75,21 @@ class Job:
     exchange: Exchange = USUAL
     reads_from_ns: int = 0
     share: tuple[int, int] = (0, 1)
+    ping_arguments: tuple[Any, ...] = ()
+
+
+class Sends(Protocol):
+    """What sends a frame, and says whether it could."""
+
+    @property
+    def send(self) -> Callable[[bytes], bool]: ...
+
+
+class _PingFrames:
+    """A connection whose bystander sends ping frames of the websocket instead of events."""
+
+    def __init__(self, connection: Listening) -> None:
+        self.send = connection.ping
 
 
 class Firing:
@@ -89,16 +106,22 @@ class Firing:
         self.local = np.where(here, job.connection // parts, -1)  # on which connection of this process; -1 elsewhere
         self.senders = [connections[c] for c in self.local[self.mine].tolist()]
         self.members = members(connections, bystander, job.exchange) if job.exchange.fan_out else ()
-        place, asks = packets.where(job.exchange.namespace), job.acknowledge or job.exchange.by_ack
-        self.frames = [
-            packets.event(i, job.payloads[i], job.exchange.event, acknowledge=asks, place=place)
-            for i in self.mine.tolist()
-        ]
-        self.pings = [packets.ping(i, job.ping_event) for i in range(len(job.ping_ns))]
+        self.frames = [_frame(job, i) for i in self.mine.tolist()]
+        self.pings = _pings(job)
         self.sent_ns = np.zeros(len(job.intended_ns), np.int64)
         self.ping_sent_ns = np.zeros(len(job.ping_ns), np.int64)
         self.samples: list[tuple[int, int, int, int]] = []
-        self.inbox = Inbox(self.local, job.expected, bystander, len(job.ping_ns), job.exchange, self.members)
+        self.cut_ns = 0  # when somebody had enough of it
+        self._sendings: list[asyncio.Future[None]] = []
+        found = matching.of(job.exchange, job.payloads, self.local)
+        self.inbox = Inbox(self.local, job.expected, bystander, len(job.ping_ns), job.exchange, self.members, found)
+
+    def cut(self) -> None:
+        """Send nothing more, and wait for the answers to what was sent. Called on the loop."""
+        self.cut_ns = self.cut_ns or now_ns()
+        for sending in self._sendings:
+            if not sending.done():
+                sending.set_result(None)
 
     async def run(self, start_ns: int | None = None) -> Fired:
         """Fire; `start_ns` is given where several processes start at one instant."""
@@ -107,6 +130,8 @@ class Firing:
         collections = _collections()
         with collector_frozen():
             start_ns = start_ns or now_ns() + self.job.lead_ns
+            if self.job.exchange.match != OWN_ID:
+                await self._begin_clean(start_ns)
             cpu_ns = process_cpu_ns()
             watching = asyncio.ensure_future(self._watch())
             try:
@@ -119,6 +144,12 @@ class Firing:
         self._decode()
         return self._fired(start_ns, end_ns, cpu_ns, _collections() - collections)
 
+    async def _begin_clean(self, start_ns: int) -> None:
+        """What comes before the first event is of the warm-up, and without ids it would be taken for an answer."""
+        await asyncio.sleep(max(0, start_ns - now_ns()) / NS_PER_S / 2)
+        for connection in self.connections:
+            connection.frames.clear()
+
     async def _send(self, start_ns: int) -> None:
         """Send every event and every ping at its instant."""
         job = self.job
@@ -126,7 +157,8 @@ class Firing:
         sent_ns = np.zeros(len(self.frames), np.int64)
         sending = self._send_all(start_ns, job.intended_ns[self.mine], self.senders, self.frames, sent_ns)
         if self.pings:
-            bystander = [self.connections[self.bystander]] * len(self.pings)
+            own = self.connections[self.bystander]
+            bystander = [own if self.job.ping_event else _PingFrames(own)] * len(self.pings)
             pinging = self._send_all(start_ns, job.ping_ns, bystander, self.pings, self.ping_sent_ns)
         if self.frames:
             await sending
@@ -142,7 +174,7 @@ class Firing:
                 self.loop.call_at((start_ns + self.job.reads_from_ns) / NS_PER_S, connection.read_on)
 
     def _send_all(
-        self, start_ns: int, offsets_ns: Int64, connections: Sequence[Listening], frames: list[bytes], sent_ns: Int64
+        self, start_ns: int, offsets_ns: Int64, connections: Sequence[Sends], frames: list[bytes], sent_ns: Int64
     ) -> "asyncio.Future[None]":
         """Send each frame at its instant; the future is done when the last one has been sent."""
         loop = self.loop
@@ -150,14 +182,22 @@ class Firing:
         due_ns = (offsets_ns + start_ns).tolist()
         count = len(due_ns)
         place = 0
+        self._sendings.append(done)
+        if self.cut_ns:
+            done.set_result(None)
 
         def send_due() -> None:
             nonlocal place
+            if done.done():
+                return
             try:
                 while place < count and due_ns[place] <= now_ns():
                     at_ns = now_ns()  # before the write: what the write takes is part of the way
                     if connections[place].send(frames[place]):
                         sent_ns[place] = at_ns
+                    elif all(c.closed_ns for c in self.connections):  # nobody is left who could send or be answered
+                        place = count
+                        break
                     place += 1
             except Exception as error:  # noqa: BLE001 (raised where the future is awaited)
                 done.set_exception(error)
@@ -174,7 +214,10 @@ class Firing:
     async def _answers(self, start_ns: int) -> None:
         """Wait until all is answered, and a little longer for strays; never longer than the time limit."""
         job = self.job
-        last_ns = max([0, *job.intended_ns[-1:].tolist(), *job.ping_ns[-1:].tolist()])
+        due = (job.intended_ns, job.ping_ns)
+        if self.cut_ns:
+            due = (job.intended_ns[self.sent_ns > 0], job.ping_ns[self.ping_sent_ns > 0])
+        last_ns = max([0, *due[0][-1:].tolist(), *due[1][-1:].tolist()])
         limit_ns = start_ns + last_ns + job.timeout_ns
         seen = -1
         while now_ns() < limit_ns:
@@ -191,7 +234,9 @@ class Firing:
 
     def _complete(self) -> bool:
         closed = np.array([c.closed_ns > 0 for c in self.connections])
-        waiting = (self.sent_ns > 0) & ~self.inbox.answered
+        waiting = (self.sent_ns > 0) & ~self.inbox.answered & self.job.exchange.is_matched
+        if not self.job.exchange.is_matched and self.job.exchange.answer == BY_EVENT:
+            waiting |= len(self.inbox) < np.count_nonzero(self.sent_ns)  # so many are counted
         if closed.any():
             waiting[self.mine] &= ~closed[self.local[self.mine]]
         if self.members:  # of events that others send, nobody here knows whether they were
@@ -255,13 +300,32 @@ class Firing:
             ),
             rounded=self.inbox.rounded,
             closings=tuple(c.closing for c in self.connections),
+            cut_ns=self.cut_ns,
             acked_ns=self.inbox.event_acked_ns if self.job.acknowledge else np.zeros(0, np.int64),
         )
 
 
 def members(connections: Sequence[Listening], bystander: int, exchange: Exchange) -> tuple[int, ...]:
-    """The connections to which a fan-out goes: all of the namespace; the bystander's is always on the root."""
-    return tuple(n for n in range(len(connections)) if n != bystander or exchange.namespace == ROOT)
+    """The connections to which a fan-out goes: all of the namespace; the bystander's may be in another."""
+    is_elsewhere = exchange.namespace != exchange.bystander_namespace
+    return tuple(n for n in range(len(connections)) if n != bystander or not is_elsewhere)
+
+
+def _frame(job: Job, number: int) -> bytes:
+    """One event, as the lab's own handlers want it, or as it was given."""
+    exchange, payload = job.exchange, job.payloads[number]
+    place, asks = packets.where(exchange.namespace), job.acknowledge or exchange.by_ack
+    if exchange.match == OWN_ID:
+        return packets.event(number, payload, exchange.event, acknowledge=asks, place=place)
+    return packets.message([exchange.event, *arguments(payload)], number if asks else None, place)
+
+
+def _pings(job: Job) -> list[bytes]:
+    """What the bystander sends, one after the other."""
+    if not job.ping_event:
+        return [ping_of(number) for number in range(len(job.ping_ns))]
+    place = packets.where(job.exchange.bystander_namespace)
+    return [packets.ping(number, job.ping_event, job.ping_arguments, place) for number in range(len(job.ping_ns))]
 
 
 def _collections() -> int:

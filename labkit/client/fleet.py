@@ -5,7 +5,7 @@ All stamps come from the machine's one clock (:mod:`labkit.base.clock`), so to m
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -17,6 +17,7 @@ from labkit.client import inbox
 from labkit.client.firing import Job
 from labkit.client.process import ClientProcess
 from labkit.plan.exchange import USUAL, Exchange
+from labkit.plan.visit import AT_ONCE, Visit
 from labkit.runs import heartbeats
 from labkit.runs.conditions import OUTSIDE
 from labkit.runs.fired import Fired
@@ -57,6 +58,7 @@ class ClientFleet:
         listener: bool = True,
         timeout_s: float = 10,
         exchange: Exchange = USUAL,
+        visit: Visit = AT_ONCE,
     ) -> None:
         """Connect everybody."""
         self._senders = senders
@@ -65,10 +67,25 @@ class ClientFleet:
         self._each(
             "open",
             [
-                (url, len(range(k, senders, count)), bystander and k == 0, listener and k == 0, timeout_s, of_each[k])
+                (
+                    url,
+                    len(range(k, senders, count)),
+                    bystander and k == 0,
+                    listener and k == 0,
+                    timeout_s,
+                    of_each[k],
+                    dataclasses.replace(visit, share=(k, count)),
+                )
                 for k in range(count)
             ],
         )
+
+    def arrivals(self) -> list[tuple[int, int, int, int, int]]:
+        """When each connection came: the senders' in their order, then the others'."""
+        parts = self._each("arrivals", [()] * len(self.processes))
+        count = len(parts)
+        senders = [parts[k % count][k // count] for k in range(self._senders)]
+        return [*senders, *parts[0][len(range(0, self._senders, count)) :]]
 
     def warm(self, payloads: list[Any], timeout_s: float) -> int:
         """Warm up; how many events were answered."""
@@ -81,12 +98,36 @@ class ClientFleet:
 
     def fire(self, job: Job) -> Fired:
         """Fire the plan: all encode their part, then all start at one instant."""
+        self._prepare(job)
+        fired = self._each("start", [(now_ns() + job.lead_ns,)] * len(self.processes))
+        return merge(fired, job.connection, self._senders)
+
+    def fire_watched(self, job: Job, tick: Callable[[], object]) -> tuple[Fired, KeyboardInterrupt | None]:
+        """Fire the plan; see :meth:`labkit.client.process.ClientProcess.fire_watched`."""
+        self._prepare(job)
+        interrupt: KeyboardInterrupt | None = None
+        try:
+            self._send_each("start", [(now_ns() + job.lead_ns,)] * len(self.processes))
+            try:
+                for process in self.processes:
+                    process.wait(tick)
+            except KeyboardInterrupt as error:
+                interrupt = error
+                for process in self.processes:
+                    process.send("cut")
+            fired, errors = self._answers()
+        except BaseException:
+            self._kill()
+            raise
+        if errors:
+            raise errors[0]
+        return merge(fired, job.connection, self._senders), interrupt
+
+    def _prepare(self, job: Job) -> None:
         count = len(self.processes)
         parts = [dataclasses.replace(job, share=(k, count)) for k in range(count)]
         parts[1:] = [dataclasses.replace(part, ping_ns=job.ping_ns[:0], watch_pid=None) for part in parts[1:]]
         self._each("prepare", [(part,) for part in parts])
-        fired = self._each("start", [(now_ns() + job.lead_ns,)] * count)
-        return merge(fired, job.connection, self._senders)
 
     def spin_beside(self, turns: int) -> float | None:
         """Compute for `turns` turns in the first process and here at once; how many ms of wall time the slower took."""
@@ -99,24 +140,35 @@ class ClientFleet:
 
     def _each(self, name: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Give every process the order with its own arguments; wait for all answers, also where one is an error."""
-        answers: list[Any] = []
-        errors: list[Exception] = []
         try:
-            for process, own in zip(self.processes, arguments, strict=True):
-                process.send(name, *own)
-            for process in self.processes:
-                try:
-                    answers.append(process.receive())
-                except Exception as error:  # noqa: BLE001 (raised below)
-                    errors.append(error)
+            self._send_each(name, arguments)
+            answers, errors = self._answers()
         except BaseException:
-            # An answer left behind would be taken for the next order's.
-            for process in self.processes:
-                process.kill()
+            self._kill()
             raise
         if errors:
             raise errors[0]
         return answers
+
+    def _send_each(self, name: str, arguments: Sequence[tuple[Any, ...]]) -> None:
+        for process, own in zip(self.processes, arguments, strict=True):
+            process.send(name, *own)
+
+    def _answers(self) -> tuple[list[Any], list[Exception]]:
+        """Of all processes, to the order before: what they answered, and what they raised."""
+        answers: list[Any] = []
+        errors: list[Exception] = []
+        for process in self.processes:
+            try:
+                answers.append(process.receive())
+            except Exception as error:  # noqa: BLE001 (raised by who asked)
+                errors.append(error)
+        return answers, errors
+
+    def _kill(self) -> None:
+        """An answer left behind would be taken for the next order's."""
+        for process in self.processes:
+            process.kill()
 
     def __enter__(self) -> Self:
         for process in self.processes:
@@ -174,6 +226,7 @@ def merge(parts: list[Fired], connection: Int64, senders: int) -> Fired:
         messages=messages,
         cpu_ns=sum(part.cpu_ns for part in parts),
         collections=sum(part.collections for part in parts),
+        cut_ns=max(part.cut_ns for part in parts),
         rounded=sum(part.rounded for part in parts),
         closings=tuple(closings) if first.closings else (),
         heartbeats=heartbeats.merged([part.heartbeats for part in parts]),

@@ -1,7 +1,7 @@
 """The clients of one server, and what they do: connect, warm up, fire."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from labkit.base.clock import NS_PER_S, now_ns
 from labkit.base.errors import ClientError, UsageError
-from labkit.client import closed_loop, packets, polling
+from labkit.client import closed_loop, packets, polling, scenario
 from labkit.client.connection import Loop, connect_all, hang_up
 from labkit.client.firing import GRACE_MS, QUIET_S, Firing, Job
 from labkit.client.listening import Listening
-from labkit.plan.exchange import BY_ACK, BY_EVENT, BY_VALUE, POLLING, ROOT, USUAL, Exchange
+from labkit.plan.exchange import BY_ACK, BY_EVENT, BY_VALUE, OWN_ID, POLLING, UPGRADE, USUAL, Exchange
+from labkit.plan.payloads import arguments
+from labkit.plan.visit import AT_ONCE, Visit
 from labkit.runs.fired import Fired
 
 Int64 = NDArray[np.int64]
@@ -46,6 +48,7 @@ class Generator:
         bystander: the number of its connection; -1 where there is none.
         loop: on which all of it runs.
         firing: what was prepared and not yet fired.
+        running: what is being fired.
         exchange: how events are asked and answered.
         seen: how the events of the last warm-up were answered: by what of :data:`labkit.plan.exchange.ANSWERS`, and
             ``value`` where an acknowledgement carried something else.
@@ -56,6 +59,7 @@ class Generator:
     bystander: int = -1
     loop: Loop = field(default_factory=Loop)
     firing: Firing | None = None
+    running: Firing | None = None
     exchange: Exchange = USUAL
     seen: frozenset[str] = frozenset()
 
@@ -67,6 +71,7 @@ class Generator:
         listener: bool = True,
         timeout_s: float = 10,
         exchange: Exchange = USUAL,
+        visit: Visit = AT_ONCE,
     ) -> None:
         """Connect everybody, and leave the server of before.
 
@@ -76,19 +81,20 @@ class Generator:
             bystander, listener: whether there is one.
             timeout_s: within which all have to be greeted by the server.
             exchange: in which namespace, over which transport, with how many more that only read.
+            visit: with what they introduce themselves, whether all come at once, and what they do first.
 
         Raises:
             UsageError: these are more than :data:`MAX_SOCKETS`.
             ConnectFailed: no Socket.IO server answers there, or it refuses.
+            ClientError: what they do first did not get its answer.
         """
         self.close()
         self.senders, self.exchange, self.seen = senders, exchange, frozenset()
         self.bystander = senders if bystander else -1
         listeners = listener + exchange.listeners
         require_sockets(senders * exchange.sockets + bystander + listeners)
-        # A bystander stays where the lab's own handler is.
-        others = [ROOT] * bystander + [exchange.namespace] * listeners
-        self.loop.run_until_complete(self._connect(url, [exchange.namespace] * senders, others, timeout_s))
+        others = [exchange.bystander_namespace] * bystander + [exchange.namespace] * listeners
+        self.loop.run_until_complete(self._connect(url, [exchange.namespace] * senders, others, timeout_s, visit))
 
     def warm(self, payloads: list[Any], timeout_s: float) -> int:
         """Send events that no plan has, all at once, the senders in turn; how many were answered in time."""
@@ -112,7 +118,16 @@ class Generator:
         firing, self.firing = self.firing, None
         if firing is None:
             raise ClientError("nothing was prepared: give the plan first")
-        return self.loop.run_until_complete(firing.run(start_ns))
+        self.running = firing
+        try:
+            return self.loop.run_until_complete(firing.run(start_ns))
+        finally:
+            self.running = None
+
+    def cut(self) -> None:
+        """From another thread: send nothing more of what is being fired, and wait for the answers to what was sent."""
+        if (running := self.running) is not None:
+            self.loop.call_soon_threadsafe(running.cut)
 
     def closed_loop(self, job: Job) -> tuple[Int64, Int64, Int64]:
         """Fire the plan as a client does that waits for each answer; see :func:`labkit.client.closed_loop.run`."""
@@ -124,11 +139,19 @@ class Generator:
             self.loop.run_until_complete(self._disconnect())
         self.connections = []
 
-    async def _connect(self, url: str, senders: list[str], others: list[str], timeout_s: float) -> None:
+    def arrivals(self) -> list[tuple[int, int, int, int, int]]:
+        """When each connection came, in ns (:attr:`labkit.client.listening.Listening.arrival`)."""
+        return [connection.arrival for connection in self.connections]
+
+    async def _connect(self, url: str, senders: list[str], others: list[str], timeout_s: float, visit: Visit) -> None:
+        visit = replace(visit, is_upgraded=self.exchange.transport == UPGRADE)
         if self.exchange.transport == POLLING:
-            self.connections = [*await polling.connect_all(url, senders, timeout_s)]
+            self.connections = [*await polling.connect_all(url, senders, timeout_s, visit)]
         try:
-            self.connections += await connect_all(url, others if self.connections else senders + others, timeout_s)
+            left = others if self.connections else senders + others
+            self.connections += await connect_all(url, left, timeout_s, visit)
+            if visit.scenario:
+                await scenario.play(self.connections, visit)
         except BaseException:
             await self._disconnect()
             self.connections = []
@@ -148,8 +171,9 @@ class Generator:
         sent = 0
         for i, payload in enumerate(payloads):
             # Ids below -1 (an answer without an id) have no place in the plan, so the server stamps nothing.
-            data = [exchange.event, {"id": -2 - i, "payload": payload}]
-            number = None if exchange.answer == BY_EVENT else FIRST_NUMBER + i
+            own = [{"id": -2 - i, "payload": payload}] if exchange.match == OWN_ID else arguments(payload)
+            data = [exchange.event, *own]
+            number = None if exchange.answer not in (None, BY_ACK) else FIRST_NUMBER + i
             sent += senders[i % len(senders)].send(packets.message(data, number, place))
         deadline_ns = now_ns() + round(timeout_s * NS_PER_S)
         answered = 0
@@ -189,6 +213,10 @@ class _WarmUp:
             number, values, _ = packets.acknowledged_with(frame)
             if number >= FIRST_NUMBER:
                 self._acknowledged(FIRST_NUMBER - 2 - number, values)
+            elif number < 0 and self.exchange.match != OWN_ID:
+                # Nobody tells whose it is; nothing else is under way yet.
+                if packets.is_event(frame, self.exchange.answer_event):
+                    self._answered(BY_EVENT, {-2 - len(self.answered)})
             elif number < 0 and not self.exchange.by_ack:
                 self._answered(BY_EVENT, {a.event for a in packets.answers(frame, self.exchange.answer_event)})
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labkit.client import packets, page_json
+from labkit.client.matching import Matching
 from labkit.plan.exchange import USUAL, Exchange
 from labkit.runs.stages import Outcome
 
@@ -30,6 +31,7 @@ class Inbox:
         pings: how many there are.
         exchange: what an answer looks like.
         members: the connections that every answer is meant for, where it is meant for several.
+        matching: finds the answers where handlers are not the lab's; None where they tell their ids.
 
     Attributes:
         columns: the deliveries, by name of :data:`COLUMNS`.
@@ -49,8 +51,10 @@ class Inbox:
         pings: int,
         exchange: Exchange = USUAL,
         members: Sequence[int] = (),
+        matching: Matching | None = None,
     ) -> None:
         self.owner = owner
+        self.matching = matching
         self.expected = expected
         self.bystander = bystander
         self.columns = {name: array("q") for name in COLUMNS}
@@ -72,7 +76,9 @@ class Inbox:
             number, values, why = packets.acknowledged_with(frame)
             if number >= 0 and not why:
                 self._acknowledge(number, connection, at_ns)
-            if self.exchange.by_ack:
+            if self.matching is not None:
+                found = self.matching.found(connection, frame, (number, values, why))
+            elif self.exchange.by_ack:
                 found = [packets.answer_in(number, values, why)] if self._is_of(number, connection) else []
             else:
                 found = _answers(frame, self.exchange.answer_event) if number < 0 else []

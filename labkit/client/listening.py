@@ -3,9 +3,16 @@
 import asyncio
 from abc import ABC, abstractmethod
 
-from labkit.base.errors import ConnectFailed
+from labkit.base.errors import ConnectFailed, Refused
 from labkit.client import packets
 from labkit.plan.exchange import ROOT
+
+#: What python-socketio and Node's socket.io say of a namespace that nobody has registered.
+UNKNOWN_NAMESPACE = ("Unable to connect", "Invalid namespace")
+
+
+#: What to say of a server that lets everybody in as Socket.IO 2 did: it would drop a client of today after a while.
+OLD_VERSION = "the server speaks Socket.IO 2, and clients of today Socket.IO 3 to 5: fire at one of these"
 
 
 class Listening(ABC):
@@ -13,6 +20,7 @@ class Listening(ABC):
 
     Args:
         namespace: which.
+        auth: what its CONNECT carries, as JSON; empty for nothing.
 
     Attributes:
         frames: what came, with its instant, as it came; :meth:`heard` takes it away.
@@ -22,10 +30,15 @@ class Listening(ABC):
         told_ns: the server's ping interval and timeout.
         greeted: the namespace has let it in.
         ready: done as soon as it is greeted; failed where it is refused.
+        began_ns, opened_ns, upgraded_ns, greeted_ns, set_up_ns: when it began to connect, when its first transport was
+            there (a websocket, or the first body polled), when a websocket had taken the place of polling, when the
+            namespace let it in, and when it had done what it does before the load; 0 where that did not happen.
     """
 
-    def __init__(self, namespace: str = ROOT) -> None:
+    def __init__(self, namespace: str = ROOT, auth: bytes = b"") -> None:
         self.namespace = namespace
+        self.auth = auth
+        self.began_ns = self.opened_ns = self.upgraded_ns = self.greeted_ns = self.set_up_ns = 0
         self.place = packets.where(namespace)
         self.usual: tuple[bytes, ...] = packets.usual(self.place)
         self.frames: list[tuple[int, bytes]] = []
@@ -38,6 +51,11 @@ class Listening(ABC):
         self._headless = b""  # a text frame whose binary frames have not all come
         self._attachments: list[bytes] = []
 
+    @property
+    def arrival(self) -> tuple[int, int, int, int, int]:
+        """Its instants of coming, in their order."""
+        return self.began_ns, self.opened_ns, self.upgraded_ns, self.greeted_ns, self.set_up_ns
+
     @abstractmethod
     def say(self, text: bytes) -> None:
         """Send a text frame, as an answer to one that came."""
@@ -45,6 +63,13 @@ class Listening(ABC):
     @abstractmethod
     def send(self, frame: bytes) -> bool:
         """Send a frame, with the bytes that belong to it; whether the connection was open."""
+
+    def ping(self, frame: bytes) -> bool:
+        """Send a ping of the transport itself, which its server's stack answers; whether the connection was open.
+
+        The answer is put into `frames` as the acknowledgement that `frame` asks for.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def leave(self) -> None:
@@ -82,12 +107,14 @@ class Listening(ABC):
         elif text.startswith(b"0"):
             self.told_ns = packets.heartbeat_told_ns(text)
             self.beats_ns.append(at_ns)
-            self.say(packets.CONNECT + self.place)
+            self.say(packets.CONNECT + self.place + self.auth)
+        elif text == packets.CONNECT:  # uninvited, and without a session's id
+            self.ready.set_exception(ConnectFailed(OLD_VERSION))
         elif text.startswith(packets.CONNECT):
-            self.greeted = True
+            self.greeted, self.greeted_ns = True, at_ns
             self.ready.set_result(None)
         else:
-            self.ready.set_exception(ConnectFailed(self._refused(text)))
+            self.ready.set_exception(Refused(self._refused(text)))
 
     def attach(self, at_ns: int, content: bytes) -> None:
         """A binary frame came: a part of the packet whose text came before."""
@@ -118,12 +145,20 @@ class Listening(ABC):
             self.say(owed)
 
     def _refused(self, text: bytes) -> str:
-        if text.startswith(b"44") and self.namespace != ROOT:
+        if not text.startswith(b"44"):
+            return f"the server refused the connection: {text[:80]!r}"
+        said = packets.refusal(text, self.place)
+        if said not in UNKNOWN_NAMESPACE and self.namespace == ROOT:
+            return f"the server refused the connection: it says {said!r}"
+        if said not in UNKNOWN_NAMESPACE:
             return (
-                f"the server let nobody into the namespace {self.namespace} ({text[:80]!r}): register the handler "
-                "there, or name another namespace"
+                f"the server let nobody into the namespace {self.namespace} (it says {said!r}): give the auth that it "
+                "wants, or name another namespace"
             )
-        return f"the server refused the connection: {text[:80]!r}"
+        return (
+            f"the server let nobody into the namespace {self.namespace} (it says {said!r}): register the handler "
+            "there, or name another namespace"
+        )
 
     def fail(self, why: str) -> None:
         """The connection ended before it was greeted."""

@@ -30,6 +30,9 @@ HEARTBEAT = b"2"
 HEARTBEAT_ANSWER = b"3"
 GOODBYE = b"41"
 
+#: Of Engine.IO: a websocket that is to take the place of polling, its answer, the order to do so, and nothing at all.
+PROBE, PROBE_ANSWER, UPGRADE, NOTHING = b"2probe", b"3probe", b"5", b"6"
+
 EVENT, ACKNOWLEDGEMENT = b"42", b"43"
 BINARY_EVENT, BINARY_ACKNOWLEDGEMENT = b"45", b"46"
 BINARY = (BINARY_EVENT, BINARY_ACKNOWLEDGEMENT)
@@ -154,6 +157,24 @@ def unreadable(frame: bytes) -> tuple[int | None, Any]:
     return _parsed(WithBytes.of(text, frame.attachments) if isinstance(frame, WithBytes) else text)
 
 
+def refusal(frame: bytes, place: bytes = b"") -> str:
+    """What a CONNECT_ERROR says: ``44{"message":"wrong token"}``; as it came, where it is no JSON."""
+    rest = frame[2:].removeprefix(place).decode(errors="replace")
+    try:
+        told = json.loads(rest)
+    except (ValueError, RecursionError):
+        return rest[:200]
+    return str(told.get("message", told) if isinstance(told, dict) else told)[:200]
+
+
+def sid_of(handshake: bytes) -> str:
+    """The session that a server's handshake begins; ValueError where it is none."""
+    try:
+        return str(engineio.packet.Packet(encoded_packet=handshake.decode()).data["sid"])
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        raise ValueError("no Socket.IO handshake") from error
+
+
 def heartbeat_told_ns(handshake: bytes) -> tuple[int, int]:
     """The ping interval and timeout that a server's handshake tells its client; 0 where it does not."""
     try:
@@ -168,9 +189,9 @@ def event(number: int, payload: Any, name: str = MESSAGE, *, acknowledge: bool =
     return message([name, {"id": number, "payload": payload}], number if acknowledge else None, place)
 
 
-def ping(number: int, name: str) -> bytes:
-    """The frame of an event without data that asks for an acknowledgement."""
-    return message([name], number)
+def ping(number: int, name: str, arguments: Sequence[Any] = (), place: bytes = b"") -> bytes:
+    """The frame of an event that asks for an acknowledgement, without data where none is given."""
+    return message([name, *arguments], number, place)
 
 
 def acknowledged(frame: bytes) -> int:
@@ -251,6 +272,17 @@ def answers(frame: bytes, event: str = RESPONSE) -> list[Answer]:
     body = arguments[0] if arguments else None
     found = [_answer(item) for item in (body if isinstance(body, list) else [body])]
     return [replace(one, status=Outcome.UNREADABLE, result=None, message=why) for one in found] if why else found
+
+
+def is_event(frame: bytes, name: Any) -> bool:
+    """Whether a frame is an event of that name, as far as Python can read it."""
+    if not frame.startswith(_EVENTS):
+        return False
+    try:
+        _, data = unreadable(frame)
+        return bool(data[0] == name)
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return False
 
 
 def answer_in(number: int, values: Any, why: str = "") -> Answer:

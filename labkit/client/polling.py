@@ -17,6 +17,9 @@ from labkit.base.clock import now_ns
 from labkit.base.errors import ConnectFailed, MissingExtra
 from labkit.client import packets
 from labkit.client.listening import Listening
+from labkit.plan.exchange import POLLING, ROOT
+from labkit.plan.handshake import PLAIN, Handshake
+from labkit.plan.visit import AT_ONCE, Visit
 
 if TYPE_CHECKING:
     import aiohttp
@@ -43,18 +46,22 @@ class Polling(Listening):
     Args:
         url: of the server.
         namespace: which.
+        handshake: what it says when it connects.
+        number: of this client.
     """
 
-    def __init__(self, url: str, namespace: str) -> None:
+    def __init__(self, url: str, namespace: str, handshake: Handshake = PLAIN, number: int = 0) -> None:
         import aiohttp
 
-        super().__init__(namespace)
+        super().__init__(namespace, handshake.auth_of(number))
         self._errors = (aiohttp.ClientError, OSError, TimeoutError)
-        self._address = url.rstrip("/") + "/socket.io/?EIO=4&transport=polling"
+        self._address = handshake.address(url, POLLING, number)
+        tls = handshake.context() if url.startswith("https") else True
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=aiohttp.TCPConnector(limit=0, ssl=tls),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None),
+            headers=handshake.headers_of(number),
         )
         self._waiting: list[bytes] = []
         self._wake = asyncio.Event()
@@ -64,6 +71,7 @@ class Polling(Listening):
 
     async def open(self) -> None:
         """Ask for a session, and go on with whatever comes."""
+        self.began_ns = now_ns()
         try:
             body = await self._get()
         except self._errors as error:
@@ -72,8 +80,19 @@ class Polling(Listening):
         if not self._is_handshake(body):
             self._lost(f"no Socket.IO server answered: {body[:80]!r}")
             return
+        self.opened_ns = now_ns()
         self._tasks = [asyncio.ensure_future(self._post_all()), asyncio.ensure_future(self._get_all())]
         self._take(body)
+
+    async def first(self) -> bytes:
+        """What the first poll is answered, and nothing more."""
+        try:
+            body = await self._get()
+        except self._errors as error:
+            raise ConnectFailed(f"cannot poll ({type(error).__name__}: {error})") from None
+        if not self._is_handshake(body):
+            raise ConnectFailed(f"no Socket.IO server answered: {body[:80]!r}")
+        return body
 
     def _is_handshake(self, body: bytes) -> bool:
         """Whether it is one; the session and the size of a body are taken from it."""
@@ -86,7 +105,7 @@ class Polling(Listening):
         return True
 
     async def _get(self) -> bytes:
-        async with self._session.get(self._address) as response:
+        async with self._session.get(self._address, allow_redirects=False) as response:
             return await self._body(response)
 
     async def _body(self, response: "aiohttp.ClientResponse") -> bytes:
@@ -145,7 +164,8 @@ class Polling(Listening):
         for left in reversed(range(TRIES)):
             try:
                 headers = {"Content-Type": "text/plain;charset=UTF-8"}
-                async with self._session.post(self._address, data=body, headers=headers) as response:
+                posting = self._session.post(self._address, data=body, headers=headers, allow_redirects=False)
+                async with posting as response:
                     await self._body(response)
                 return
             except aiohttp.ServerDisconnectedError:
@@ -156,7 +176,7 @@ class Polling(Listening):
         self.closing = self.closing or why
         self.closed_ns = self.closed_ns or now_ns()
         self._wake.set()
-        self.fail(f"{self._address.partition('/socket.io/')[0]}: {why}")
+        self.fail(f"{self._address.partition('/?')[0]}: {why}")
 
     def say(self, text: bytes) -> None:
         self._waiting.append(text)
@@ -209,23 +229,25 @@ def require() -> None:
         raise MissingExtra("transport='polling' needs aiohttp: pip install 'labkit[modes]'") from None
 
 
-async def connect_all(url: str, namespaces: Sequence[str], timeout_s: float) -> list[Polling]:
+async def connect_all(url: str, namespaces: Sequence[str], timeout_s: float, visit: Visit = AT_ONCE) -> list[Polling]:
     """Clients that poll, all greeted by the server.
 
     Args:
         url: of the server.
         namespaces: that of each.
-        timeout_s: within which all have to be greeted.
+        timeout_s: within which all have to be greeted; where they come one by one, counted from the last.
+        visit: with what they introduce themselves, and whether all come at once.
 
     Raises:
         ConnectFailed: nothing answers there, it is no Socket.IO server, or it refuses.
         MissingExtra: aiohttp is absent.
     """
     require()
-    clients = [Polling(url, namespace) for namespace in namespaces]
-    openings = [asyncio.ensure_future(client.open()) for client in clients]
+    clients = [Polling(url, namespace, visit.handshake, visit.number_of(n)) for n, namespace in enumerate(namespaces)]
+    gap_s = visit.ramp_s / max(1, len(clients))
+    openings = [asyncio.ensure_future(_open(client, number * gap_s)) for number, client in enumerate(clients)]
     try:
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout(timeout_s + visit.ramp_s):
             await asyncio.gather(*openings)
             await asyncio.gather(*(client.ready for client in clients))
     except BaseException as error:
@@ -239,6 +261,29 @@ async def connect_all(url: str, namespaces: Sequence[str], timeout_s: float) -> 
             ) from None
         raise
     return clients
+
+
+async def first_poll(url: str, handshake: Handshake, number: int) -> tuple[int, bytes]:
+    """A session that begins with polling and goes on otherwise: when its first answer came, and that.
+
+    Raises:
+        ConnectFailed: nothing answers there, or something else than a Socket.IO server.
+        MissingExtra: aiohttp is absent.
+    """
+    require()
+    client = Polling(url, ROOT, handshake, number)
+    try:
+        body = await client.first()
+        return now_ns(), body.split(SEPARATOR)[0]
+    finally:
+        await client.finish()
+
+
+async def _open(client: Polling, wait_s: float) -> None:
+    """Open one, after a while."""
+    if wait_s:
+        await asyncio.sleep(wait_s)
+    await client.open()
 
 
 async def finish_all(clients: Sequence[Listening]) -> None:

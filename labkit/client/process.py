@@ -7,7 +7,9 @@ the notebook, however the kernel ends.
 
 import atexit
 import functools
+import select
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, Self
 
@@ -16,9 +18,13 @@ from labkit.base.processes import OrderedProcess, Pipes
 from labkit.client.firing import Job
 from labkit.client.generator import Generator
 from labkit.plan.exchange import USUAL, Exchange
+from labkit.plan.visit import AT_ONCE, Visit
 from labkit.plan.work import spin
 from labkit.runs.conditions import INSIDE, OUTSIDE
 from labkit.runs.fired import Fired
+
+#: Between two looks of who waits for a firing.
+TICK_S = 0.2
 
 
 class Client(Protocol):
@@ -38,7 +44,10 @@ class Client(Protocol):
         listener: bool = True,
         timeout_s: float = 10,
         exchange: Exchange = USUAL,
+        visit: Visit = AT_ONCE,
     ) -> None: ...
+
+    def arrivals(self) -> list[tuple[int, int, int, int, int]]: ...
 
     def warm(self, payloads: list[Any], timeout_s: float) -> int: ...
 
@@ -66,9 +75,15 @@ class _ByOrder:
         listener: bool = True,
         timeout_s: float = 10,
         exchange: Exchange = USUAL,
+        visit: Visit = AT_ONCE,
     ) -> None:
         """Connect everybody."""
-        self.order("open", url, senders, bystander, listener, timeout_s, exchange)
+        self.order("open", url, senders, bystander, listener, timeout_s, exchange, visit)
+
+    def arrivals(self) -> list[tuple[int, int, int, int, int]]:
+        """When each connection came (:meth:`labkit.client.generator.Generator.arrivals`)."""
+        came: list[tuple[int, int, int, int, int]] = self.order("arrivals")
+        return came
 
     def warm(self, payloads: list[Any], timeout_s: float) -> int:
         """Warm up; how many events were answered."""
@@ -108,6 +123,36 @@ class ClientProcess(OrderedProcess, _ByOrder):
     def pids(self) -> tuple[int, ...]:
         """The process, while it runs."""
         return () if self.pid is None else (self.pid,)
+
+    def fire_watched(self, job: Job, tick: Callable[[], object]) -> tuple[Fired, KeyboardInterrupt | None]:
+        """Fire the plan. An interrupt ends the sending, and what was sent is still waited for; a second one raises.
+
+        Args:
+            job: what is fired.
+            tick: called some times a second meanwhile.
+
+        Returns:
+            What the clients saw, and the interrupt that has cut it short.
+        """
+        interrupt: KeyboardInterrupt | None = None
+        self.send("fire", job)
+        try:
+            self.wait(tick)
+        except KeyboardInterrupt as error:
+            interrupt = error
+            self.send("cut")
+        except BaseException:
+            self.kill()  # its answer would be taken for the next order's
+            raise
+        fired: Fired = self.receive()
+        return fired, interrupt
+
+    def wait(self, tick: Callable[[], object]) -> None:
+        """Until an answer comes, or the process ends."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        while not select.select([self._process.stdout], [], [], TICK_S)[0]:
+            tick()
 
     def spin_beside(self, turns: int) -> float | None:
         """Compute for `turns` turns there and here at once; how many ms of wall time the slower took."""
@@ -206,7 +251,11 @@ def _serve() -> None:
         # Beside the work, so that the parent's end is seen in the middle of a firing too.
         try:
             while True:
-                orders.put(pipes.take())
+                order = pipes.take()
+                if order[0] == "cut":  # has no answer, and does not wait for its turn
+                    generator.cut()
+                else:
+                    orders.put(order)
         except EOFError:
             os._exit(0)
         except Exception:  # noqa: BLE001 (its last words, which the parent reads)

@@ -1,22 +1,31 @@
 """Fire a plan at a server that runs, and keep what became of every event."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Unpack, cast
 
 import numpy as np
 import psutil
-from numpy.typing import NDArray
 
 from labkit.base import clock, interrupts
 from labkit.base.errors import ServerError, UsageError
+from labkit.base.renamed import refuse_unknown
 from labkit.client import process as clients
 from labkit.client.firing import Job
 from labkit.client.process import Client
 from labkit.experiments import foreseen
+from labkit.experiments.at_url import aimed, counted
 from labkit.experiments.confounders import ServerCost
-from labkit.experiments.settings import PING_HZ, require_descriptors, require_known, require_memory, require_room
+from labkit.experiments.settings import (
+    PING_HZ,
+    FireSettings,
+    UrlSettings,
+    ping_instants_ns,
+    require_descriptors,
+    require_known,
+    require_memory,
+    require_room,
+)
 from labkit.plan.calibration import Expected, expected_answers
 from labkit.plan.exchange import BY_VALUE, MESSAGE, RESPONSE, ROOT, WEBSOCKET, Exchange
 from labkit.plan.schedules import Schedule
@@ -35,13 +44,13 @@ WARM_UP = 2
 
 @interrupts.kept()
 def fire(
-    server: Serving,
+    server: Serving | str,
     plan: Schedule,
     *,
-    ping_hz: float = PING_HZ,
+    ping_hz: float | None = None,
     window_s: float | None = None,
     timeout_s: float | None = None,
-    warm_up: int = WARM_UP,
+    warm_up: int | None = None,
     acknowledge: bool = False,
     reads_from_s: float = 0.0,
     client: Client | None = None,
@@ -53,39 +62,88 @@ def fire(
     transport: str = WEBSOCKET,
     fan_out: bool = False,
     listeners: int = 0,
+    **url: Unpack[UrlSettings],
 ) -> Run:
     """Fire a plan at a server, from another process, and return what became of every event.
 
     The plan is open loop: an event is sent when it is due, whether or not earlier ones were answered.
 
+    ``lab.fire("http://127.0.0.1:5000", lab.constant(20, seconds=10), event="price", payload={"item": "{counter}"})``
+    fires at an app of yours, as it runs. An interrupt cuts that short, and what was sent is still waited for: the
+    KeyboardInterrupt has the run as its attribute ``run``.
+
     Args:
-        server: of :func:`labkit.serve`.
+        server: of :func:`labkit.serve`, or the URL of any Socket.IO server of this machine.
         plan: what is sent when, and by how many clients.
         ping_hz, window_s, timeout_s, warm_up, acknowledge, reads_from_s, client, expected, event, answer_event,
             namespace, answer, transport, fan_out, listeners: see :class:`labkit.experiments.settings.FireSettings`.
+        url: with a URL: see :class:`labkit.experiments.settings.UrlSettings`. `answer_event`, `answer`, `expected`,
+            `acknowledge` and `reads_from_s` are of the lab's own servers.
 
     Raises:
         UsageError: the request makes no sense; nothing was fired.
         ServerError: the server does not run.
         ClientError: the client could not connect, or its process ended.
     """
+    given: FireSettings = {
+        "ping_hz": ping_hz,
+        "window_s": window_s,
+        "timeout_s": timeout_s,
+        "warm_up": warm_up,
+        "client": client,
+        "event": event,
+        "namespace": namespace,
+        "transport": transport,
+        "fan_out": fan_out,
+        "listeners": listeners,
+    }
+    own: FireSettings = {
+        "acknowledge": acknowledge,
+        "reads_from_s": reads_from_s,
+        "expected": expected,
+        "answer_event": answer_event,
+        "answer": answer,
+    }
+    if isinstance(server, str):
+        named = {name: value for name, value in own.items() if value != _OWN_USUAL[name]}
+        return _at_url(server, plan, url, cast(FireSettings, {**given, **named}))
+    if url:
+        refuse_unknown(url, UrlSettings.__annotations__)
+        raise UsageError(f"{next(iter(url))} is of a URL: the lab's own server is told by its strategy and its work")
+    return _at_own(server, plan, {**given, **own})
+
+
+#: What is not said of the lab's own servers.
+_OWN_USUAL = {"acknowledge": False, "reads_from_s": 0.0, "expected": None, "answer_event": RESPONSE, "answer": None}
+
+
+def _at_url(url: str, plan: Schedule, settings: UrlSettings, firing: FireSettings) -> Run:
+    run, interrupt = aimed(url, plan, settings, firing).fire()
+    if interrupt is not None:
+        interrupt.run = run  # type: ignore[attr-defined]
+        raise interrupt
+    return run
+
+
+def _at_own(server: Serving, plan: Schedule, asked: FireSettings) -> Run:
     _require_running(server)
-    numbers = {"ping_hz": ping_hz, "window_s": window_s, "timeout_s": timeout_s, "warm_up": warm_up}
-    exchange = Exchange(event, answer_event, namespace, answer, transport, fan_out, listeners)
-    require_known({**numbers, "reads_from_s": reads_from_s, "transport": transport})
-    _require_fit(server, plan, exchange, ping_hz, client)
-    expected = expected or expected_answers(server.work, plan)
+    exchange = Exchange.of(asked)
+    ping_hz = PING_HZ if (asked_hz := asked["ping_hz"]) is None else asked_hz
+    warm_up = WARM_UP if (asked_first := asked["warm_up"]) is None else asked_first
+    require_known({**asked, "ping_hz": ping_hz, "warm_up": warm_up})
+    _require_fit(server, plan, exchange, ping_hz, asked["client"])
+    expected = asked["expected"] or expected_answers(server.work, plan)
     require_memory(plan, exchange, foreseen.frame_bytes(expected))
-    client = client or clients.shared()
+    client = asked["client"] or clients.shared()
     need_s = expected.mean_service_ms * len(plan) / 1000
-    window_s = plan.span_s + need_s if window_s is None else window_s
-    timeout_s = 5 + 3 * need_s if timeout_s is None else timeout_s
+    window_s = plan.span_s + need_s if (asked_s := asked["window_s"]) is None else asked_s
+    timeout_s = 5 + 3 * need_s if (asked_s := asked["timeout_s"]) is None else asked_s
     job = replace(
         _job(plan, expected),
         ping_ns=ping_instants_ns(ping_hz, window_s),
         timeout_ns=round(timeout_s * clock.NS_PER_S),
-        acknowledge=acknowledge,
-        reads_from_ns=round(reads_from_s * clock.NS_PER_S),
+        acknowledge=asked["acknowledge"],
+        reads_from_ns=round(asked["reads_from_s"] * clock.NS_PER_S),
         exchange=exchange,
     )
     about = {"ping_hz": ping_hz, "window_s": window_s, "answers_checked": expected.checked, "client": client.place}
@@ -183,17 +241,9 @@ def warm_up_payloads(
 
 def _require_running(server: Serving) -> None:
     if not isinstance(server, Serving):
-        raise UsageError(f"fire at what lab.serve(...) returns, not at {server!r}")
+        raise UsageError(f"fire at what lab.serve(...) returns, or at a URL as text, not at {server!r}")
     if not server.is_running:
         raise ServerError(f"this server ({server.strategy.name}) does not run: start it with server.start()")
-
-
-def ping_instants_ns(ping_hz: float, window_s: float) -> NDArray[np.int64]:
-    """When the bystander pings, in ns from the start of the run."""
-    if ping_hz == 0:
-        return np.zeros(0, np.int64)
-    # Half an interval late: a ping that is due with the burst would measure the client's own sending.
-    return np.round((np.arange(max(1, round(window_s * ping_hz))) + 0.5) / ping_hz * clock.NS_PER_S).astype(np.int64)
 
 
 def _conditions(server: Serving, fired: Fired, plan: Schedule, about: dict[str, Any]) -> Conditions:
@@ -211,7 +261,7 @@ def _conditions(server: Serving, fired: Fired, plan: Schedule, about: dict[str, 
         duration_s=(fired.end_ns - fired.start_ns) / clock.NS_PER_S,
         clock_resolution_s=clock.resolution_s(),
         heartbeats=fired.heartbeats,
-        closings=_counted(fired.closings),
+        closings=counted(fired.closings),
         rounded=fired.rounded,
         closed_senders=int(np.count_nonzero(fired.closed_ns[: plan.connections])),
         closed_others=int(np.count_nonzero(fired.closed_ns[plan.connections :])),
@@ -219,12 +269,6 @@ def _conditions(server: Serving, fired: Fired, plan: Schedule, about: dict[str, 
         server_log=tuple(served.log[:20]),
         **about,
     )
-
-
-def _counted(closings: Sequence[str]) -> tuple[str, ...]:
-    """Each once, with its number."""
-    numbers = Counter(closing for closing in closings if closing)
-    return tuple(f"{closing} ({number} connection{'s'[: number > 1]})" for closing, number in numbers.most_common())
 
 
 def _json(value: Any) -> Any:

@@ -9,7 +9,6 @@ from labkit.client import process as clients
 from labkit.experiments.confounders import spare_cpu
 from labkit.experiments.fire import fire
 from labkit.experiments.settings import (
-    PING_HZ,
     FireSettings,
     ServeSettings,
     Settings,
@@ -85,7 +84,7 @@ def require_measurable(strategy: AnyStrategy, work: Work, plan: Schedule, settin
     require_descriptors(plan, exchange)
     mode = settings.get("mode", "threading")
     chosen = require_possible(strategy, work, mode)
-    require_room(plan, mode, settings.get("ping_hz", PING_HZ), settings.get("client"), exchange)
+    require_room(plan, mode, settings.get("ping_hz"), settings.get("client"), exchange)
     return chosen
 
 

@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
+import numpy as np
 import psutil
+from numpy.typing import NDArray
 
+from labkit.base.clock import NS_PER_S
 from labkit.base.errors import TooMuchMemory, UsageError
 from labkit.base.renamed import refuse_old, refuse_unknown
 from labkit.client import polling
 from labkit.client.generator import require_sockets
 from labkit.client.process import Client
 from labkit.plan.calibration import Expected
-from labkit.plan.exchange import POLLING, USUAL, Exchange
+from labkit.plan.exchange import POLLING, UPGRADE, USUAL, Exchange
 from labkit.plan.modes import MODES
 from labkit.plan.schedules import Schedule
 
@@ -70,16 +73,17 @@ class FireSettings(TypedDict, total=False):
         namespace: of senders and listeners; ``/`` where it is not named. The bystander is always on ``/``.
         answer: how an event is answered: by an ``event``, or by what the handler returns (``ack``). Where None, the
             warm-up tells: acknowledged with what the work answered, and by no event, it is ``ack``.
-        transport: of the senders: ``websocket``, or ``polling``. Bystander and listeners have a websocket.
+        transport: of the senders: ``websocket``, ``polling``, or ``upgrade``: first the one, then the other, as pages
+            do (`run.upgrade_ms`). Bystander and listeners have a websocket, or upgrade too.
         fan_out: every answer is meant for everybody who is connected to the namespace (``run.fan_out``); else one that
             reaches another client than its sender is a stray.
         listeners: further clients that only read: the silent members of a room.
     """
 
-    ping_hz: float
+    ping_hz: float | None
     window_s: float | None
     timeout_s: float | None
-    warm_up: int
+    warm_up: int | None
     acknowledge: bool
     reads_from_s: float
     client: Client | None
@@ -91,6 +95,54 @@ class FireSettings(TypedDict, total=False):
     transport: str
     fan_out: bool
     listeners: int
+
+
+class UrlSettings(TypedDict, total=False):
+    """How a plan is fired at a URL, beside :class:`FireSettings` (:func:`labkit.fire`).
+
+    Where they are not named there: one event before the plan (`warm_up`), a time limit of 10 s, and a bystander that
+    goes on for 1 s after the last event is due, with 50 ping frames a second or 10 events.
+
+    Attributes:
+        payload: what each event carries; a tuple is several arguments, as python-socketio has it. In its texts
+            ``{counter}`` is the event's number and ``{client}`` its client's. Nothing where it is not named.
+        payloads: several in turn instead: a list, a generator, or a function that returns one.
+        response: what answers an event: ``ack`` (its acknowledgement, where it is not named), the name of an event, or
+            ``none``. An event that is called like one of these words is ``event:ack``.
+        match: by what an answering event is matched with its event: a field of both (``id``, or ``ref=order.id`` where
+            it is called otherwise in the answer), ``order`` (of each client's answers; where it is not named), or
+            ``nothing``: then answers are counted, and there is no latency.
+        bystander: an event of the app that it acknowledges; ``heartbeat`` where it is not named: ping frames of a
+            websocket, which the server's websocket library answers, and no handler; ``none`` for nobody.
+        bystander_payload, bystander_namespace: of its event; the namespace is the senders' where it is not named.
+        auth: what clients say when they connect to the namespace, most often a dictionary.
+        headers, cookies, query: of the request with which a client connects. ``{client}`` is its number, in auth too.
+        path: where Socket.IO is served; ``/socket.io`` where it is not named.
+        ca_file: certificates to trust beside the system's.
+        ramp_s: clients come evenly within this time; all at once where it is not named.
+        scenario: what each client does before the load: a list of ``{"emit": ..., "data": ..., "wait": ...}``, a file
+            of TOML with ``[[step]]``, or a function that returns such a list. `wait` is ``ack``, an event, or seconds.
+        connect_s: within which all have to be let in, and each wait of the scenario has to end; 10 where not named.
+        i_own_this_server: it is on another machine and yours: at most 100 events in any second, from 100 clients.
+    """
+
+    payload: Any
+    payloads: Any
+    response: str | None
+    match: str | None
+    bystander: str | None
+    bystander_payload: Any
+    bystander_namespace: str
+    auth: Any
+    headers: Mapping[str, str]
+    cookies: Mapping[str, str]
+    query: Mapping[str, str]
+    path: str
+    ca_file: str
+    ramp_s: float
+    scenario: Any
+    connect_s: float
+    i_own_this_server: bool
 
 
 class Settings(ServeSettings, FireSettings, total=False):
@@ -120,11 +172,19 @@ def require_known(settings: Mapping[str, Any]) -> None:
     exchange = Exchange.of(settings)
     if exchange.transport == POLLING and settings.get("reads_from_s"):
         raise UsageError("a client that polls asks for what it reads: leave out reads_from_s, or transport='polling'")
-    if exchange.transport == POLLING:
+    if exchange.transport in (POLLING, UPGRADE):
         polling.require()
     interval_s = settings.get("switch_interval_s")
     if interval_s is not None and not interval_s > 0:
         raise UsageError(f"switch_interval_s must be above 0, not {interval_s}")
+
+
+def ping_instants_ns(ping_hz: float, window_s: float) -> NDArray[np.int64]:
+    """When the bystander pings, in ns from the start of the run."""
+    if ping_hz == 0:
+        return np.zeros(0, np.int64)
+    # Half an interval late: a ping that is due with the burst would measure the client's own sending.
+    return np.round((np.arange(max(1, round(window_s * ping_hz))) + 0.5) / ping_hz * NS_PER_S).astype(np.int64)
 
 
 def require_memory(plan: Schedule, exchange: Exchange = USUAL, frame_bytes: int = 0) -> None:
@@ -145,14 +205,16 @@ def require_memory(plan: Schedule, exchange: Exchange = USUAL, frame_bytes: int 
         )
 
 
-def require_room(plan: Schedule, mode: str, ping_hz: float, client: Client | None, exchange: Exchange = USUAL) -> None:
+def require_room(
+    plan: Schedule, mode: str, ping_hz: float | None, client: Client | None, exchange: Exchange = USUAL
+) -> None:
     """Raise where the mode or the client has no place for a connection of each sender, the bystander and listeners.
 
     Raises:
         ModeError: the mode's server holds fewer at once.
         UsageError: one client process drives fewer sockets.
     """
-    others = 1 + (ping_hz > 0) + exchange.listeners
+    others = 1 + (ping_hz is None or ping_hz > 0) + exchange.listeners
     MODES[mode].require_room(plan.connections, others)
     if client is None:  # the session's one process
         require_sockets(plan.connections * exchange.sockets + others)

@@ -13,11 +13,19 @@ MESSAGE, RESPONSE = "message", "response"
 BY_EVENT, BY_ACK = "event", "ack"
 ANSWERS = (BY_EVENT, BY_ACK)
 
+#: Nothing comes back, or nothing that is waited for: then there is no latency.
+BY_NOTHING = "nothing"
+
+#: By what an answer is matched with its event: the id that the lab's own work puts into it, the number of an
+#: acknowledgement, the order of a connection's answers, or not at all. Whatever else is the name of a field.
+OWN_ID, BY_NUMBER, BY_ORDER = "own-id", "number", "order"
+
 #: Of a warm-up: an acknowledgement carried something, and nobody can tell whether it is meant as the answer.
 BY_VALUE = "value"
 
-WEBSOCKET, POLLING = "websocket", "polling"
-TRANSPORTS = (WEBSOCKET, POLLING)
+#: A client uses the one or the other from the beginning, or begins with polling and upgrades, as a page does.
+WEBSOCKET, POLLING, UPGRADE = "websocket", "polling", "upgrade"
+TRANSPORTS = (WEBSOCKET, POLLING, UPGRADE)
 
 #: The namespace of who names none.
 ROOT = "/"
@@ -35,11 +43,14 @@ class Exchange:
 
     Attributes:
         event, answer_event: the event that is sent, and the one that carries an answer.
-        namespace: of senders and listeners; a bystander pings on the root in any case.
-        answer: ``event`` or ``ack``; None where the warm-up is to tell.
-        transport: of the senders, ``websocket`` or ``polling``.
+        namespace: of senders and listeners.
+        answer: ``event``, ``ack`` or ``nothing``; None where the warm-up is to tell.
+        transport: of the senders, ``websocket``, ``polling`` or ``upgrade``.
         fan_out: every answer is meant for every client that is connected to the namespace.
         listeners: further clients there that only read.
+        match: by what an answer is matched with its event: ``own-id``, ``number``, ``order``, ``nothing``, or a field
+            of both; ``ref=order.id`` where it is called otherwise in the answer.
+        bystander_namespace: where a bystander pings.
     """
 
     event: str = MESSAGE
@@ -49,17 +60,22 @@ class Exchange:
     transport: str = WEBSOCKET
     fan_out: bool = False
     listeners: int = 0
+    match: str = OWN_ID
+    bystander_namespace: str = ROOT
 
     def __post_init__(self) -> None:
         for name in ("event", "answer_event"):
             value = getattr(self, name)
             if not isinstance(value, str) or not value or value in _RESERVED:
                 raise UsageError(f"{name} must be the name of an event of the app's own, not {value!r}")
-        if not isinstance(self.namespace, str) or self.namespace[:1] != ROOT or set(self.namespace) & set(",?"):
-            raise UsageError(
-                f"a namespace begins with / and has neither comma nor question mark: {self.namespace!r} is none"
-            )
-        if self.answer is not None and self.answer not in ANSWERS:
+        for space in (self.namespace, self.bystander_namespace):
+            if not isinstance(space, str) or space[:1] != ROOT or set(space) & set(",?"):
+                raise UsageError(
+                    f"a namespace begins with / and has neither comma nor question mark: {space!r} is none"
+                )
+        if not isinstance(self.match, str) or not self.match:
+            raise UsageError(f"an answer is matched by a field, by order or by nothing, not by {self.match!r}")
+        if self.answer is not None and self.answer not in (*ANSWERS, BY_NOTHING):
             raise UsageError(f"an answer comes as {' or '.join(ANSWERS)}, not as {self.answer!r}")
         if self.transport not in TRANSPORTS:
             raise UsageError(f"the transport is {' or '.join(TRANSPORTS)}, not {self.transport!r}")
@@ -92,6 +108,11 @@ class Exchange:
     def by_ack(self) -> bool:
         """Whether answers come by acknowledgement."""
         return self.answer == BY_ACK
+
+    @property
+    def is_matched(self) -> bool:
+        """Whether answers are matched with events: only then there are latencies."""
+        return BY_NOTHING not in (self.match, self.answer)
 
     def settled(self, seen: frozenset[str]) -> Self:
         """The same with its answer decided, by what of :data:`ANSWERS` the events of a warm-up were answered by."""

@@ -128,6 +128,9 @@ MODES: dict[str, Mode] = {
     )
 }
 
+#: In place of a mode: what serves cannot be told from outside.
+NOT_KNOWN = "not known"
+
 #: Where ordinary Flask-SocketIO handlers run.
 FLASK_MODES = tuple(name for name, mode in MODES.items() if not mode.is_asynchronous)
 

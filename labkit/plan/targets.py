@@ -34,6 +34,16 @@ def read(data: str) -> list[Any]:
             return [json.loads(data)]
         except (ValueError, RecursionError) as error:
             raise WorkloadError(f"--data is neither JSON ({error}) nor a file: quote it, or check the name") from None
+    return read_lines(data)
+
+
+def read_lines(name: str) -> list[Any]:
+    """The values of a file of JSON Lines, one a line.
+
+    Raises:
+        WorkloadError: it cannot be read, a line is not JSON, or there is none.
+    """
+    file = Path(name)
     try:
         text = limited_text(file)
     except (OSError, UnicodeDecodeError) as error:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from labkit.plots import page as page
     from labkit.plots import trace as trace
     from labkit.plots.app import blame, event_times, packets, unsent
+    from labkit.plots.at_url import over_time
     from labkit.plots.audience import fan_out
     from labkit.plots.bars import thumbnail
     from labkit.plots.capacity import capacity_curve
@@ -46,6 +47,7 @@ _HOMES = {
     "event_times": "app",
     "fan_out": "audience",
     "kinds": "diagnosis",
+    "over_time": "at_url",
     "overview": "runs",
     "packets": "app",
     "processes_and_threads": "processes",
@@ -75,6 +77,7 @@ __all__ = [
     "event_times",
     "fan_out",
     "kinds",
+    "over_time",
     "overview",
     "packets",
     "page",

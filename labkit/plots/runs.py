@@ -410,4 +410,5 @@ def _does_b_help(result: Comparison, a: str, b: str) -> str:
 
 
 def _what(run: Run) -> str:
-    return f"{run.plan.name}, each {run.work}, async_mode={run.mode}"
+    where = f"at {run.conditions.url}" if run.conditions.url else f"async_mode={run.mode}"
+    return f"{run.plan.name}, each {run.work}, {where}"

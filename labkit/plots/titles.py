@@ -158,7 +158,7 @@ def waterfall_title(run: Run) -> str:
     if not answered.any():
         return f"{run.name}: no event was answered"
     last_ms = float(run.own_ms[answered].max())
-    if len(run) == 1:
+    if len(run) == 1 and not math.isnan(run.service_ms[0]):
         # Of this very event: beside the calibration of another moment, it could be shorter than its own work.
         return f"{run.name}: answered after {last_ms:.0f} ms, of which {run.service_ms[0]:.0f} ms are work"
     last = "last" if run.plan.rate_hz is None else "slowest"  # of a burst the one is the other

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labkit.base.clock import NS_PER_MS, NS_PER_S
+from labkit.plan.exchange import OWN_ID, Exchange
 from labkit.plan.schedules import Schedule
 from labkit.runs.conditions import Conditions
 from labkit.runs.fired import Fired
@@ -26,24 +27,27 @@ def close(
     plan: Schedule,
     ping_ns: Int64,
     timeout_s: float,
-    service_ms: Sequence[float],
+    service_ms: Sequence[float | None],
     machine: Mapping[str, Any],
     conditions: Conditions,
     kinds: Sequence[str] = (),
     kind: Sequence[int] = (),
+    arrivals: Mapping[str, Int64] | None = None,
 ) -> Run:
     """Attribute every delivery to its event, give every event its outcome.
 
     An event's outcome is that of the first answer on its own connection before its deadline. Without one it has timed
     out, or was disconnected (its connection closed before the deadline, or even before it was sent), or was never sent
     for another reason. If the client stopped waiting before the deadline it is *unaccounted*, which is a fault of the
-    lab and not of the server.
+    lab and not of the server. Where answers are not matched with events, an event was *sent*, and nobody knows more.
 
-    `kinds` are the names of the kinds of a mix, and `kind` is each event's number in them.
+    `kinds` are the names of the kinds of a mix, and `kind` is each event's number in them. A time that an event takes
+    alone is None where it is not known. `arrivals` are the columns of :attr:`labkit.runs.run.Run.arrivals`.
     """
     at = fired.delivery_ns - fired.start_ns
     deadline = plan.intended_ns + round(timeout_s * NS_PER_S)
-    delivery, places = _attributed(fired, plan, at, deadline)
+    exchange = Exchange.of(conditions.exchange)
+    delivery, places = _attributed(fired, plan, at, deadline, exchange.match == OWN_ID)
     if conditions.exchange.get("fan_out"):
         _meant(fired, delivery)
     return Run(
@@ -54,9 +58,9 @@ def close(
         timeout_s=timeout_s,
         events={
             "intended": plan.intended_ns.astype(np.int64),
-            "outcome": _outcomes(fired, plan, deadline, places),
+            "outcome": _outcomes(fired, plan, deadline, places, exchange.is_matched),
             **_stamped(fired, stamps, places),
-            "service": np.array([round(ms * NS_PER_MS) for ms in service_ms], np.int64),
+            "service": np.array([NEVER if ms is None else round(ms * NS_PER_MS) for ms in service_ms], np.int64),
             **({"kind": np.array(kind, np.int64)} if kinds else {}),
         },
         deliveries={"event": fired.delivery_event, "connection": fired.delivery_connection, "at": at, "kind": delivery},
@@ -70,6 +74,7 @@ def close(
         machine=machine,
         conditions=conditions,
         kinds=tuple(kinds),
+        arrivals=arrivals or {},
     )
 
 
@@ -79,16 +84,19 @@ def _samples(fired: Fired) -> dict[str, Int64]:
     return {**columns, "at": columns["at"] - fired.start_ns}
 
 
-def _outcomes(fired: Fired, plan: Schedule, deadline: Int64, places: Int64) -> Int64:
+def _outcomes(fired: Fired, plan: Schedule, deadline: Int64, places: Int64, is_matched: bool) -> Int64:
     """What became of every event; later lines win over earlier ones."""
     answered = places >= 0
     silent = ~answered
     outcome = np.full(len(plan), UNACCOUNTED, np.int64)
     outcome[answered] = fired.delivery_status[places[answered]]
     outcome[silent & (fired.end_ns - fired.start_ns >= deadline)] = Outcome.TIMED_OUT
+    if not is_matched:
+        outcome[fired.sent_ns != MISSING] = Outcome.SENT
     closed = _relative(fired.closed_ns, fired.start_ns)[plan.connection]
     outcome[silent & (fired.sent_ns == MISSING)] = Outcome.UNSENT
-    outcome[silent & (closed != NEVER) & (closed <= deadline)] = Outcome.DISCONNECTED
+    lost = silent if is_matched else fired.sent_ns == MISSING
+    outcome[lost & (closed != NEVER) & (closed <= deadline)] = Outcome.DISCONNECTED
     return outcome
 
 
@@ -109,7 +117,7 @@ def _stamped(fired: Fired, stamps: Mapping[str, Any], places: Int64) -> dict[str
     return columns
 
 
-def _attributed(fired: Fired, plan: Schedule, at: Int64, deadline: Int64) -> tuple[Int64, Int64]:
+def _attributed(fired: Fired, plan: Schedule, at: Int64, deadline: Int64, has_own_ids: bool) -> tuple[Int64, Int64]:
     """Of every delivery its kind, and of every event the place of its answer among the deliveries; -1 for none."""
     kind = np.full(len(at), Delivery.GARBLED, np.int64)
     order = np.argsort(at, kind="stable")
@@ -121,6 +129,9 @@ def _attributed(fired: Fired, plan: Schedule, at: Int64, deadline: Int64) -> tup
     kind[mine] = Delivery.DUPLICATE
     _, first = np.unique(event[mine], return_index=True)
     heard = mine[first]  # the first delivery of each event that has one, whether or not it is in time
+    # Whose id is none of the plan's, or where nothing is matched: an answer, though nobody knows to what.
+    if not has_own_ids:
+        kind[(event < 0) & (fired.delivery_status == Outcome.ANSWERED)] = Delivery.UNMATCHED
     in_time = at[heard] <= deadline[event[heard]]
     kind[heard] = np.where(in_time, Delivery.ANSWER, Delivery.LATE)
     places = np.full(len(plan), -1, np.int64)

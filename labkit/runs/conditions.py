@@ -15,9 +15,14 @@ from labkit.runs.heartbeats import Heartbeats
 OUTSIDE, INSIDE = "outside", "inside"
 
 
+#: What a bystander can do instead of sending an event of the app: ping frames of its websocket (RFC 6455, 5.5.2), which
+#: the server's websocket library answers, and no handler. Or nothing.
+HEARTBEAT, NO_BYSTANDER = "heartbeat", "none"
+
+
 #: The kinds of fields, as a file has them; all others are numbers.
-_YES_OR_NO = ("stock", "instrumented", "gc_frozen", "answers_checked", "acknowledged_otherwise")
-_TEXT = ("measured", "client")
+_YES_OR_NO = ("stock", "instrumented", "gc_frozen", "answers_checked", "acknowledged_otherwise", "is_cut_short")
+_TEXT = ("measured", "client", "url", "bystander")
 _NAMED = ("options", "tuned", "parameters", "exchange")
 _LISTS = ("handler_errors", "spare_cpu", "server_log", "closings", "too_large")
 _UNKNOWN_AT_TIMES = ("switch_interval_s", "client_cpu_s", "server_cpu_s", "server_switches")
@@ -60,6 +65,10 @@ class Conditions:
         handler_errors: the last line of each traceback.
         spare_cpu: of the CPU that a loop found alone, the share that two loops find: before and after the run.
         server_log: its first lines.
+        url: of a server that is not the lab's, without its query; empty where it is.
+        bystander: which event it sends, :data:`HEARTBEAT` where it sends ping frames; empty where the lab decided.
+        ramp_s: within which clients came; 0 where they came all at once.
+        is_cut_short: somebody had enough before the whole plan was sent.
     """
 
     measured: str = ""
@@ -96,6 +105,10 @@ class Conditions:
     handler_errors: tuple[str, ...] = ()
     spare_cpu: tuple[float, ...] = ()
     server_log: tuple[str, ...] = ()
+    url: str = ""
+    bystander: str = ""
+    ramp_s: float = 0.0
+    is_cut_short: bool = False
 
     @property
     def is_serial(self) -> bool:

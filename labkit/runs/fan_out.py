@@ -41,17 +41,20 @@ class FanOut:
         return f"<FanOut of {told}: {int(self.missed.sum())} of {self.missed.size * len(self.members)} answers missed>"
 
 
-def members(senders: int, has_bystander: bool, listeners: int, namespace: str) -> tuple[int, ...]:
+def members(
+    senders: int, has_bystander: bool, listeners: int, namespace: str, bystander_namespace: str = ROOT
+) -> tuple[int, ...]:
     """The connections of a namespace, by their numbers: senders, bystander, listeners.
 
     Args:
         senders: how many.
-        has_bystander: whether there is one; it is on the root.
+        has_bystander: whether there is one.
         listeners: how many.
         namespace: of senders and listeners.
+        bystander_namespace: where the bystander is.
     """
     others = range(senders, senders + has_bystander + listeners)
-    return (*range(senders), *(others[1:] if has_bystander and namespace != ROOT else others))
+    return (*range(senders), *(others[1:] if has_bystander and namespace != bystander_namespace else others))
 
 
 def of(run: "Run") -> FanOut | None:
@@ -70,7 +73,8 @@ def reached_everybody(run: "Run") -> int:
 def _everybody(run: "Run") -> tuple[int, ...]:
     exchange = run.conditions.exchange
     listeners = 1 + exchange.get("listeners", 0)
-    return members(run.plan.connections, len(run.pings["sent"]) > 0, listeners, exchange.get("namespace", ROOT))
+    spaces = exchange.get("namespace", ROOT), exchange.get("bystander_namespace", ROOT)
+    return members(run.plan.connections, len(run.pings["sent"]) > 0, listeners, *spaces)
 
 
 def _told(run: "Run", everybody: tuple[int, ...]) -> FanOut:

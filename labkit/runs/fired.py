@@ -30,6 +30,7 @@ class Fired:
         closings: of each connection what it was closed with, such as ``websocket code 1000``; empty where it stayed
             open. Nothing where nobody looked.
         acked_ns: when each event was acknowledged; empty where the client did not ask for it.
+        cut_ns: when it was asked to send nothing more; 0 where the whole plan was sent.
     """
 
     start_ns: int
@@ -53,3 +54,4 @@ class Fired:
     rounded: int = 0
     closings: tuple[str, ...] = ()
     acked_ns: Int64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    cut_ns: int = 0

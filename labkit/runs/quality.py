@@ -6,7 +6,6 @@ leaving it to the reader. *invalid* means that the figures must not be used; *ca
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -14,7 +13,8 @@ from numpy.typing import NDArray
 
 from labkit.base.clock import NS_PER_MS, NS_PER_S
 from labkit.plan.work import KINDS
-from labkit.runs import fan_out
+from labkit.runs import fan_out, unheard
+from labkit.runs.note import Note
 from labkit.runs.stages import NEVER, STAGES, Outcome
 
 if TYPE_CHECKING:
@@ -57,28 +57,6 @@ _TOO_MANY_PACKETS = "Too many packets in payload"
 
 #: Kinds of notes after which no strategy can be recommended.
 CACHE, STATE = "cache", "state"
-
-
-@dataclass(frozen=True)
-class Note:
-    """One reason for doubt.
-
-    Attributes:
-        kind: what was checked; notes of one kind are told once.
-        badness: the larger, the worse, among notes of one kind.
-        invalid: the figures must not be used.
-        why: what was seen.
-        advice: what to do about it.
-    """
-
-    kind: str
-    badness: float
-    invalid: bool
-    why: str
-    advice: str
-
-    def __str__(self) -> str:
-        return f"{'INVALID' if self.invalid else 'caution'}: {self.why}; {self.advice}"
 
 
 class Check(Protocol):
@@ -213,6 +191,8 @@ def _warm_up(run: "Run") -> Note | None:
         return None
     why = f"{asked - answered} of {asked} warm-up events were not answered"
     advice = "see run.conditions.server_log for what the strategy did"
+    if run.conditions.url:
+        advice = "see what your app says of it; if it answers late the first time only, leave that out of account"
     return Note("warm-up", asked - answered, False, why, advice)
 
 
@@ -337,6 +317,10 @@ def _gc(run: "Run") -> Note | None:
 
 _CHECKS: tuple[Check, ...] = (
     _unaccounted,
+    unheard.nothing_came,
+    unheard.not_matched,
+    unheard.by_order,
+    unheard.cut_short,
     _not_answered_well,
     _closed,
     _too_large,

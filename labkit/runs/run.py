@@ -26,7 +26,7 @@ from labkit.runs import fan_out as fan_outs
 from labkit.runs import order, quality
 from labkit.runs.conditions import Conditions
 from labkit.runs.environment import MACHINE_KEYS
-from labkit.runs.quality import Note
+from labkit.runs.note import Note
 from labkit.runs.stages import DELIVERIES, NEVER, SIDE_MARKS, STAGES, Delivery, Outcome, outcome_label
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
 
 #: The layout of saved files. One that is newer than this is refused.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _EVENT_COLUMNS = (*STAGES, *SIDE_MARKS, "work_cpu", "outcome", "service")
 #: A run has the first only where its client asked for acknowledgements, the second only where its work is a mix.
@@ -58,6 +58,7 @@ _DAMAGED = (
 
 _PING_COLUMNS = ("intended", "sent", "acked")
 _SAMPLE_COLUMNS = ("at", "threads", "resident_bytes", "cpu")
+_ARRIVAL_COLUMNS = ("began", "opened", "upgraded", "greeted", "set_up")
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +82,9 @@ class Run:
         machine: what it was measured on: system, cores, versions; JSON.
         conditions: settings and confounders.
         kinds: the names of the kinds of events, where the work is a mix; else empty.
+        arrivals: of each connection, in ns from when the first began to connect: ``began``, ``opened`` (its first
+            transport was there), ``upgraded`` (a websocket had taken the place of polling), ``greeted`` (the namespace
+            let it in), ``set_up`` (it had done what it does before the load). Empty where nobody looked.
     """
 
     strategy: str
@@ -97,6 +101,7 @@ class Run:
     conditions: Conditions = field(default_factory=Conditions)
     variant: str = ""
     kinds: tuple[str, ...] = ()
+    arrivals: Mapping[str, Int64] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for part, columns, length in (
@@ -104,6 +109,7 @@ class Run:
             ("deliveries", _DELIVERY_COLUMNS, None),
             ("pings", _PING_COLUMNS, None),
             ("samples", _SAMPLE_COLUMNS, None),
+            ("arrivals", _ARRIVAL_COLUMNS if self.arrivals else (), None),
         ):
             arrays = getattr(self, part)
             optional = _OPTIONAL_COLUMNS if part == "events" else set()
@@ -155,7 +161,8 @@ class Run:
     def own_ms(self) -> Float64:
         """End-to-end latency from the intended start (corrected for coordinated omission); inf where no answer came.
 
-        Only an event with the outcome *answered* has an answer here: a strategy must not win by refusing.
+        Only an event with the outcome *answered* has an answer here: a strategy must not win by refusing. NaN where
+        nobody can tell, since answers are not matched with events.
         """
         return self._answered(self.between_ms("intended", "delivered"))
 
@@ -165,7 +172,10 @@ class Run:
         return self._answered(self.between_ms("sent", "delivered"))
 
     def _answered(self, latency_ms: Float64) -> Float64:
-        own: Float64 = np.where(self.events["outcome"] == Outcome.ANSWERED, latency_ms, np.inf)
+        outcome = self.events["outcome"]
+        own: Float64 = np.where(
+            outcome == Outcome.ANSWERED, latency_ms, np.where(outcome == Outcome.SENT, np.nan, np.inf)
+        )
         return own
 
     @property
@@ -245,13 +255,27 @@ class Run:
         return len(self) - sum(self.outcomes.values())
 
     def delivered(self, kind: str) -> int:
-        """How many deliveries were of a kind, by its word: answer, duplicate, late, stray or garbled."""
+        """How many deliveries were of a kind, by its word: answer, duplicate, late, stray, garbled or unmatched."""
         return int(np.count_nonzero(self.deliveries["kind"] == DELIVERIES.index(kind)))
 
     @cached_property
     def order(self) -> order.Order:
         """Whether each client's answers came in the order of its events."""
         return order.observed(self)
+
+    @property
+    def connect_ms(self) -> Float64:
+        """Of each connection, from its first packet until the namespace let it in; empty where nobody looked."""
+        if not self.arrivals:
+            return np.zeros(0)
+        return between_ms(self.arrivals["began"], self.arrivals["greeted"])
+
+    @property
+    def upgrade_ms(self) -> Float64:
+        """Of each connection, from its first poll's answer until the websocket was there; empty where nobody looked."""
+        if not self.arrivals:
+            return np.zeros(0)
+        return between_ms(self.arrivals["opened"], self.arrivals["upgraded"])
 
     @property
     def strays(self) -> int:
@@ -314,11 +338,12 @@ class Run:
         path.parent.mkdir(parents=True, exist_ok=True)
         arrays = {
             f"{part}.{column}": array
-            for part in ("events", "deliveries", "pings", "samples")
+            for part in ("events", "deliveries", "pings", "samples", "arrivals")
             for column, array in getattr(self, part).items()
         }
         about = {
-            "schema_version": SCHEMA_VERSION,
+            # A run without arrivals is as an earlier labkit reads it.
+            "schema_version": SCHEMA_VERSION if self.arrivals else SCHEMA_VERSION - 1,
             "strategy": self.strategy,
             "work": self.work,
             "mode": self.mode,
@@ -354,7 +379,7 @@ class Run:
             version = about["schema_version"]
             if version > SCHEMA_VERSION:
                 raise RecordError(f"{json_.name} has schema version {version}: read it with a newer labkit than this")
-            parts: dict[str, Any] = {"events": {}, "deliveries": {}, "pings": {}, "samples": {}}
+            parts: dict[str, Any] = {"events": {}, "deliveries": {}, "pings": {}, "samples": {}, "arrivals": {}}
             require_small_columns(npz)
             with np.load(npz, allow_pickle=False) as arrays:
                 for name in arrays.files:

@@ -65,6 +65,7 @@ class Outcome(IntEnum):
     DISCONNECTED = 7
     UNSENT = 8
     UNREADABLE = 9  # Python reads it, and no page can: NaN is no JSON
+    SENT = 10  # nobody can tell what became of it: no answer is asked for, or none can be matched with its event
 
     @property
     def label(self) -> str:
@@ -89,6 +90,7 @@ class Delivery(IntEnum):
     STRAY = 3  # on another connection than its event's: the broadcast bug
     GARBLED = 4
     MEANT = 5  # on another connection than its event's, where it is meant for everybody
+    UNMATCHED = 6  # of which nobody can tell which event it answers
 
     @property
     def label(self) -> str:

@@ -167,7 +167,7 @@ class Summary:
         events: scheduled, over all runs.
         own, bystander: end-to-end latency of the events, and of the pings of somebody who sent none of them.
         handler_blocking, connection_blocked: how long a handler ran, and how long its connection took nothing else.
-        goodput: share of the scheduled events that were answered within the larger bound.
+        goodput: share of the scheduled events that were answered within the larger bound; NaN where nobody can tell.
         outcomes: counts by name.
         lost, strays, duplicates, late, unaccounted: counts.
         threads: the most that a run had more than before it.
@@ -236,7 +236,7 @@ class Summary:
             "connection_blocked": _figures(self.connection_blocked),
             "own": _figures(self.own),
             "bystander": _figures(self.bystander),
-            "goodput": self.goodput,
+            "goodput": None if math.isnan(self.goodput) else self.goodput,
             "outcomes": self.outcomes,
             "lost": self.lost,
             "strays": self.strays,
@@ -284,7 +284,7 @@ def summarise(runs: Sequence[Run], bounds_ms: tuple[float, float] = BOUNDS_MS) -
         bystander=bystander,
         handler_blocking=Distribution.of(np.concatenate([run.handler_blocking_ms for run in runs])),
         connection_blocked=Distribution.of(np.concatenate([run.connection_blocked_ms for run in runs])),
-        goodput=float(np.count_nonzero(own.values_ms <= bounds_ms[1])) / events,
+        goodput=_goodput(runs, own, bounds_ms[1]),
         outcomes={name: sum(run.outcomes[name] for run in runs) for name in OUTCOMES},
         lost=sum(run.lost for run in runs),
         strays=sum(run.strays for run in runs),
@@ -300,6 +300,13 @@ def summarise(runs: Sequence[Run], bounds_ms: tuple[float, float] = BOUNDS_MS) -
         order=total(run.order for run in runs),
         fan_out=fan_out_of(runs),
     )
+
+
+def _goodput(runs: Sequence[Run], own: Distribution, bound_ms: float) -> float:
+    """NaN where nobody can tell which events were answered."""
+    if any(run.outcomes["sent"] for run in runs):
+        return math.nan
+    return float(np.count_nonzero(own.values_ms <= bound_ms)) / sum(len(run) for run in runs)
 
 
 def fan_out_of(runs: Sequence[Run]) -> OfFanOut | None:

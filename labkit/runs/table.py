@@ -109,7 +109,7 @@ def row(summary: Summary) -> tuple[str, ...]:
         milliseconds(summary.own.max_ms),
         milliseconds(summary.bystander.p50_ms),
         f"{milliseconds(tail_ms)} {tail}",
-        f"{summary.goodput:.0%}",
+        "-" if math.isnan(summary.goodput) else f"{summary.goodput:.0%}",
         str(summary.lost),
         str(summary.strays),
         str(summary.order),

@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.table import Table as Grid
 from rich.text import Text
 
+from labkit.base.clock import NS_PER_MS
 from labkit.base.errors import MissingExtra
 from labkit.base.text import milliseconds
 from labkit.experiments.diagnose import Diagnosis
@@ -25,6 +26,7 @@ from labkit.runs import table as tables
 from labkit.runs.comparison import Comparison
 from labkit.runs.diff import Diff, Direction
 from labkit.runs.run import Run
+from labkit.runs.stages import NEVER
 from labkit.runs.summary import Distribution, Summary
 from labkit.runs.table import Table
 from labkit.runs.verdicts import State, Verdicts
@@ -64,10 +66,11 @@ _VERDICT, _LATENCIES, _COUNTS = 1, (2, 3, 4, 5, 6, 7), (1, 8, 9, 10, 11, 12, 13)
 
 def table(result: Comparison, width: int) -> RenderableType:
     """One row per strategy; what a cell means is in the legend below it."""
-    return _fitted(tables.of_summaries(result.summaries), result.summaries, width)
+    return fitted(tables.of_summaries(result.summaries), result.summaries, width)
 
 
-def _fitted(cells: Table, summaries: Sequence[Summary], width: int) -> RenderableType:
+def fitted(cells: Table, summaries: Sequence[Summary], width: int) -> RenderableType:
+    """A table of summaries, in as many parts as the width asks for."""
     whole = _part(cells, summaries, range(1, len(cells.headers)))
     if _width(whole) <= width:
         return whole
@@ -111,7 +114,7 @@ def final(result: Comparison, width: int) -> RenderableType:
     notes = [Text(note, style="bold red" if "INVALID" in note else "yellow") for note in doubts]
     contrasts = [Text(line) for line in _contrasts(result)]
     hidden = [Text(line, style="dim") for mode in result.modes for line in modes.hidden(mode)]
-    return Group(_fitted(cells, result.summaries, width), Text(legend, style="dim"), *hidden, *notes, *contrasts)
+    return Group(fitted(cells, result.summaries, width), Text(legend, style="dim"), *hidden, *notes, *contrasts)
 
 
 def verdicts(found: Verdicts) -> RenderableType:
@@ -207,6 +210,12 @@ def advice(found: Diagnosis | None, result: Comparison, *, answers_differ: bool 
     return Advice(repr(chosen), {"diagnosis": found.to_dict(), "recommendation": chosen.to_dict()})
 
 
+def _alone_ms(run: Run) -> float | None:
+    """What an event takes when nothing else runs; None where nobody knows."""
+    known = run.events["service"][run.events["service"] != NEVER]
+    return round(float(known.mean()) / NS_PER_MS, 3) if len(known) else None
+
+
 def as_json(
     result: Comparison,
     *,
@@ -228,7 +237,7 @@ def as_json(
         "plan": first.plan.name,
         "clients": first.plan.connections,
         "events": len(first.plan),
-        "service_ms": round(float(first.events["service"].mean()) / 1e6, 3),
+        "service_ms": _alone_ms(first),
         "bounds_ms": list(result.bounds_ms),
         "strategies": [summary.to_dict() for summary in result.summaries],
         "valid": result.is_valid,

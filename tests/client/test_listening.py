@@ -62,6 +62,11 @@ def refused(*texts, namespace="/"):
     return str(told.value)
 
 
+def test_a_server_of_socketio_2_is_told_apart():
+    """It lets everybody in uninvited, and would drop a client that waits for its heartbeat."""
+    assert "the server speaks Socket.IO 2" in refused(b'0{"sid":"x","pingInterval":1000,"pingTimeout":500}', b"40")
+
+
 def test_it_greets_its_namespace_and_answers_heartbeats():
     one = ear(b"2", namespace="/desk")
     assert one.said == [b"40/desk,", b"3"]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from labkit.plan.exchange import Exchange
 from labkit.plan.schedules import Schedule
 from labkit.runs import close as ledger
 from labkit.runs.conditions import Conditions
@@ -310,3 +311,49 @@ def test_acknowledgements_are_a_column_where_they_were_asked_for():
     asked = dataclasses.replace(fired, acked_ns=stamps_of(2, None))
     assert closed(asked, plan_of(0, 0)).acked_ms.tolist() == [2, np.inf]
     assert len(closed(fired, plan_of(0, 0)).acked_ms) == 0
+
+
+# --- answers of apps that know nothing of the lab ---
+
+
+def closed_by(match, answer, fired, plan, *, service_ms=None, arrivals=None):
+    exchange = Exchange("price", "priced" if answer == "event" else "response", answer=answer, match=match)
+    return ledger.close(
+        fired,
+        Stamps(len(plan)).columns(),
+        strategy="127.0.0.1:5000",
+        work="price",
+        mode="not known",
+        plan=plan,
+        ping_ns=np.zeros(0, np.int64),
+        timeout_s=TIMEOUT_MS / 1000,
+        service_ms=service_ms or [None] * len(plan),
+        machine={},
+        conditions=Conditions(exchange=exchange.to_dict()),
+        arrivals=arrivals,
+    )
+
+
+def test_where_answers_are_not_matched_an_event_was_sent_and_nobody_knows_more():
+    fired = fired_of([(-1, 0, 30), (-1, 0, 40)], sent=(1, None, None, 1), closed=(None, 2, None))
+    plan = plan_of(0, 0, 0, 0, connection=np.array([0, 0, 1, 1]), connections=2)
+    for answer in ("event", "nothing"):
+        run = closed_by("nothing", answer, fired, plan)
+        assert outcomes(run) == ["sent", "unsent", "disconnected", "sent"]
+        assert kinds(run) == ["unmatched", "unmatched"]
+        assert (run.lost, run.unaccounted) == (1, 0)
+
+
+def test_an_answer_that_is_nobodys_is_unmatched_and_one_without_its_field_is_garbled():
+    run = closed_by("id", "event", fired_of([(-1, 0, 30), (-1, 0, 40, Outcome.GARBLED), (0, 0, 50)]), plan_of(0))
+    assert (outcomes(run), kinds(run)) == (["answered"], ["unmatched", "garbled", "answer"])
+
+
+def test_what_an_event_costs_alone_may_be_unknown():
+    assert closed_by("id", "event", fired_of(), plan_of(0)).events["service"].tolist() == [NEVER]
+
+
+def test_when_connections_came_is_kept_with_the_run():
+    came = {name: np.array([0, 5]) for name in ("began", "opened", "upgraded", "greeted", "set_up")}
+    assert closed_by("id", "event", fired_of(), plan_of(0), arrivals=came).arrivals == came
+    assert closed_by("id", "event", fired_of(), plan_of(0)).arrivals == {}

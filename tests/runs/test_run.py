@@ -430,7 +430,14 @@ def test_own_latency_is_that_of_the_answer_from_the_intended_start():
     assert run.own_from_send_ms.tolist() == [4, 6]
 
 
-@pytest.mark.parametrize("outcome", [*OUTCOMES[1:], "unaccounted"])
+def test_of_an_event_that_was_only_sent_nobody_knows_how_long_it_took():
+    """It took not for ever either: no answer was asked for, or none can be matched with it."""
+    run = simulated.run(own_ms=5, outcomes=["answered", "sent"])
+    assert run.own_ms[0] == 5
+    assert math.isnan(run.own_ms[1])
+
+
+@pytest.mark.parametrize("outcome", [*(each for each in OUTCOMES[1:] if each != "sent"), "unaccounted"])
 def test_whatever_is_not_answered_took_forever(outcome):
     run = simulated.run(own_ms=5, outcomes=["answered", outcome])
     assert run.own_ms.tolist() == [5, math.inf]
@@ -479,6 +486,7 @@ def test_deliveries_are_counted_by_kind():
         "stray": 4,
         "garbled": 1,
         "meant": 0,
+        "unmatched": 0,
     }
     assert run.strays == 4
 

@@ -15,6 +15,7 @@ from labkit.ui.commands.claims import claims
 from labkit.ui.commands.compare import compare
 from labkit.ui.commands.diff import diff
 from labkit.ui.commands.doctor import doctor
+from labkit.ui.commands.fire import fire
 from labkit.ui.commands.render import render
 from labkit.ui.commands.report import report
 from labkit.ui.commands.run import run
@@ -99,7 +100,8 @@ def main() -> None:
     labkit selftest                        does labkit read what is true?
     labkit render                          ways of updating a page, in a real browser
     labkit claims                          the advice, line by line: what holds on this machine
-    labkit run app.py                      your own app: where each event's time goes
+    labkit fire http://127.0.0.1:5000      events to your own app: who waits how long
+    labkit run app.py                      the same app from inside: where each event's time goes
     labkit watch                           the same while it runs, in a second terminal
     labkit report FOLDER                   what such a run has seen, again
     labkit browser                         which browsers there are, and what is missing
@@ -119,6 +121,7 @@ for each in (
     render,
     browser,
     trace,
+    fire,
     run,
     watch,
     report,

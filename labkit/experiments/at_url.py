@@ -1,0 +1,446 @@
+"""Fire at a Socket.IO server that is not the lab's: a reader's app, as it runs.
+
+Clients, loop and books are those of the lab's own runs. What only the server could tell (its stages, what an event
+costs alone) is not known here, and never 0. Where ``labkit run`` or :func:`labkit.instrument` is attached to the
+server, its record has those: read ``labkit report``.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from labkit.base import clock
+from labkit.base.errors import ConnectFailed, UsageError
+from labkit.base.renamed import refuse_unknown
+from labkit.client import probe
+from labkit.client import process as clients
+from labkit.client.firing import Job
+from labkit.client.fleet import ClientFleet
+from labkit.client.generator import require_sockets
+from labkit.client.matching import by_field, fields
+from labkit.client.process import Client, ClientProcess
+from labkit.experiments.confounders import ServerCost, spare_cpu
+from labkit.experiments.listening_process import pid_of
+from labkit.experiments.settings import (
+    PING_HZ,
+    FireSettings,
+    UrlSettings,
+    ping_instants_ns,
+    require_descriptors,
+    require_known,
+    require_memory,
+)
+from labkit.plan import address, payloads, scenario
+from labkit.plan.address import Address
+from labkit.plan.exchange import BY_ACK, BY_EVENT, BY_NOTHING, BY_NUMBER, BY_ORDER, Exchange
+from labkit.plan.handshake import PATH, Handshake
+from labkit.plan.modes import NOT_KNOWN
+from labkit.plan.schedules import Schedule
+from labkit.plan.visit import Visit
+from labkit.runs import close, environment
+from labkit.runs.conditions import HEARTBEAT, NO_BYSTANDER, Conditions
+from labkit.runs.fired import Fired
+from labkit.runs.run import Run
+from labkit.runs.stages import NEVER, SERVER_COLUMNS
+
+Int64 = NDArray[np.int64]
+
+#: The bystander's rate where it sends an event of the app, whose handler costs something; :data:`PING_HZ` else.
+EVENT_HZ = 10.0
+
+#: The bystander goes on so long after the last event is due, where nobody says: nobody knows how long events take.
+AFTER_S = 1.0
+
+#: An event has timed out so long after its intended start, where nobody says.
+TIMEOUT_S = 10.0
+
+#: Events before the plan, where nobody says: each does something in the reader's app.
+WARM_UP = 1
+
+#: Within which everybody has to be let in, where nobody says.
+CONNECT_S = 10.0
+
+#: What `response` says besides the name of an event.
+ACK, NONE = "ack", "none"
+
+#: How `response` names an event that is called like one of the words: ``event:ack``.
+_EVENT = "event:"
+
+
+def no_tick() -> None:
+    """Nobody wants to know how far it is."""
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What is to be fired at whom; everything that can be refused was refused when it was made.
+
+    Attributes:
+        address: of the server.
+        plan: what is sent when, and by how many clients.
+        exchange: how events are asked and answered.
+        visit: how clients come.
+        job: what is fired.
+        warm_up: what the events before the plan carry.
+        bystander: the event that it sends, :data:`HEARTBEAT` or :data:`NO_BYSTANDER`.
+        ping_hz, window_s, connect_s: of the bystander and of connecting.
+        client: who fires; the session's client process where None.
+    """
+
+    address: Address
+    plan: Schedule
+    exchange: Exchange
+    visit: Visit
+    job: Job
+    warm_up: tuple[Any, ...]
+    bystander: str
+    ping_hz: float
+    window_s: float
+    connect_s: float = CONNECT_S
+    client: Client | None = None
+
+    @property
+    def has_listener(self) -> bool:
+        """Whether somebody only watches an inbox: answers that can be matched might reach a stranger."""
+        is_told = self.exchange.fan_out or self.exchange.match not in (BY_ORDER, BY_NOTHING)
+        return self.exchange.answer == BY_EVENT and is_told
+
+    @property
+    def clients(self) -> int:
+        """Connections of all kinds."""
+        return self.plan.connections + self.has_listener + self.exchange.listeners + (self.bystander != NO_BYSTANDER)
+
+    def fire(self, tick: Callable[[], object] = no_tick) -> tuple[Run, KeyboardInterrupt | None]:
+        """Connect, fire, disconnect.
+
+        Args:
+            tick: called some times a second while the plan is fired.
+
+        Returns:
+            The run; and the interrupt that has cut it short, which the caller raises when the run is kept.
+
+        Raises:
+            ConnectFailed: the sentence says who listens there instead.
+            ClientError: the scenario got no answer, or the client ended.
+        """
+        client = self.client or clients.shared()
+        pid = pid_of(self.address)
+        try:
+            came = self._connected(client)
+            spare = [spare_cpu(client)]
+            answered = client.warm(list(self.warm_up), self._timeout_s) if self.warm_up else 0
+            cost, parted = _Cost(pid, client), clock.parting()
+            fired, interrupt = self._fired(client, replace(self.job, watch_pid=pid), tick)
+            told: dict[str, Any] = {**cost.told(), "clocks_parted_s": parted()}
+        finally:
+            client.close()
+        spare.append(spare_cpu(client))
+        told |= {"warm_up_asked": len(self.warm_up), "warm_up_answered": answered, "client": client.place}
+        told["spare_cpu"] = tuple(share for share in spare if share is not None)
+        if interrupt is not None and not _due_before_cut(self.plan, fired):
+            raise interrupt
+        return self._closed(fired, came, told), interrupt
+
+    @property
+    def _timeout_s(self) -> float:
+        return self.job.timeout_ns / clock.NS_PER_S
+
+    def _connected(self, client: Client) -> list[tuple[int, int, int, int, int]]:
+        try:
+            client.open(
+                self.address.url,
+                self.plan.connections,
+                self.bystander != NO_BYSTANDER,
+                self.has_listener,
+                self.connect_s,
+                self.exchange,
+                self.visit,
+            )
+        except ConnectFailed as error:
+            raise probe.explained(self.address.url, self.visit.handshake, error) from None
+        return client.arrivals()
+
+    def _fired(self, client: Client, job: Job, tick: Callable[[], object]) -> tuple[Fired, KeyboardInterrupt | None]:
+        if isinstance(client, ClientProcess | ClientFleet):
+            return client.fire_watched(job, tick)
+        return client.fire(job), None
+
+    def _closed(self, fired: Fired, came: Sequence[tuple[int, int, int, int, int]], told: Mapping[str, Any]) -> Run:
+        plan, ping_ns = self.plan, self.job.ping_ns
+        if fired.cut_ns:
+            plan, ping_ns, fired = _cut(plan, ping_ns, fired)
+        return close.close(
+            fired,
+            dict.fromkeys(SERVER_COLUMNS, np.zeros(len(plan), np.int64)),
+            strategy=self.address.name,
+            work=self.exchange.event,
+            mode=NOT_KNOWN,
+            plan=plan,
+            ping_ns=ping_ns,
+            timeout_s=self._timeout_s,
+            service_ms=[None] * len(plan),
+            machine=environment.describe(),
+            conditions=self._conditions(fired, told),
+            arrivals=_arrivals(came),
+        )
+
+    def _conditions(self, fired: Fired, told: Mapping[str, Any]) -> Conditions:
+        return Conditions(
+            measured=clock.utc_stamp(),
+            start_ns=fired.start_ns,
+            stock=True,
+            instrumented=False,
+            client_collections=fired.collections,
+            client_cpu_s=fired.cpu_ns / clock.NS_PER_S,
+            duration_s=(fired.end_ns - fired.start_ns) / clock.NS_PER_S,
+            clock_resolution_s=clock.resolution_s(),
+            heartbeats=fired.heartbeats,
+            closings=counted(fired.closings),
+            rounded=fired.rounded,
+            closed_senders=int(np.count_nonzero(fired.closed_ns[: self.plan.connections])),
+            closed_others=int(np.count_nonzero(fired.closed_ns[self.plan.connections :])),
+            exchange=self.exchange.to_dict(),
+            ping_hz=self.ping_hz,
+            window_s=self.window_s,
+            url=self.address.url,
+            bystander=self.bystander,
+            ramp_s=self.visit.ramp_s,
+            is_cut_short=fired.cut_ns > 0,
+            **told,
+        )
+
+
+class _Cost:
+    """What the server's process spends from now on, where it is known; else nothing is told of it."""
+
+    def __init__(self, pid: int | None, client: Client) -> None:
+        self._cost: ServerCost | None = None
+        if pid is not None:
+            try:
+                self._cost = ServerCost(pid, client)
+            except psutil.Error:
+                return
+
+    def told(self) -> dict[str, Any]:
+        """Fields of :class:`labkit.runs.conditions.Conditions`."""
+        try:
+            return (
+                {} if self._cost is None else {"server_cpu_s": self._cost.cpu_s, "server_switches": self._cost.switches}
+            )
+        except psutil.Error:  # it has ended meanwhile
+            return {}
+
+
+def aimed(url: str, plan: Schedule, settings: UrlSettings, firing: FireSettings) -> Aim:
+    """What :meth:`Aim.fire` does, checked: nothing is started or connected here.
+
+    Args:
+        url: of the server.
+        plan: what is sent when, and by how many clients.
+        settings: see :class:`labkit.experiments.settings.UrlSettings`.
+        firing: what of :class:`labkit.experiments.settings.FireSettings` can be said of such a server.
+
+    Raises:
+        UsageError: the request makes no sense, or it is another machine's server.
+    """
+    return _Request(url, plan, settings, firing).aim()
+
+
+#: Of the settings of a firing at the lab's own server: what cannot be asked of another.
+_OWN = ("answer_event", "answer", "expected", "acknowledge", "reads_from_s")
+
+
+class _Request:
+    """The settings of one firing at a URL, on their way to an :class:`Aim`."""
+
+    def __init__(self, url: str, plan: Schedule, settings: UrlSettings, firing: FireSettings) -> None:
+        refuse_unknown(settings, UrlSettings.__annotations__)
+        refuse_unknown(firing, FireSettings.__annotations__)
+        for name in _OWN:
+            if name in firing:
+                raise UsageError(f"{name} is of the lab's own servers: of a URL, say what answers with response=")
+        if not isinstance(plan, Schedule):
+            raise UsageError(f"a plan is a lab.constant(...), lab.burst(...) or the like, not {plan!r:.80}")
+        self.plan, self.settings, self.firing = plan, settings, firing
+        self.address = address.parsed(url)
+
+    def aim(self) -> Aim:
+        """Everything settled."""
+        exchange, hz = self.exchange, self._ping_hz
+        require_memory(self.plan, exchange)  # before what they carry is made
+        window_s = self.firing.get("window_s")
+        window_s = self.plan.span_s + AFTER_S if window_s is None else window_s
+        require_known({**self.firing, "ping_hz": hz, "window_s": window_s})
+        asked = self.firing.get("warm_up")
+        usual = WARM_UP if exchange.answer != BY_NOTHING else 0  # nobody would know when it is over
+        warm_up = usual if asked is None else asked
+        every = payloads.for_plan(self.plan, self._values, warm_up)
+        self._require_field(exchange, every)
+        timeout_s = self.firing.get("timeout_s")
+        job = Job(
+            intended_ns=self.plan.intended_ns,
+            connection=self.plan.connection,
+            payloads=every[: len(self.plan)],
+            expected=None,
+            ping_ns=ping_instants_ns(hz, window_s),
+            ping_event="" if self.bystander in (HEARTBEAT, NO_BYSTANDER) else self.bystander,
+            ping_arguments=tuple(payloads.arguments(self.settings.get("bystander_payload", payloads.NOTHING))),
+            timeout_ns=round((TIMEOUT_S if timeout_s is None else timeout_s) * clock.NS_PER_S),
+            exchange=exchange,
+        )
+        found = Aim(
+            self.address,
+            self.plan,
+            exchange,
+            self._visit,
+            job,
+            tuple(every[len(self.plan) :]),
+            self.bystander,
+            hz,
+            window_s,
+            _positive("connect_s", self.settings.get("connect_s", CONNECT_S)),
+            self.firing.get("client"),
+        )
+        self._require_possible(found)
+        return found
+
+    @cached_property
+    def exchange(self) -> Exchange:
+        """How events are asked and answered."""
+        asked, response = self.firing, self.settings.get("response", ACK)
+        match = self.settings.get("match")
+        if response is not None and (not isinstance(response, str) or not response):
+            raise UsageError(f"response is 'ack', the name of an event, or 'none', not {response!r}")
+        by = {ACK: (BY_ACK, BY_NUMBER), NONE: (BY_NOTHING, BY_NOTHING), None: (BY_NOTHING, BY_NOTHING)}
+        answer, how = by.get(response, (BY_EVENT, match or BY_ORDER))
+        if match is not None and answer != BY_EVENT:
+            raise UsageError("match is how an answering event is matched with its event: give response=EVENT beside it")
+        named = {"answer_event": str(response).removeprefix(_EVENT)} if answer == BY_EVENT else {}
+        space = asked.get("namespace", "/")
+        exchange = Exchange(
+            event=asked.get("event", "message"),
+            namespace=space,
+            answer=answer,
+            transport=asked.get("transport", "websocket"),
+            fan_out=asked.get("fan_out", False),
+            listeners=asked.get("listeners", 0),
+            match=how,
+            bystander_namespace=self.settings.get("bystander_namespace", space),
+            **named,
+        )
+        if exchange.fan_out and (how == BY_NOTHING or (how == BY_ORDER and self.plan.connections > 1)):
+            raise UsageError(
+                "answers that are meant for everybody are told apart by a field of theirs: give match=FIELD, one that "
+                "the event carries and its answer too, or let one client send (connections=1, --clients 1)"
+            )
+        return exchange
+
+    @cached_property
+    def bystander(self) -> str:
+        """The event that it sends, or what it does instead."""
+        told = self.settings.get("bystander", HEARTBEAT)
+        if told is None or self.firing.get("ping_hz") == 0:
+            return NO_BYSTANDER
+        if not isinstance(told, str) or not told:
+            raise UsageError(f"bystander is the name of an event, {HEARTBEAT!r} or {NO_BYSTANDER!r}, not {told!r}")
+        return told
+
+    @property
+    def _ping_hz(self) -> float:
+        if self.bystander == NO_BYSTANDER:
+            return 0.0
+        asked = self.firing.get("ping_hz")
+        return asked if asked is not None else PING_HZ if self.bystander == HEARTBEAT else EVENT_HZ
+
+    @property
+    def _values(self) -> Any:
+        given = self.settings
+        return payloads.chosen(given.get("payload", payloads.NOTHING), given.get("payloads"))
+
+    @property
+    def _visit(self) -> Visit:
+        given = self.settings
+        query = {**dict(self.address.query), **given.get("query", {})}
+        handshake = Handshake(
+            given.get("path", PATH),
+            query,
+            given.get("headers", {}),
+            given.get("cookies", {}),
+            given.get("auth"),
+            given.get("ca_file", ""),
+        )
+        ramp_s = given.get("ramp_s", 0.0)
+        if not 0 <= ramp_s < 1e5:
+            raise UsageError(f"ramp_s is the time within which clients come, 0 s or more, not {ramp_s!r}")
+        connect_s = _positive("connect_s", given.get("connect_s", CONNECT_S))
+        return Visit(handshake, ramp_s, scenario.of(given.get("scenario")), connect_s)
+
+    def _require_field(self, exchange: Exchange, every: Sequence[Any]) -> None:
+        """Raise where answers are matched by a field that events don't carry, or that is the same in several."""
+        if exchange.answer != BY_EVENT or exchange.match in (BY_ORDER, BY_NOTHING):
+            return
+        sent, _ = fields(exchange.match)
+        found = by_field(every, sent)
+        if len(found) < len(every):
+            raise UsageError(
+                f"answers are matched by the field {sent!r}, and {len(every) - len(found)} of {len(every)} events have "
+                f'none of their own: put {{"{sent}": "{{counter}}"}} into what they carry, or match by order'
+            )
+
+    def _require_possible(self, aim: Aim) -> None:
+        """Raise where it is another machine's server, or more than this machine or one client process takes."""
+        is_mine = self.settings.get("i_own_this_server", False)
+        address.require_own(self.address, self.plan, aim.clients, is_mine=is_mine)
+        require_descriptors(self.plan, aim.exchange)
+        if aim.client is None:
+            others = aim.clients - self.plan.connections
+            require_sockets(self.plan.connections * aim.exchange.sockets + others)
+
+
+def _positive(name: str, seconds: Any) -> float:
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 < seconds < 1e5:
+        raise UsageError(f"{name} is a time above 0 s, not {seconds!r}")
+    return float(seconds)
+
+
+def _due_before_cut(plan: Schedule, fired: Fired) -> int:
+    """How many events were due when somebody had enough; all of them where nobody had."""
+    if not fired.cut_ns:
+        return len(plan)
+    return int(np.searchsorted(plan.intended_ns, fired.cut_ns - fired.start_ns, side="right"))
+
+
+def _cut(plan: Schedule, ping_ns: Int64, fired: Fired) -> tuple[Schedule, Int64, Fired]:
+    """What was due before the cut; what was not is no part of the books."""
+    events = _due_before_cut(plan, fired)
+    pings = int(np.searchsorted(ping_ns, fired.cut_ns - fired.start_ns, side="right"))
+    name = f"{plan.name}, cut short after {(fired.cut_ns - fired.start_ns) / clock.NS_PER_S:.1f} s"
+    shorter = Schedule(name, plan.intended_ns[:events], plan.connection[:events], plan.connections, plan.seed)
+    kept = replace(
+        fired,
+        sent_ns=fired.sent_ns[:events],
+        acked_ns=fired.acked_ns[:events],
+        ping_sent_ns=fired.ping_sent_ns[:pings],
+        ping_acked_ns=fired.ping_acked_ns[:pings],
+    )
+    return shorter, ping_ns[:pings], kept
+
+
+def _arrivals(came: Sequence[tuple[int, int, int, int, int]]) -> dict[str, Int64]:
+    """The columns of :attr:`labkit.runs.run.Run.arrivals`, in ns from the first connection's beginning."""
+    stamps = np.array(came, np.int64).reshape(-1, 5)
+    first = stamps[:, 0].min(initial=np.iinfo(np.int64).max)
+    columns = np.where(stamps == 0, NEVER, stamps - first)
+    return dict(zip(("began", "opened", "upgraded", "greeted", "set_up"), columns.T.copy(), strict=True))
+
+
+def counted(closings: Sequence[str]) -> tuple[str, ...]:
+    """Each once, with its number."""
+    numbers = Counter(closing for closing in closings if closing)
+    return tuple(f"{closing} ({number} connection{'s'[: number > 1]})" for closing, number in numbers.most_common())

@@ -1,0 +1,52 @@
+"""The figure of a run that was fired at an app of the reader's: who waited how long, over time."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from labkit.base.clock import NS_PER_MS, NS_PER_S
+from labkit.base.text import about
+from labkit.plots.style import BLUE, RED, WIDTH_IN, log_ms, message, styled
+from labkit.runs.run import Float64, Int64, Run
+from labkit.runs.summary import Distribution
+
+
+@styled
+def over_time(run: Run, *, title: str | None = None) -> Figure:
+    """Latency over the time at which events were due: own answers above, the bystander's below.
+
+    Args:
+        run: what was measured.
+        title: instead of the finding.
+    """
+    figure, (own, bystander) = plt.subplots(2, 1, sharex=True, figsize=(WIDTH_IN, 4.8))
+    _latencies(own, run.events["intended"], run.own_ms, BLUE, f"Own answers: {_told(run.own_ms)}")
+    _latencies(bystander, run.pings["intended"], run.bystander_ms, RED, f"Bystander: {_told(run.bystander_ms)}")
+    bystander.set_xlabel("due, seconds from the start")
+    message(figure, title or f"{run.name}: {run.plan.name}, each {run.work}")
+    return figure
+
+
+def _latencies(axes: Axes, due_ns: Int64, latency_ms: Float64, colour: str, title: str) -> None:
+    due_s = due_ns / NS_PER_S
+    came = np.isfinite(latency_ms)
+    axes.plot(due_s[came], np.maximum(latency_ms[came], 1 / NS_PER_MS), "o", color=colour, markersize=3, alpha=0.6)
+    never = np.isposinf(latency_ms)
+    if never.any():
+        top = axes.get_xaxis_transform()
+        axes.plot(due_s[never], np.full(int(never.sum()), 0.96), "x", color=colour, transform=top, clip_on=False)
+    axes.set_title(title)
+    axes.set_ylabel("ms (log scale)")
+    if came.any():
+        log_ms(axes, "y", minimum_decades=1)
+
+
+def _told(latency_ms: Float64) -> str:
+    """The median, the tail, and how many never came."""
+    known = Distribution.of(latency_ms)
+    if not len(known):
+        return "not known"
+    never = int(np.isposinf(known.values_ms).sum())
+    lost = f"; {never} of {len(known)} never (x)" if never else ""
+    return f"median {about(known.p50_ms)}, {known.tail_text}{lost}"

@@ -1,0 +1,367 @@
+"""The command ``labkit fire``: load on a Socket.IO app as it runs, with a bystander, and books that close."""
+
+import contextlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from labkit.base.errors import UsageError
+from labkit.ui.commands import session
+from labkit.ui.commands.session import INVALID, MEASURED, Session
+
+if TYPE_CHECKING:
+    from labkit.client.fleet import ClientFleet
+    from labkit.experiments.at_url import Aim
+    from labkit.experiments.settings import FireSettings, UrlSettings
+    from labkit.plan.schedules import Schedule
+    from labkit.runs.run import Run
+
+#: What is fired where nobody says: gentle, and long enough for a p98.
+RATE_HZ, SECONDS = 20.0, 10.0
+
+
+if TYPE_CHECKING:
+    _Type = click.ParamType[float]
+else:  # generic since click 8.3 only
+    _Type = click.ParamType
+
+
+class Duration(_Type):
+    """Seconds, as ``5``, ``5s`` or ``200ms``."""
+
+    name = "S"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The seconds, or a sentence."""
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min)?", str(value).strip())
+        if found is None:
+            self.fail(f"{value!r} is no time: write 5, 5s or 200ms", param, ctx)
+        return float(found[1]) * {"ms": 1e-3, "m": 60.0, "min": 60.0}.get(found[2] or "s", 1.0)
+
+
+@click.command()
+@click.argument("url")
+@click.option("--event", default="message", show_default=True, metavar="NAME", help="The event that is sent.")
+@click.option(
+    "--data",
+    metavar="JSON|@FILE|MODULE:FUNCTION",
+    help="What events carry: JSON for all, a file of JSON Lines in turn, or what a function yields. {counter} and "
+    "{client} in a text are numbers.  [default: nothing]",
+)
+@click.option(
+    "--response",
+    default="ack",
+    show_default=True,
+    metavar="ack|EVENT|none",
+    help="What answers: the acknowledgement, an event of that name, or nothing.",
+)
+@click.option(
+    "--match",
+    metavar="FIELD|order|nothing",
+    help="Of an answering event: which field is that of its event (id, or ref=order.id).  [default: order]",
+)
+@click.option("--rate", type=float, metavar="HZ", help="Events per second, evenly spaced.  [default: 20]")
+@click.option("--poisson", is_flag=True, help="Random arrivals of that mean rate.")
+@click.option("--seconds", type=Duration(), help="How long events are sent.  [default: 10]")
+@click.option("--events", type=int, help="How many instead, or with --burst in all.")
+@click.option("--burst", type=int, metavar="N", help="So many at one instant instead of a rate.")
+@click.option("--every", type=Duration(), help="Between two bursts, where --events exceeds a burst.")
+@click.option(
+    "--clients", "--connections", "connections", type=int, help="Clients that send in turn.  [default: 10 or fewer]"
+)
+@click.option("--ramp", type=Duration(), default=0.0, help="Clients come evenly within it.  [default: all at once]")
+@click.option("--scenario", metavar="FILE|MODULE:FUNCTION", help="What each client does first, as steps.")
+@click.option("--namespace", default="/", show_default=True, metavar="/NAME", help="Of the clients.")
+@click.option("--auth", metavar="JSON", help='What clients say when they connect: \'{"token": "..."}\'.')
+@click.option("--header", multiple=True, metavar="NAME:VALUE", help="Of the request that connects; several times.")
+@click.option("--cookie", multiple=True, metavar="NAME=VALUE", help="The same of a cookie.")
+@click.option("--query", multiple=True, metavar="NAME=VALUE", help="The same of the address.")
+@click.option("--path", default="/socket.io", show_default=True, help="Where Socket.IO is served.")
+@click.option("--ca", metavar="FILE", help="Certificates to trust, in PEM.")
+@click.option(
+    "--transport", default="websocket", show_default=True, metavar="websocket|polling|upgrade", help="Of clients."
+)
+@click.option(
+    "--bystander",
+    default="heartbeat",
+    show_default=True,
+    metavar="EVENT|heartbeat|none",
+    help="Who sends none of that: an event that the app acknowledges, or ping frames of a websocket.",
+)
+@click.option("--bystander-data", metavar="JSON", help="What the bystander's event carries.")
+@click.option("--ping-rate", type=float, metavar="HZ", help="The bystander's.  [default: 50, of an event 10]")
+@click.option("--fan-out", is_flag=True, help="Answers are meant for everybody in the namespace: who has them when.")
+@click.option("--listeners", type=int, default=0, metavar="N", help="So many more clients only listen.")
+@click.option("--timeout", type=Duration(), help="Without an answer for so long an event is lost.  [default: 10]")
+@click.option("--connect-timeout", type=Duration(), help="Within which everybody is let in.  [default: 10]")
+@click.option("--warm-up", type=int, metavar="N", help="Events before, which are not counted.  [default: 1]")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of random arrivals.")
+@click.option(
+    "--i-own-this-server", is_flag=True, help="It is on another machine: at most 100 events in any second, 100 clients."
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the results.  [default: labkit-results/TIME]")
+@click.option("--json", "json_", is_flag=True, help="Print one JSON object instead of the table.")
+def fire(out: Path | None, json_: bool, **asked: Any) -> None:
+    """Send events to a Socket.IO app that runs on this machine, and say what became of each.
+
+    \b
+    labkit fire http://127.0.0.1:5000 --event price --data '{"item": "{counter}"}' --rate 50
+        50 events a second for 10 s from 10 clients, each acknowledged by what the handler returns
+    labkit fire http://127.0.0.1:5000 --event order --data @orders.jsonl --response ordered --match id
+        answered by an event of its own, which has the event's id
+    labkit fire http://127.0.0.1:5000 --event say --data '{"id": "{counter}"}' --response said --match id
+      --burst 50 --clients 50 --fan-out --listeners 450 --ramp 5s --scenario join.toml
+        500 clients come within 5 s and join a room as the file says; 50 speak at once, and all are to hear it
+
+    \b
+    join.toml, where wait is ack, the name of an event, or seconds:
+        [[step]]
+        emit = "join"
+        data = {room = "lobby", who = "{client}"}
+        wait = "ack"
+
+    Open loop: an event is sent when it is due, whether or not earlier ones were answered, and latency counts from
+    then. Every client has one connection, all the time. Without --ramp all connect at once, as after a server's
+    restart, and it is said how long that took. --transport upgrade begins with polling, as pages do, and times that.
+
+    What only the server knows is not known here: put labkit run before the command that starts it, and labkit report
+    shows each event's time inside.
+
+    Exit code: 0 measured, 1 the run is invalid or events were lost, 2 wrong usage. Ctrl-C waits for the answers to
+    what was sent, and keeps that.
+    """
+    request = Asked(**asked)
+    with request.client() as client:
+        aim = request.aim(client)
+        with session.results(out, "run-*.json", "the runs of an earlier command") as folder:
+            _Firing(aim, folder, json_).run()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked for, by the names of the options; None where an option was not given."""
+
+    url: str
+    event: str
+    data: str | None
+    response: str
+    match: str | None
+    rate: float | None
+    poisson: bool
+    seconds: float | None
+    events: int | None
+    burst: int | None
+    every: float | None
+    connections: int | None
+    ramp: float
+    scenario: str | None
+    namespace: str
+    auth: str | None
+    header: tuple[str, ...]
+    cookie: tuple[str, ...]
+    query: tuple[str, ...]
+    path: str
+    ca: str | None
+    transport: str
+    bystander: str
+    bystander_data: str | None
+    ping_rate: float | None
+    fan_out: bool
+    listeners: int
+    timeout: float | None
+    connect_timeout: float | None
+    warm_up: int | None
+    seed: int
+    i_own_this_server: bool
+
+    @contextlib.contextmanager
+    def client(self) -> "Iterator[ClientFleet | None]":
+        """Several client processes where one does not drive so many sockets; None where the session's one does."""
+        from labkit.client.fleet import ClientFleet
+        from labkit.client.generator import MAX_SOCKETS
+        from labkit.plan.exchange import POLLING
+
+        senders = self.plan.connections * (2 if self.transport == POLLING else 1)
+        room = MAX_SOCKETS - self.listeners - 2  # all listeners are in the first process, and the bystander
+        if senders <= room or room <= 0:
+            yield None
+            return
+        with ClientFleet(-(-senders // room)) as fleet:
+            yield fleet
+
+    def aim(self, client: "ClientFleet | None") -> "Aim":
+        """Everything that was asked for, checked.
+
+        Args:
+            client: who fires; the session's client process where None.
+
+        Raises:
+            UsageError: it makes no sense.
+        """
+        from labkit.experiments.at_url import aimed
+
+        firing: FireSettings = self._firing
+        if client is not None:
+            firing["client"] = client
+        return aimed(self.url, self.plan, self._settings, firing)
+
+    @cached_property
+    def plan(self) -> "Schedule":
+        """What is sent when, and by how many clients."""
+        from labkit.plan import schedules
+
+        if self.burst is not None:
+            return self._bursts(self.burst)
+        if self.every is not None:
+            raise UsageError("--every is the time between two bursts: give --burst, and --events for several")
+        if self.seconds is not None and self.events is not None:
+            raise UsageError("--seconds and --events both say how long: give one of them")
+        make = schedules.poisson if self.poisson else schedules.constant
+        seconds = None if self.events is not None else SECONDS if self.seconds is None else self.seconds
+        rate_hz = RATE_HZ if self.rate is None else self.rate
+        return make(rate_hz, seconds=seconds, events=self.events, connections=self.connections, seed=self.seed)
+
+    def _bursts(self, burst: int) -> "Schedule":
+        from labkit.plan import schedules
+
+        if self.rate is not None or self.poisson or self.seconds is not None:
+            raise UsageError("--burst sends all at one instant: leave out --rate, --poisson and --seconds")
+        if burst < 1:
+            return schedules.burst(burst)  # which says what is wrong with it
+        times, rest = divmod(burst if self.events is None else self.events, burst)
+        if rest or times < 1:
+            raise UsageError(f"{self.events} events are not a whole number of bursts of {burst}: change one of them")
+        if self.every is not None and times == 1:
+            raise UsageError("--every is the time between two bursts: give --events for several")
+        connections = self.connections
+        if connections is not None and connections > burst * times:
+            raise UsageError(f"{connections} clients cannot send {burst * times} events: raise --burst, or --listeners")
+        return schedules.burst(burst, every_s=self.every, times=times, connections=connections, seed=self.seed)
+
+    @property
+    def _settings(self) -> "UrlSettings":
+        from labkit.plan.payloads import NOTHING
+
+        found: UrlSettings = {
+            "response": self.response,
+            "match": self.match,
+            "bystander": self.bystander,
+            "auth": _json("--auth", self.auth),
+            "headers": _pairs("--header", self.header, ":"),
+            "cookies": _pairs("--cookie", self.cookie, "="),
+            "query": _pairs("--query", self.query, "="),
+            "path": self.path,
+            "ca_file": self.ca or "",
+            "ramp_s": self.ramp,
+            "scenario": _scenario(self.scenario),
+            "i_own_this_server": self.i_own_this_server,
+            "bystander_payload": NOTHING
+            if self.bystander_data is None
+            else _json("--bystander-data", self.bystander_data),
+        }
+        if self.data is not None:
+            from labkit.plan import payloads
+
+            found["payloads"] = payloads.named(self.data)
+        if self.connect_timeout is not None:
+            found["connect_s"] = self.connect_timeout
+        return found
+
+    @property
+    def _firing(self) -> "FireSettings":
+        return {
+            "event": self.event,
+            "namespace": self.namespace,
+            "transport": self.transport,
+            "fan_out": self.fan_out,
+            "listeners": self.listeners,
+            "ping_hz": self.ping_rate,
+            "timeout_s": self.timeout,
+            "warm_up": self.warm_up,
+        }
+
+
+def _json(option: str, text: str | None) -> Any:
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f'{option} is no JSON ({error}): quote it, as \'{{"token": "..."}}\'') from None
+
+
+def _pairs(option: str, texts: tuple[str, ...], between: str) -> dict[str, str]:
+    found = {}
+    for text in texts:
+        name, there, value = text.partition(between)
+        if not name.strip() or not there:
+            raise UsageError(f"{option} is NAME{between}VALUE, not {text!r}")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def _scenario(text: str | None) -> Any:
+    if text is None or Path(text).exists():
+        return text
+    function = re.fullmatch(r"([A-Za-z_][\w.]*):([A-Za-z_][\w.]*)", text)
+    if function is None:
+        return text  # a file that is not there is told as one
+    from labkit.plan import targets
+
+    return targets.imported(*function.groups())
+
+
+class _Firing(Session):
+    """One ``labkit fire``."""
+
+    def __init__(self, aim: "Aim", folder: Path, json_: bool) -> None:
+        super().__init__(json_)
+        self.aim, self.folder = aim, folder
+        self.result: Run | None = None
+
+    @property
+    def kept(self) -> str:
+        return "" if self.result is None else f" after {session.counted(len(self.result), 'event')}, which are kept"
+
+    def measure(self) -> None:
+        from labkit.runs.comparison import file_name
+        from labkit.ui import fired
+
+        for line in fired.scope(self.aim):
+            self.say(line)
+        with fired.progress(self.console, self.aim.plan.span_s) as tick:
+            run, interrupt = self.aim.fire(tick)
+        run.save(self.folder / file_name(0, run))
+        self.result = run
+        if interrupt is not None:
+            raise interrupt
+
+    def finish(self, code: int, early: str = "") -> NoReturn:
+        import sys
+
+        from labkit import plots
+        from labkit.plots import style
+        from labkit.ui import fired
+
+        run = self.result
+        assert run is not None
+        figure = style.save(lambda: plots.over_time(run), self.folder / "over-time.png")
+        text = fired.as_json(run, early=early, folder=self.folder, figure=figure)
+        session.write(self.folder / "summary.json", text)
+        if early:
+            self.say(early)
+        if self.json:
+            click.echo(text)
+        else:
+            self.console.print(fired.final(run, self.console.width))
+            self.say(f"Figure: {figure}", f"Runs:   {self.folder}")
+        bad = run.lost or run.unaccounted or not run.is_valid
+        sys.exit(code or (INVALID if bad else MEASURED))
