@@ -18,7 +18,7 @@ from typing import Any
 from labkit.base.clock import NS_PER_MS, NS_PER_S, Now, now_ns, thread_cpu_ns
 from labkit.inside.connections import Connections, Live
 from labkit.inside.histogram import Counting
-from labkit.inside.record import EMIT_COLUMNS, EVENT_COLUMNS, POLLING, UNKNOWN, WEBSOCKET
+from labkit.inside.record import EMIT_COLUMNS, EVENT_COLUMNS, HEARTBEAT_COLUMNS, POLLING, UNKNOWN, WEBSOCKET
 from labkit.inside.ring import Names, Ring
 from labkit.runs.stages import MISSING
 
@@ -37,9 +37,14 @@ EMIT_RECEIVERS, EMIT_BYTES, EMIT_QUEUED, EMIT_FIRST, EMIT_LAST, EMIT_WRITTEN = m
     EMIT_COLUMNS.index, ("receivers", "bytes", "queued", "first_written", "last_written", "written")
 )
 
+HEARTBEAT_READ, HEARTBEAT_TAKEN = map(HEARTBEAT_COLUMNS.index, ("read", "taken"))
+
 # Types of packets: Engine.IO's, and Socket.IO's two acknowledgements.
 PING, PONG, MESSAGE = 2, 3, 4
 ACKS = (3, 6)
+
+#: Heartbeats kept: of 1,000 clients those of three minutes.
+HEARTBEATS_KEPT = 8_192
 
 #: So many packets that a connection has not taken are looked at by a watch.
 PILED = 8
@@ -103,6 +108,7 @@ class Seeing:
         self.now = now
         self.events = Ring(EVENT_COLUMNS, events)
         self.emits = Ring(EMIT_COLUMNS, events)
+        self.heartbeats = Ring(HEARTBEAT_COLUMNS, min(events, HEARTBEATS_KEPT))
         self._rows, self._emit_rows = self.events.data, self.emits.data  # which never move
         self.names, self.namespaces, self.errors = Names(), Names(64), Names(64)
         self.connections = Connections()
@@ -221,11 +227,32 @@ class Seeing:
             elif connection.buffer is None:
                 connection.dispatched_ns = self.now()
         elif packet.packet_type == PONG and connection.ping_ns:
-            headroom = int(ping_timeout_s * NS_PER_S) - (self.now() - connection.ping_ns)
-            connection.ping_ns = MISSING
-            connection.pongs += 1
-            if connection.headroom_ns is None or headroom < connection.headroom_ns:
-                connection.headroom_ns = headroom
+            self._ponged(connection, ping_timeout_s)
+
+    def _pinged(self, connection: Live) -> None:
+        """The server asks a client whether it is there."""
+        ring = self.heartbeats
+        connection.heartbeat = number = ring.draw()
+        connection.ping_ns = self.now()
+        at = number % ring.rows * ring.width
+        # In the order of HEARTBEAT_COLUMNS.
+        ring.pack(ring.data, 8 * at, number, connection.number, connection.ping_ns, MISSING, MISSING)
+
+    def _ponged(self, connection: Live, ping_timeout_s: float) -> None:
+        """It is."""
+        now, ring = self.now(), self.heartbeats
+        headroom = int(ping_timeout_s * NS_PER_S) - (now - connection.ping_ns)
+        connection.ping_ns = MISSING
+        connection.pongs += 1
+        if connection.headroom_ns is None or headroom < connection.headroom_ns:
+            connection.headroom_ns = headroom
+        row, at = ring.data, connection.heartbeat % ring.rows * ring.width
+        if row[at] == connection.heartbeat:
+            if not connection.websocket:
+                row[at + HEARTBEAT_READ] = connection.post_ns
+            elif connection.buffer is not None:
+                row[at + HEARTBEAT_READ] = connection.buffer.read_ns
+            row[at + HEARTBEAT_TAKEN] = now
 
     def free(self, connection: Live, binary: dict[str, Any], eio_sid: str) -> None:
         """It could take the next packet. `binary` has those that wait for attachments, which count as one event."""
@@ -240,7 +267,7 @@ class Seeing:
     def sends(self, connection: Live, packet: Any, sending: Sending | None) -> None:
         """A packet is about to be queued."""
         if packet.packet_type == PING:
-            connection.ping_ns = self.now()
+            self._pinged(connection)
         connection.queued = queued = connection.queue()
         if (unsent := queued - connection.written) > connection.unsent_most:
             connection.unsent_most = unsent
