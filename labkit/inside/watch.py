@@ -343,7 +343,9 @@ class Watch:
         while self._collections:
             began, ended, cpu_ns, place = self._collections.popleft()
             total_ns += max(0, min(ended, end) - max(began, begin))
-            self.slices.add(began, ended, place, GC, ended - began, cpu_ns=cpu_ns)
+            # It does nothing but compute: for the rest of that time, its thread had no core.
+            held_ns = min(ended - began, cpu_ns + COLLECTION_NS)
+            self.slices.add(began, ended, place, GC, held_ns, cpu_ns=cpu_ns)
         return total_ns
 
     def _pile(self, frame: FrameType) -> Place:

@@ -7,11 +7,12 @@ import pytest
 import labkit
 from labkit.base.errors import RecordError
 from labkit.experiments.blame import NOTHING, blame, load
-from labkit.experiments.waits import EVERYBODY, THE_LOOP, THE_SENT
+from labkit.experiments.waits import EVERYBODY, HEARTBEATS, THE_LOOP, THE_SENT
 from labkit.inside.places import EVENT, LIBRARY, MACHINE, ROUTE, TASK, UNNAMED, Place
+from labkit.inside.record import Connection
 from labkit.inside.watched import CAUSES, CLIENT, CORE, GC, GIL, LOCK, LOOP, POOL, RECEIVE_LOOP
 from tests.support.blamed import RIGHT, is_right, run
-from tests.support.watching import event, record, slice_of, watched
+from tests.support.watching import event, heartbeat, ns, record, slice_of, watched
 
 EXPORT = Place(EVENT, "export", "shop/report.py", 41, "build", "shop.report", "export")
 ROUTED = Place(ROUTE, "/report", "shop/app.py", 7, "report", "shop.app", "report")
@@ -135,6 +136,20 @@ def test_who_computes_in_an_event_loop_is_told_once():
     told = of([slice_of(0, 60, EXPORT, GIL, event=9), slice_of(60, 90, EXPORT, LOOP, event=9)])
     assert [finding.cause for finding in told.findings] == [CAUSES[GIL]]
     assert {row.name for row in told.rows} == {"chat", EVERYBODY, THE_LOOP}
+
+
+def test_clients_that_were_lost_are_told_with_who_is_to_blame():
+    gone = [Connection(number, "x", closed_ns=ns(900), reason="ping timeout") for number in (0, 1)]
+    beats = [heartbeat(100, None, connection=number) for number in (0, 1)]
+    told = of([slice_of(50, 890, EXPORT, GIL)], [], heartbeats=beats, connections=gone, ping_interval_s=1)
+    assert told.verdict.lost == 2
+    assert (told.verdict.waited, told.verdict.where) == (HEARTBEATS, "shop/report.py:41 in build")
+    assert "that heartbeats (ping, pong) waited" in repr(told)
+    assert "2 clients were lost for it: the server took no heartbeat of theirs until" in repr(told)
+    row = next(row for row in told.rows if row.name == HEARTBEATS)
+    assert (row.events, row.longest_s) == (2, pytest.approx(0.79))
+    alone = of([slice_of(50, 890, EXPORT, GIL)], [], heartbeats=beats[:1], connections=gone, ping_interval_s=1)
+    assert "1 client was lost for it" in repr(alone)
 
 
 def test_from_a_folder_and_into_one(tmp_path):
