@@ -10,7 +10,7 @@ from labkit.base.files import record_text, whole
 from labkit.base.text import Plain
 from labkit.base.typed import built
 from labkit.experiments.blame_told import told
-from labkit.experiments.waits import EVERYBODY, THE_LOOP, THE_SENT, WAIT_S, Waits, waits_of
+from labkit.experiments.waits import NO_EVENTS, WAIT_S, Waits, waits_of
 from labkit.inside import record as records
 from labkit.inside import watched as watches
 from labkit.inside.instrument import Inside
@@ -293,7 +293,17 @@ def _findings(lines: tuple[Line, ...], cells: tuple[Cell, ...], waits: Waits, wa
         key = (cell.by, cell.kind, cell.cause)
         seconds[key] = seconds.get(key, 0.0) + cell.seconds
     watched_s = (watched.taken_ns - watched.started_ns) / 1e9
-    blamed = [key for key in seconds if _is_blamed(key, waits, watched_s)]
+    felt: dict[tuple[str, str, str], float] = {}
+    for cell in cells:
+        if cell.waited not in NO_EVENTS:
+            key = (cell.by, cell.kind, cell.cause)
+            felt[key] = felt.get(key, 0.0) + cell.seconds
+    # One collection of garbage that no event met, as after the imports of a start, is nobody's business.
+    blamed = [
+        key
+        for key in seconds
+        if _is_blamed(key, waits, watched_s) and (key[2] != CAUSES[GC] or felt.get(key, 0.0) >= WAIT_S)
+    ]
     # A client that does not read harms itself, whoever computes harms everybody, and the machine is no one's fault.
     order = {CAUSES[CLIENT]: 1, CAUSES[CORE]: 2}
     blamed.sort(key=lambda key: (order.get(key[2], 0), -seconds[key]))
@@ -324,7 +334,7 @@ def _finding(key: tuple[str, str, str], lines: tuple[Line, ...], cells: tuple[Ce
     by, kind, cause = key
     mine = [cell for cell in cells if (cell.by, cell.kind, cell.cause) == key]
     # Events say more than "other threads", where there are enough of them.
-    events = [cell for cell in mine if cell.waited not in (EVERYBODY, THE_LOOP, THE_SENT) and cell.waited != by]
+    events = [cell for cell in mine if cell.waited not in NO_EVENTS and cell.waited != by]
     cell = next((each for each in events if each.seconds >= WAIT_S), mine[0])
     sums: dict[tuple[str, str, str], float] = {}
     for line in lines:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from labkit.base.text import about
-from labkit.experiments.waits import EVERYBODY, HEARTBEATS, THE_LOOP, THE_SENT
+from labkit.experiments.waits import HEARTBEATS, NO_EVENTS, THE_LOOP
 from labkit.inside.watched import CAUSES, CLIENT, CORE, GC, GIL, LOCK, LOOP, POOL, RECEIVE_LOOP
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _next(finding: Finding) -> str:
 
 
 def _waited(name: str) -> str:
-    return name if name in (EVERYBODY, THE_LOOP, THE_SENT, HEARTBEATS) else f"`{name}`"
+    return name if name in (*NO_EVENTS, HEARTBEATS) else f"`{name}`"
 
 
 def _stop(text: str) -> str:

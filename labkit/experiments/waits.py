@@ -24,6 +24,7 @@ from labkit.runs.stages import MISSING
 
 #: Rows of those that are no event.
 EVERYBODY, THE_LOOP, THE_SENT = "other threads", "the event loop", "messages to a client"
+NO_EVENTS = (EVERYBODY, THE_LOOP, THE_SENT)
 HEARTBEATS = "heartbeats (ping, pong)"
 
 #: A heartbeat that waits for less is not late: a client has seconds for it.

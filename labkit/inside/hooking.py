@@ -168,6 +168,9 @@ class Hooking(ABC):
 
     def _met(self, eio_sid: str, environ: Any) -> None:
         try:
+            if (begin := self.seeing.on_connection) is not None:
+                self.seeing.on_connection = None
+                begin()
             self._meet(eio_sid, environ)
         except Exception:  # noqa: BLE001
             self.fail("_handle_eio_connect")

@@ -119,6 +119,7 @@ class Seeing:
         # the line that sends to it.
         self.ended: deque[tuple[Event, int]] | None = None
         self.on_pile: Callable[[FrameType], Any] | None = None
+        self.on_connection: Callable[[], Any] | None = None  # of a fork's first one
         self.piled: dict[int, tuple[Live, Any]] = {}
         self._native_id = threading.get_native_id
 
@@ -176,9 +177,9 @@ class Seeing:
         return event
 
     def begin(self, event: Event, cpu: bool) -> None:
-        """Its handler starts, in this thread."""
+        """Its handler starts, in this thread; one that is called a second time has started before."""
         row, at = self._rows, event.at
-        if row[at] == event.number:
+        if row[at] == event.number and not row[at + HANDLER_START]:
             row[at + THREAD] = self._native_id()
             if cpu:
                 event.cpu_ns = thread_cpu_ns()

@@ -386,10 +386,14 @@ _all: "weakref.WeakSet[Watch]" = weakref.WeakSet()
 
 
 def _after_fork() -> None:
-    """A fork has no thread but the one that forked: watch anew."""
+    """A fork has no thread but the one that forked: it is watched anew, once somebody connects to it.
+
+    Most forks serve nobody: the workers of a pool of processes, a program about to be started. A thread in one of these
+    would only cost.
+    """
     for watch in list(_all):
         watch._clocks = {}
-        watch._begin()
+        watch.seeing.on_connection = watch._begin
 
 
 def _at_exit() -> None:

@@ -75,6 +75,11 @@ def test_other_causes_that_hold_everybody_up(place, cause, words):
     assert words in repr(told)
 
 
+def test_a_collection_of_garbage_that_no_event_met_is_nobody_s_business():
+    assert of([slice_of(100, 160, FEED, GC)]).verdict.cause == NOTHING
+    assert of([slice_of(100, 160, FEED, GIL)]).verdict.cause == CAUSES[GIL]
+
+
 def test_a_lock_and_a_pool():
     events = [event("chat", 0, 0, 60, cpu=0.1), event("export", 0, 0, 60, cpu=0.1)]
     told = of([slice_of(0, 60, AT_LOCK, LOCK, event=1, waiter=0)], events)
@@ -179,3 +184,21 @@ def test_an_app_with_one_known_culprit(name, tmp_path):
     run(name, tmp_path)
     told = blame(tmp_path)
     assert is_right(name, told), told.told()
+
+
+@pytest.mark.measured
+def test_heartbeats_that_waited_are_a_row_with_the_line(tmp_path):
+    def ask_between_ping_and_pong(clients):
+        for _ in range(2):
+            assert clients[0].receive() == "2"
+            clients[0].send('42["export",1]')
+            clients[0].send("3")
+
+    run("loop-late", tmp_path, use=ask_between_ping_and_pong)
+    told = blame(tmp_path)
+    row = next(row for row in told.rows if row.name == HEARTBEATS)
+    assert row.events >= 1
+    assert row.longest_s >= 0.3, "of 0.5 s, as far as they were seen"
+    worst = next(line for line in told.lines if line.waited == HEARTBEATS)
+    assert (worst.by, worst.cause) == ("export", CAUSES[LOOP])
+    assert worst.where.startswith("tests/support/loop_culprits.py:")

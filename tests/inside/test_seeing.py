@@ -98,6 +98,19 @@ def test_a_sid_is_not_told():
     assert hashed("a sid") == hashed("a sid") != hashed("another")
 
 
+def test_a_handler_that_is_called_a_second_time_has_started_before(now):
+    """As a connect handler whose first call, with `auth`, has raised a TypeError after a while."""
+    seeing = Seeing(events=4, now=now)
+    event = seeing.arrived(None, None, ["connect"])
+    for _ in range(2):
+        seeing.begin(event, cpu=False)
+        now.advance(ms=8)
+    seeing.end(event)
+    told = row(seeing, 0)
+    assert told["handler_end"] - told["handler_start"] == 16_000_000
+    assert told["handler_start"] == told["dispatched"]
+
+
 class Packet:
     """One of Engine.IO's, without data."""
 

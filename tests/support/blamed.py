@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[2]
 DISTURBS = {"handler": "export", "extension": "search", "lock": "checkout", "serial": "query", "quiet": "export"}
 
 
-def run(name, folder, seconds=1.2, every_s=0.02, disturb_s=0.3):
-    """Serve it, let people chat, disturb them, and leave what was seen in the folder."""
+def run(name, folder, seconds=1.2, every_s=0.02, disturb_s=0.3, use=None):
+    """Serve it, let people chat, disturb them, and leave what was seen in the folder; or `use` it in another way."""
     process = subprocess.Popen(
         [sys.executable, "-m", module_of(name).__name__, name, str(folder)],
         stdin=subprocess.PIPE,
@@ -33,7 +33,10 @@ def run(name, folder, seconds=1.2, every_s=0.02, disturb_s=0.3):
             clients = [stack.enter_context(RawClient(port)) for _ in range(3)]
             if name == "reader":
                 stack.enter_context(RawClient(port, receive_buffer=4096))  # and never reads again
-            load(name, port, clients, seconds, every_s, disturb_s)
+            if use is None:
+                load(name, port, clients, seconds, every_s, disturb_s)
+            else:
+                use(clients)
     finally:
         process.stdin.close()
         try:

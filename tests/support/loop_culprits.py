@@ -10,8 +10,8 @@ import threading
 import time
 from time import sleep as block  # as a driver in C does it: gevent cannot patch this
 
-#: Of each app: where it runs, and whether its background task blocks (or else computes).
-APPS = {"hub-computes": False, "hub-blocks": True, "loop-computes": False, "loop-blocks": True}
+#: Of each app: whether its background task blocks, or else computes; None where it has none.
+APPS = {"hub-computes": False, "hub-blocks": True, "loop-computes": False, "loop-blocks": True, "loop-late": None}
 
 
 def build(count):
@@ -64,7 +64,13 @@ def under_asyncio(blocks, folder):
 
     import labkit
 
-    server = socketio.AsyncServer(async_mode="asgi")
+    # Of the app without a task, people ask for what blocks; and its heartbeats are quick.
+    beats = {"ping_interval": 0.2, "ping_timeout": 9} if blocks is None else {}
+    server = socketio.AsyncServer(async_mode="asgi", **beats)
+
+    @server.on("export")
+    async def export(sid, data):
+        block(0.5)  # EXPORT-BLOCKS
 
     @server.on("chat")
     async def chat(sid, data):
@@ -76,7 +82,8 @@ def under_asyncio(blocks, folder):
             await asyncio.sleep(0.1)
 
     async def serve():
-        server.start_background_task(refresh)
+        if blocks is not None:
+            server.start_background_task(refresh)
         await runner.serve(sockets=[sock])
 
     inside = labkit.instrument(server, blame=True)

@@ -63,9 +63,9 @@ def _hook(base_server):
 
 def _hook_old(package):
     """The same of a version that has no ``base_server``: it cannot be looked into, and that is told."""
-    sys.meta_path[:] = [finder for finder in sys.meta_path if getattr(finder, "then", None) is not _hook]
     server = getattr(package, "Server", None)
     if "socketio.base_server" not in sys.modules and isinstance(server, type):
+        sys.meta_path[:] = [finder for finder in sys.meta_path if getattr(finder, "then", None) is not _hook]
         _hook_class(server)
 
 
