@@ -152,7 +152,8 @@ class Record:
     ``handler_start``    just before the handler is looked up and called
     ``handler_end``      it returned or raised; before an acknowledgement is encoded
     ``loop_free``        the receive loop could take the next packet
-    ``cpu_ns``           CPU time of its thread from start to end; `UNKNOWN` where handlers share a thread
+    ``cpu_ns``           CPU time of its thread from start to end; of a handler that took less than 50 us, how long it
+                         took, which is the most that it can be; `UNKNOWN` where handlers share a thread
     ``thread``           the operating system's number of that thread
     ``error``            index into `errors`, of the class of the exception that the handler raised; `UNKNOWN`: none
     ``unhandled``        1: nobody handles an event of that name in that namespace

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from labkit.inside import seeing as seeing_module
 from labkit.inside.record import EVENT_COLUMNS, MISSING, UNKNOWN
 from labkit.inside.seeing import Seeing, hashed, size
 from tests.support.fake_clock import FakeClock
@@ -96,6 +97,17 @@ def test_a_sid_is_not_told():
     assert len(hashed("a sid")) == 8
     assert int(hashed("a sid"), 16) >= 0
     assert hashed("a sid") == hashed("a sid") != hashed("another")
+
+
+@pytest.mark.parametrize(("took_us", "cpu_ns"), [(49, 49_000), (51, 7_000)])
+def test_of_a_short_handler_the_cpu_time_is_how_long_it_took(now, monkeypatch, took_us, cpu_ns):
+    monkeypatch.setattr(seeing_module, "thread_cpu_ns", itertools.count(0, 7_000).__next__)
+    seeing = Seeing(events=4, now=now)
+    event = seeing.arrived(None, None, ["chat"])
+    seeing.begin(event, cpu=True)
+    now.advance(ns=took_us * 1_000)
+    seeing.end(event)
+    assert row(seeing, 0)["cpu_ns"] == cpu_ns
 
 
 def test_a_handler_that_is_called_a_second_time_has_started_before(now):
