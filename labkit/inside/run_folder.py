@@ -29,6 +29,7 @@ class Served:
         pid: of the process.
         record: its record, the last that it saved.
         ended: whether it could save at its end; else up to a second is missing.
+        asked: a signal was about to come, and it has saved until it died of that.
         versions: of the libraries that the hooks reach into; empty where it could not save at its end.
         patched_late: gevent replaced threads after the server was made.
     """
@@ -37,6 +38,7 @@ class Served:
     pid: int
     record: Record
     ended: bool = True
+    asked: bool = False
     versions: Mapping[str, str] | None = None
     patched_late: bool = False
 
@@ -140,6 +142,7 @@ def _served(folder: Path) -> Served:
         pid=_valid(int, about.get("pid"), 0),
         record=load(folder),
         ended=_valid(bool, about.get("ended"), True),
+        asked=_valid(bool, about.get("asked"), False),
         versions=_valid(dict[str, str], about.get("versions"), None),
         patched_late=_valid(bool, about.get("patched_late"), False),
     )

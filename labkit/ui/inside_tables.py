@@ -157,7 +157,11 @@ def _connections(row: ConnectionsRow) -> str:
 def _doubts(served: Served) -> list[str]:
     record = served.record
     found = []
-    if not served.ended:
+    if not served.ended and served.asked:
+        found.append(
+            "It died of a signal: what it did in its last tenth of a second, or more where much was kept, is missing."
+        )
+    elif not served.ended:
         found.append(
             "The process could not save at its end: up to its last second, or more where much was kept, is missing."
         )
