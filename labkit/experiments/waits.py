@@ -103,8 +103,7 @@ class _Reading:
         self.slices = {name: column[order] for name, column in slices.items()}
         self.until = _until(self.slices["end"])
         holding = np.isin(self.slices["cause"], (GIL, GC, CORE, LOOP))
-        self.holds_begin, self.holds_end = self.slices["begin"][holding], self.slices["end"][holding]
-        self.holds_until = _until(self.holds_end)
+        self.holds_begin, self.holds_until = self.slices["begin"][holding], _until(self.slices["end"][holding])
         self.of_waiter = _grouped(self.slices["waiter"])
         self.of_event = _grouped(self.slices["event"])
         self.of_name = self._lines_by_name()
@@ -289,7 +288,7 @@ class _Reading:
 
     def _up_to(self, begin: int, end: int, known_ns: int, waited: Waited) -> None:
         """Add what held everybody up until that instant without a break; so much of it is known already."""
-        since = _unbroken(self.holds_begin, self.holds_end, self.holds_until, begin, end)
+        since = _unbroken(self.holds_begin, self.holds_until, begin, end)
         most_ns = end - since - known_ns
         if most_ns < LEAST_NS:
             return
@@ -304,7 +303,7 @@ class _Reading:
         began = self.events["dispatched"][rows]
         free = self.events["loop_free"][rows]
         ended = np.where(free == MISSING, self.record.taken_ns, free)
-        first = _unbroken(began, ended, _until(ended), begin, end)
+        first = _unbroken(began, _until(ended), begin, end)
         busy_ns = 0
         for row, overlap_ns in zip(rows, (np.minimum(ended, end) - np.maximum(began, first)).tolist(), strict=True):
             if overlap_ns > 0:
@@ -332,11 +331,11 @@ class _Reading:
         return [(self.place(at), cause, ns * int(self.slices["held_ns"][at]) / max(1, total_ns)) for at, cause in seen]
 
 
-def _unbroken(begins: Ints, ends: Ints, until: Ints, least: int, end: int) -> int:
+def _unbroken(begins: Ints, until: Ints, least: int, end: int) -> int:
     """Since when spans follow one another up to an instant; not before `least`.
 
     Args:
-        begins, ends: of the spans, ordered by their beginning.
+        begins: of the spans, in order.
         until: the latest end of each span and of all before it.
         least, end: see above.
     """
@@ -344,8 +343,7 @@ def _unbroken(begins: Ints, ends: Ints, until: Ints, least: int, end: int) -> in
     for at in range(int(np.searchsorted(begins, end)) - 1, -1, -1):
         if since <= least or until[at] < since - _GAP_NS:
             break
-        if ends[at] >= since - _GAP_NS:
-            since = min(since, int(begins[at]))
+        since = min(since, int(begins[at]))
     return min(max(since, least), end)
 
 

@@ -150,8 +150,9 @@ def heartbeats(beats, slices, events=(), **more):
 
 def test_a_pong_waits_for_who_held_everybody_up_until_it_was_taken():
     slices = [slice_of(0, 20, FEED, GIL), slice_of(100, 300, EXPORT, GIL, held=150), slice_of(310, 500, FEED, GC)]
-    count, blamed, _ = heartbeats([heartbeat(50, 505)], slices)
+    count, blamed, waits = heartbeats([heartbeat(50, 505)], slices)
     assert (count, blamed) == (1, {(EXPORT, GIL): 150, (FEED, GC): 190})
+    assert all(held.lost == 0 for held in waits.held.values())
     assert heartbeats([heartbeat(350, 505)], slices)[1] == {(FEED, GC): 150}, "not before it was asked for"
 
 
@@ -182,6 +183,14 @@ def test_a_pong_waits_behind_the_events_of_its_client_that_are_handled_in_turn()
     count, blamed, _ = heartbeats(beats, slices, events, async_handlers=False)
     assert (count, blamed) == (1, {(FEED, RECEIVE_LOOP): 280, (Place(EVENT, "query"), RECEIVE_LOOP): 200})
     assert heartbeats(beats, slices, events)[0] == 0, "handlers of their own threads hold no receive loop"
+
+
+def test_a_pong_waits_no_longer_than_it_did_whoever_held_it_up():
+    events = [event("query", 0, 0, 300, free=300)]
+    slices = [slice_of(0, 300, FEED, GIL)]
+    _, blamed, waits = heartbeats([heartbeat(5, 302, read=50)], slices, events, async_handlers=False)
+    assert blamed == {(Place(EVENT, "query"), RECEIVE_LOOP): 250, (FEED, GIL): 47}
+    assert waits.rows[HEARTBEATS].longest_s == pytest.approx(0.297)
 
 
 @pytest.mark.parametrize(("reason", "lost"), [("ping timeout", 1), ("transport close", 0)])
