@@ -49,19 +49,22 @@ class Waiting:
         self._looked_ns = 0
         self._handling: list[tuple[Any, Event]] = []
         self._cpu: dict[int, int | None] = {}  # of handlers' threads at the last look, by native id
-        self._running: dict[int, tuple[Any, int]] = {}  # on each event loop at the last look, and since when
+        self._running: dict[
+            int, tuple[tuple[int, int, int], int]
+        ] = {}  # on each event loop at the last look, and since when
         self._hubs: set[int] = set()  # threads that were seen in gevent's hub
         self._silent: dict[int, tuple[int, int]] = {}  # by connection: packets written, and since when no more
         self._from = 0
 
-    def look(self, now: int, frames: Frames, natives: dict[int, int], computing: bool) -> None:
+    def look(self, now: int, frames: Frames, natives: dict[int, int], *, late: bool, computing: bool) -> None:
         """Look once.
 
         Args:
             now: the time.
             frames: the innermost frame of every thread, by its identifier.
             natives: the operating system's number of threads, by the same.
-            computing: whether somebody had the GIL: then the event loop is not looked at.
+            late: whether this look came late.
+            computing: whether that was since somebody had the GIL: then the event loop is not looked at.
         """
         began = max(self._looked_ns, now - 20 * WAIT_NS) or now
         self._looked_ns = now
@@ -74,7 +77,7 @@ class Waiting:
                 break
         self._clients(began, now)
         if any(not hooks.cpu for hooks in self._hooks):
-            self._loop(began, now, frames, computing)
+            self._loop(began, now, frames, late=late, computing=computing)
 
     # A lock, a pool
 
@@ -198,7 +201,7 @@ class Waiting:
 
     # An event loop, or gevent's hub, that does not compute and does not turn
 
-    def _loop(self, began: int, now: int, frames: Frames, computing: bool) -> None:
+    def _loop(self, began: int, now: int, frames: Frames, *, late: bool, computing: bool) -> None:
         before, self._running = self._running, {}
         for ident, frame in frames.items():
             if frame.f_code.co_filename.endswith(_HUB):
@@ -207,16 +210,18 @@ class Waiting:
             if _is_idle(frame):
                 continue
             stand = self._places.read(frame)
-            if stand.event is not None:
-                running: Any = stand.event.number
-            elif stand.place.kind in (TASK, ROUTE) and (stand.on_loop or ident in self._hubs):
-                # Of one that turns the loop now and then, something moves: the place within the function, at least.
-                running = id(frame), frame.f_lasti
-            else:
+            if stand.event is None and not (
+                stand.place.kind in (TASK, ROUTE) and (stand.on_loop or ident in self._hubs)
+            ):
                 continue
-            since = now
-            if not computing and ident in before and before[ident][0] == running:
-                since = before[ident][1]
+            # Of one that turns the loop now and then, something moves: the place within the function, at least.
+            running, since = (_number(stand), id(frame), frame.f_lasti), now
+            known, known_since = before.get(ident, (None, now))
+            is_same = known is not None and known[0] == running[0]
+            if stand.event is None or late:
+                is_same = known == running
+            if is_same and not computing:
+                since = known_since
                 begin = since if began - since < 2 * WAIT_NS else began
                 self._slices.add(begin, now, stand.place, LOOP, now - begin, event=_number(stand), frame=frame)
             self._running[ident] = running, since

@@ -198,7 +198,6 @@ def test_heartbeats_that_waited_are_a_row_with_the_line(tmp_path):
     told = blame(tmp_path)
     row = next(row for row in told.rows if row.name == HEARTBEATS)
     assert row.events >= 1
-    assert row.longest_s >= 0.3, "of 0.5 s, as far as they were seen"
     worst = next(line for line in told.lines if line.waited == HEARTBEATS)
     assert (worst.by, worst.cause) == ("export", CAUSES[LOOP])
     assert worst.where.startswith("tests/support/loop_culprits.py:")
