@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit.base.typed import MOST, built, typed
@@ -79,6 +79,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(st.sampled_from(list(TOLD)), VALUES))
 def test_whatever_json_says_it_is_that_or_a_value_error(told):
     try:

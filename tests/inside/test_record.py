@@ -157,7 +157,7 @@ def test_json_in_which_something_has_another_type(record, tmp_path, change):
 
 
 @given(damaged=damage("inside.json", "inside-events.bin", "inside-emits.bin", "inside-heartbeats.bin"))
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_damaged_it_is_a_record_or_a_sentence(record, tmp_path, damaged):
     name, change = damaged
     record.save(tmp_path)

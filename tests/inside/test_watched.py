@@ -76,7 +76,7 @@ def test_json_in_which_something_has_another_type(seen, tmp_path, change):
 
 
 @given(damaged=damage("watched.json", "inside-slices.bin"))
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_damaged_it_is_a_watch_or_a_sentence(seen, tmp_path, damaged):
     name, change = damaged
     seen.save(tmp_path)

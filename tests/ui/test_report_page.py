@@ -280,7 +280,7 @@ DAMAGED = (
 
 
 @given(damaged=damage(*DAMAGED))
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_damaged_the_rest_of_the_report_goes_on(tmp_path, damaged):
     record, watched = reported.crowded(40)
     kept(tmp_path, record, watched)
