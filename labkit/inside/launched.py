@@ -120,8 +120,7 @@ class Launched:
         while True:
             try:
                 now = asked.wait(pause_s)
-                if now and not hurries_until_ns:
-                    self._tell(ended=False, asked=True)
+                is_first = now and not hurries_until_ns
                 hurries_until_ns = now_ns() + round(HURRIES_FOR_S * NS_PER_S) if now else hurries_until_ns
                 hurries = now_ns() < hurries_until_ns
                 least_s, share = (SAVED_SOON_S, _SHARE_OF_HURRY) if hurries else (SAVED_EVERY_S, _SHARE)
@@ -132,6 +131,8 @@ class Launched:
                     self._save()
                     pause_s = (thread_cpu_ns() - began_ns) / NS_PER_S / share
                     pause_s = min(max(pause_s, least_s), _LONGEST_S)
+                    if is_first:
+                        self._tell(ended=False, asked=True)
                 if now:
                     asked.answer()
             except Exception:  # noqa: BLE001 (a full disk: perhaps the next time)
