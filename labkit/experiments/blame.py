@@ -6,14 +6,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from labkit.base.errors import RecordError
-from labkit.base.files import whole
+from labkit.base.files import record_text, whole
 from labkit.base.text import Plain
+from labkit.base.typed import built
 from labkit.experiments.blame_told import told
-from labkit.experiments.waits import EVERYBODY, THE_LOOP, THE_SENT, WAIT_S, Waits, waits_of
+from labkit.experiments.waits import NO_EVENTS, WAIT_S, Waits, waits_of
 from labkit.inside import record as records
 from labkit.inside import watched as watches
 from labkit.inside.instrument import Inside
-from labkit.inside.places import LIBRARY, Place
+from labkit.inside.places import KINDS, LIBRARY, Place
 from labkit.inside.record import Record
 from labkit.inside.watched import CAUSES, CLIENT, CORE, GC, GIL, Watched
 
@@ -37,8 +38,8 @@ class Waited:
     """A row of the matrix: somebody who waited.
 
     Attributes:
-        name: of an event; or `EVERYBODY`, `THE_LOOP`, `THE_SENT`.
-        events: how many waited for more than a millisecond; 0 for those that are no event.
+        name: of an event; or `EVERYBODY`, `THE_LOOP`, `THE_SENT`, `HEARTBEATS`.
+        events: how many waited for more than a millisecond; of heartbeats, more than 100 ms; 0 for the others.
         seconds: for which they waited, summed.
         longest_s: the longest of it; 0 for those that are no event.
         explained: the share of the seconds that the row's cells tell.
@@ -106,6 +107,7 @@ class Finding:
         share: of all that this row waited, 0 to 1.
         seconds: for which it made that row wait.
         longest_s: the longest that it held at once.
+        lost: clients whose heartbeat waited for it until their ping timeout was over.
     """
 
     cause: str
@@ -118,6 +120,7 @@ class Finding:
     share: float = 0.0
     seconds: float = 0.0
     longest_s: float = 0.0
+    lost: int = 0
 
 
 @dataclass(frozen=True, repr=False)
@@ -172,17 +175,22 @@ def load(folder: str | Path) -> Blame:
     """
     path = Path(folder) / "blame.json"
     try:
-        about = json.loads(path.read_text("utf-8"))
+        about = json.loads(record_text(path))
         version = about.pop("schema_version")
         if version > SCHEMA_VERSION:
             raise RecordError(f"{path} has schema version {version}: read it with a newer labkit than this")
-        kinds = {"rows": Waited, "cells": Cell, "lines": Line, "findings": Finding}
-        about |= {name: tuple(kind(**each) for each in about[name]) for name, kind in kinds.items()}
-        return Blame(**{**about, "unseen": tuple(about["unseen"])})
+        told = built(Blame, about)
+        if not told.findings or not all(_is_finding(each) for each in told.findings):
+            raise ValueError("a finding names no cause, or nobody")
+        return told
     except FileNotFoundError as error:
         raise RecordError(f"{folder} holds no blame.json: make it with labkit.blame({str(folder)!r})") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RecordError(f"{path} cannot be read: make it anew with labkit.blame({str(folder)!r})") from error
+
+
+def _is_finding(told: Finding) -> bool:
+    return told.cause == NOTHING or (told.cause in CAUSES and told.kind in KINDS)
 
 
 def blame(what: Inside | str | Path | tuple[Record, Watched]) -> Blame:
@@ -285,7 +293,17 @@ def _findings(lines: tuple[Line, ...], cells: tuple[Cell, ...], waits: Waits, wa
         key = (cell.by, cell.kind, cell.cause)
         seconds[key] = seconds.get(key, 0.0) + cell.seconds
     watched_s = (watched.taken_ns - watched.started_ns) / 1e9
-    blamed = [key for key in seconds if _is_blamed(key, waits, watched_s)]
+    felt: dict[tuple[str, str, str], float] = {}
+    for cell in cells:
+        if cell.waited not in NO_EVENTS:
+            key = (cell.by, cell.kind, cell.cause)
+            felt[key] = felt.get(key, 0.0) + cell.seconds
+    # One collection of garbage that no event met, as after the imports of a start, is nobody's business.
+    blamed = [
+        key
+        for key in seconds
+        if _is_blamed(key, waits, watched_s) and (key[2] != CAUSES[GC] or felt.get(key, 0.0) >= WAIT_S)
+    ]
     # A client that does not read harms itself, whoever computes harms everybody, and the machine is no one's fault.
     order = {CAUSES[CLIENT]: 1, CAUSES[CORE]: 2}
     blamed.sort(key=lambda key: (order.get(key[2], 0), -seconds[key]))
@@ -316,7 +334,7 @@ def _finding(key: tuple[str, str, str], lines: tuple[Line, ...], cells: tuple[Ce
     by, kind, cause = key
     mine = [cell for cell in cells if (cell.by, cell.kind, cell.cause) == key]
     # Events say more than "other threads", where there are enough of them.
-    events = [cell for cell in mine if cell.waited not in (EVERYBODY, THE_LOOP, THE_SENT) and cell.waited != by]
+    events = [cell for cell in mine if cell.waited not in NO_EVENTS and cell.waited != by]
     cell = next((each for each in events if each.seconds >= WAIT_S), mine[0])
     sums: dict[tuple[str, str, str], float] = {}
     for line in lines:
@@ -337,4 +355,5 @@ def _finding(key: tuple[str, str, str], lines: tuple[Line, ...], cells: tuple[Ce
         share=_share(cell.seconds, waits, cell.waited),
         seconds=cell.seconds,
         longest_s=held.longest_s,
+        lost=held.lost,
     )

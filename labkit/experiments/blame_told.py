@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from labkit.base.text import about
-from labkit.experiments.waits import EVERYBODY, THE_LOOP, THE_SENT
+from labkit.experiments.waits import HEARTBEATS, NO_EVENTS, THE_LOOP
 from labkit.inside.watched import CAUSES, CLIENT, CORE, GC, GIL, LOCK, LOOP, POOL, RECEIVE_LOOP
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def told(findings: Sequence[Finding], rows: Sequence[Waited]) -> str:
     people = [finding for finding in findings if finding.cause in CAUSES and finding.cause != machine]
     said = [_sentence(finding) for finding in people[:_TOLD]]
     if not people:
-        longest = max((row.longest_s for row in rows if row.events), default=0.0)
+        longest = max((row.longest_s for row in rows if row.events and row.name != HEARTBEATS), default=0.0)
         waited = f"no event waited for more than {about(longest * 1000)}" if longest else "no event waited"
         said = [f"Nothing to blame: {waited}."]
     busy = next((finding for finding in findings if finding.cause == machine), None)
@@ -66,7 +66,15 @@ def _sentence(finding: Finding) -> str:
         )
     else:
         return f"No core was free for {share} {of}: other processes of this machine had them. {_next(finding)}"
-    return f"{said} {_next(finding)}"
+    return f"{said}{_lost(finding)} {_next(finding)}"
+
+
+def _lost(finding: Finding) -> str:
+    """The clients that it cost."""
+    if not finding.lost:
+        return ""
+    clients = "1 client was" if finding.lost == 1 else f"{finding.lost} clients were"
+    return f" {clients} lost for it: the server took no heartbeat of theirs until their ping timeout was over."
 
 
 def _next(finding: Finding) -> str:
@@ -88,7 +96,7 @@ def _next(finding: Finding) -> str:
 
 
 def _waited(name: str) -> str:
-    return name if name in (EVERYBODY, THE_LOOP, THE_SENT) else f"`{name}`"
+    return name if name in (*NO_EVENTS, HEARTBEATS) else f"`{name}`"
 
 
 def _stop(text: str) -> str:

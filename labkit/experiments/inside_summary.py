@@ -74,7 +74,7 @@ class EventRow:
         name: of the event.
         namespace: its.
         count: how many came since the start.
-        per_s: the same each second, from the first one kept to the end of the record.
+        per_s: the same each second, from the first event kept, of whatever name, to the end of the record.
         queue: read (where that can be seen, else dispatched) to the handler's start.
         service: the handler's start to its end.
         cpu: of the handler's thread; none where handlers share a thread.
@@ -170,8 +170,10 @@ class ConnectionsRow:
 def events(record: Record) -> tuple[EventRow, ...]:
     """A row an event name and namespace; what took most time in handlers first."""
     columns = _arrays(record.events)
+    came = _came(columns)
+    first_ns = int(came[came != MISSING].min(initial=record.taken_ns))
     rows = [
-        _event_row(record, columns, name, space)
+        _event_row(record, columns, name, space, first_ns)
         for name, space in sorted(set(zip(record.events["name"], record.events["namespace"], strict=True)))
     ]
     return tuple(
@@ -179,13 +181,13 @@ def events(record: Record) -> tuple[EventRow, ...]:
     )
 
 
-def _event_row(record: Record, columns: dict[str, NDArray[np.int64]], name: int, space: int) -> EventRow:
+def _event_row(record: Record, columns: dict[str, NDArray[np.int64]], name: int, space: int, first_ns: int) -> EventRow:
     chosen = (columns["name"] == name) & (columns["namespace"] == space)
     rows = {column: values[chosen] for column, values in columns.items()}
     start, end = rows["handler_start"], rows["handler_end"]
     began = start != MISSING
     ended = began & (end != MISSING)
-    came = np.where(rows["read"] != MISSING, rows["read"], rows["dispatched"])
+    came = _came(rows)
     cpu = rows["cpu_ns"]
     free = rows["loop_free"] != MISSING
     spreads = {
@@ -200,7 +202,7 @@ def _event_row(record: Record, columns: dict[str, NDArray[np.int64]], name: int,
         spreads = {kind: _counted(told[f"{kind}_ns"]) for kind in spreads}
         count = max(count, spreads["service"].count + int(np.count_nonzero(began & ~ended)))
     raised = Counter(record.errors[each] for each in rows["error"] if each != UNKNOWN)
-    since_ns = record.started_ns if count > len(start) else int(came[came != MISSING].min(initial=record.taken_ns))
+    since_ns = record.started_ns if count > len(start) else first_ns
     seconds = (record.taken_ns - since_ns) / NS_PER_S
     return EventRow(
         name=record.names[name],
@@ -326,7 +328,7 @@ def _ran_during_worst_wait(row: EventRow, record: Record) -> str:
     """The handlers that filled most of the longest wait kept of this event; not a proof that they caused it."""
     columns = _arrays(record.events)
     start = columns["handler_start"]
-    came = np.where(columns["read"] != MISSING, columns["read"], columns["dispatched"])
+    came = _came(columns)
     name, space = record.names.index(row.name), record.namespaces.index(row.namespace)
     mine = (columns["name"] == name) & (columns["namespace"] == space) & (start != MISSING) & (came != MISSING)
     if not mine.any():
@@ -384,6 +386,11 @@ def _of_nothing(rows: tuple[EventRow, ...]) -> str:
 
 def _stayed_polling(connection: Connection, until_ns: int) -> bool:
     return connection.never_upgraded and (connection.open_s(until_ns) or 0) >= UPGRADES_WITHIN_S
+
+
+def _came(columns: dict[str, NDArray[np.int64]]) -> NDArray[np.int64]:
+    """When events came: read, where that was seen, else dispatched."""
+    return np.where(columns["read"] != MISSING, columns["read"], columns["dispatched"])
 
 
 def _arrays(columns: Mapping[str, "object"]) -> dict[str, NDArray[np.int64]]:

@@ -3,6 +3,10 @@
 An event waits from the instant at which it was read until its handler starts. Within the handler it waits where its
 thread could not compute though it wanted to, or stood at a lock or a pool. That which the handler waits for by itself,
 such as an answer of a database, is nobody's blame, unless others wait for that handler.
+
+A heartbeat waits where the server pings late, and where it takes a pong late: for as long as somebody held everybody
+up, or the client's receive loop, without a break until that instant. What the client and the network took is not
+counted.
 """
 
 from collections import defaultdict
@@ -16,9 +20,18 @@ from labkit.base.clock import NS_PER_MS, NS_PER_S
 from labkit.inside.places import EVENT, Place
 from labkit.inside.record import UNKNOWN, Record
 from labkit.inside.watched import CLIENT, CORE, GC, GIL, LOCK, LOOP, POOL, RECEIVE_LOOP, Watched
+from labkit.runs.stages import MISSING
 
 #: Rows of those that are no event.
 EVERYBODY, THE_LOOP, THE_SENT = "other threads", "the event loop", "messages to a client"
+NO_EVENTS = (EVERYBODY, THE_LOOP, THE_SENT)
+HEARTBEATS = "heartbeats (ping, pong)"
+
+#: A heartbeat that waits for less is not late: a client has seconds for it.
+HEARTBEAT_NS = 100 * NS_PER_MS
+
+#: Why a connection ended whose pong was not taken in time, in Engine.IO's words.
+TIMED_OUT = "ping timeout"
 
 #: An event that waits for less does not wait.
 LEAST_NS = NS_PER_MS
@@ -30,6 +43,8 @@ WAIT_S = 0.02
 _GAP_NS = 30 * NS_PER_MS
 
 Ints = NDArray[np.int64]
+#: For whom a heartbeat waited, and why, in ns.
+Waited = dict[tuple[Place, int], float]
 
 
 @dataclass
@@ -43,12 +58,13 @@ class Row:
 
 @dataclass
 class Held:
-    """What one held, for one cause: in sum, and the longest at once."""
+    """What one held, for one cause: in sum, and the longest at once; and how many clients were lost for it."""
 
     seconds: float = 0.0
     cpu_s: float = 0.0
     longest_s: float = 0.0
     longest_cpu_s: float = 0.0
+    lost: int = 0
 
 
 @dataclass
@@ -74,6 +90,7 @@ def waits_of(record: Record, watched: Watched) -> Waits:
     reading.threads()
     for row in range(len(record)):
         reading.event(row)
+    reading.heartbeats()
     return waits
 
 
@@ -84,7 +101,9 @@ class _Reading:
         slices = {name: _array(column) for name, column in watched.slices.items()}
         order = np.argsort(slices["begin"], kind="stable")
         self.slices = {name: column[order] for name, column in slices.items()}
-        self.until = np.maximum.accumulate(self.slices["end"]) if len(order) else self.slices["end"]
+        self.until = _until(self.slices["end"])
+        holding = np.isin(self.slices["cause"], (GIL, GC, CORE, LOOP))
+        self.holds_begin, self.holds_until = self.slices["begin"][holding], _until(self.slices["end"][holding])
         self.of_waiter = _grouped(self.slices["waiter"])
         self.of_event = _grouped(self.slices["event"])
         self.of_name = self._lines_by_name()
@@ -183,6 +202,15 @@ class _Reading:
         """Blame what held everybody up in this time, in sum no more than that; so much was blamed."""
         if most_ns < LEAST_NS:
             return 0
+        found = self._found(number, begin, end)
+        total_ns = sum(ns for _, ns in found)
+        scale = min(1.0, most_ns / total_ns) if total_ns else 0.0
+        for at, ns in found:
+            self._blame(name, at, ns * scale)
+        return round(total_ns * scale)
+
+    def _found(self, number: int, begin: int, end: int) -> list[tuple[int, float]]:
+        """Slices in which another than that event held everybody up in this time, and for how long of it."""
         first = int(np.searchsorted(self.until, begin, "right"))
         last = int(np.searchsorted(self.slices["begin"], end))
         found = []
@@ -192,11 +220,7 @@ class _Reading:
             overlap_ns = min(until, end) - max(since, begin)
             if cause in (GIL, GC, CORE, LOOP) and overlap_ns > 0 and (event != number or event == UNKNOWN):
                 found.append((at, int(self.slices["held_ns"][at]) * overlap_ns / max(1, until - since)))
-        total_ns = sum(ns for _, ns in found)
-        scale = min(1.0, most_ns / total_ns) if total_ns else 0.0
-        for at, ns in found:
-            self._blame(name, at, ns * scale)
-        return round(total_ns * scale)
+        return found
 
     # The receive loop of a client whose events are handled in turn
 
@@ -226,21 +250,105 @@ class _Reading:
                 self._hold(name, other, overlap_ns)
         return blamed_ns
 
+    # Heartbeats
+
+    def heartbeats(self) -> None:
+        """What they waited for, and which clients were lost for that."""
+        interval_ns = round(self.record.settings.get("ping_interval_s", 0) * NS_PER_S)
+        connections = {each.number: each for each in self.record.connections}
+        answered = {number: each.opened_ns for number, each in connections.items()}
+        for number, ping, read, taken in zip(
+            *(self.record.heartbeats[name] for name in ("connection", "ping", "read", "taken")), strict=True
+        ):
+            known = connections.get(number)
+            before, answered[number] = answered.get(number, MISSING), taken
+            waited: Waited = defaultdict(float)
+            if before:  # it was due one interval after the last answer
+                self._up_to(before + interval_ns, ping, 0, waited)
+            is_lost = not taken and known is not None and known.reason == TIMED_OUT
+            end = taken or (known.closed_ns if known is not None and is_lost else MISSING)
+            if end:
+                busy_ns = self._receive_loop_up_to(number, read or ping, end, waited)
+                self._up_to(ping, end, busy_ns, waited)
+            self._heartbeat(waited, is_lost=is_lost)
+
+    def _heartbeat(self, waited: Waited, *, is_lost: bool) -> None:
+        waited_ns = sum(waited.values())
+        if waited_ns < HEARTBEAT_NS:
+            return
+        row = self.waits.rows[HEARTBEATS]
+        row.events += 1
+        row.seconds += waited_ns / NS_PER_S
+        row.longest_s = max(row.longest_s, waited_ns / NS_PER_S)
+        for (place, cause), ns in waited.items():
+            self.waits.seconds[HEARTBEATS, place, cause] += ns / NS_PER_S
+        if is_lost:
+            place, cause = max(waited, key=lambda key: waited[key])
+            self.waits.held[place.kind, place.name, cause].lost += 1
+
+    def _up_to(self, begin: int, end: int, known_ns: int, waited: Waited) -> None:
+        """Add what held everybody up until that instant without a break; so much of it is known already."""
+        since = _unbroken(self.holds_begin, self.holds_until, begin, end)
+        most_ns = end - since - known_ns
+        if most_ns < LEAST_NS:
+            return
+        found = self._found(UNKNOWN, since, end)
+        scale = min(1.0, most_ns / max(1.0, sum(ns for _, ns in found)))
+        for at, ns in found:
+            waited[self.place(at), int(self.slices["cause"][at])] += ns * scale
+
+    def _receive_loop_up_to(self, connection: int, begin: int, end: int, waited: Waited) -> int:
+        """Add the events of the same client that kept its receive loop busy until that instant; so long was that."""
+        rows = [row for row in self.before.get(connection, ()) if self.events["dispatched"][row] < end]
+        began = self.events["dispatched"][rows]
+        free = self.events["loop_free"][rows]
+        ended = np.where(free == MISSING, self.record.taken_ns, free)
+        first = _unbroken(began, _until(ended), begin, end)
+        busy_ns = 0
+        for row, overlap_ns in zip(rows, (np.minimum(ended, end) - np.maximum(began, first)).tolist(), strict=True):
+            if overlap_ns > 0:
+                busy_ns += overlap_ns
+                for place, cause, part_ns in self._holding(row, overlap_ns):
+                    waited[place, cause] += part_ns
+        return busy_ns
+
     def _hold(self, name: str, other: int, ns: int) -> None:
         """Blame the lines at which another event's handler was seen while it held the receive loop."""
+        for place, cause, part_ns in self._holding(other, ns):
+            self.waits.seconds[name, place, cause] += part_ns / NS_PER_S
+
+    def _holding(self, other: int, ns: int) -> list[tuple[Place, int, float]]:
+        """Those lines, and the cause, each with its part of so long a time."""
         number, by = int(self.events["number"][other]), self.record.names[self.events["name"][other]]
         seen = [(at, RECEIVE_LOOP) for at in self.of_event.get(number, ()) if self.slices["waiter"][at] == UNKNOWN]
         # It stood at a lock itself: then who held that one is to blame.
         seen += [(at, int(self.slices["cause"][at])) for at in self.of_waiter.get(number, ())]
         total_ns = sum(int(self.slices["held_ns"][at]) for at, _ in seen)
-        for at, cause in seen:
-            part_ns = ns * int(self.slices["held_ns"][at]) / max(1, total_ns)
-            self.waits.seconds[name, self.place(at), cause] += part_ns / NS_PER_S
-        if not total_ns:
-            known = self.of_name.get((EVENT, by, RECEIVE_LOOP)) or Place(EVENT, by)
-            self.waits.seconds[name, known, RECEIVE_LOOP] += ns / NS_PER_S
         held = self.waits.held[EVENT, by, RECEIVE_LOOP]
         held.longest_s = max(held.longest_s, ns / NS_PER_S)
+        if not total_ns:
+            return [(self.of_name.get((EVENT, by, RECEIVE_LOOP)) or Place(EVENT, by), RECEIVE_LOOP, float(ns))]
+        return [(self.place(at), cause, ns * int(self.slices["held_ns"][at]) / max(1, total_ns)) for at, cause in seen]
+
+
+def _unbroken(begins: Ints, until: Ints, least: int, end: int) -> int:
+    """Since when spans follow one another up to an instant; not before `least`.
+
+    Args:
+        begins: of the spans, in order.
+        until: the latest end of each span and of all before it.
+        least, end: see above.
+    """
+    since = end
+    for at in range(int(np.searchsorted(begins, end)) - 1, -1, -1):
+        if since <= least or until[at] < since - _GAP_NS:
+            break
+        since = min(since, int(begins[at]))
+    return min(max(since, least), end)
+
+
+def _until(ends: Ints) -> Ints:
+    return np.maximum.accumulate(ends) if len(ends) else ends
 
 
 def _array(column: Any) -> Ints:

@@ -1,7 +1,7 @@
 """A process of the app is asked to save at once: before a signal is passed on to it that may end it without a word.
 
 The one who asks writes a byte into a named pipe in the record's folder; the one who saves waits for that instead of
-sleeping, and touches the folder when all is saved. Where there are no named pipes nobody is asked.
+sleeping, and gives the pipe an old date when all is saved. Where there are no named pipes nobody is asked.
 """
 
 import contextlib
@@ -14,6 +14,9 @@ from pathlib import Path
 from labkit.base.clock import NS_PER_S, now_ns, sleep
 
 _PIPE = "ask"
+
+#: The date of a pipe whose question was answered.
+_ANSWERED_NS = 10**9
 
 #: Longer than this nobody waits for an answer, which takes milliseconds on a machine that has time for it.
 ANSWER_WITHIN_S = 2.0
@@ -55,26 +58,33 @@ class Asked:
 
     def answer(self) -> None:
         """All is saved."""
-        os.utime(self._folder)
+        os.utime(self._folder / _PIPE, ns=(_ANSWERED_NS, _ANSWERED_NS))
 
 
 def ask(folder: Path) -> None:
     """Have all processes of a run save what they have, and wait for that, though not long."""
-    asked = {}
+    asked = []
     for pipe in folder.glob(f"server-*/{_PIPE}"):
-        before = pipe.parent.stat().st_mtime_ns
         # Nobody reads it any more where its process has ended.
         with contextlib.suppress(OSError):
             writing = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
             try:
+                os.utime(pipe)
                 os.write(writing, b"s")
             finally:
                 os.close(writing)
-            asked[pipe.parent] = before
+            asked.append(pipe)
     deadline = now_ns() + round(ANSWER_WITHIN_S * NS_PER_S)
     while asked and now_ns() < deadline:
         sleep(0.005)
-        asked = {own: before for own, before in asked.items() if own.stat().st_mtime_ns == before}
+        asked = [pipe for pipe in asked if not _is_answered(pipe)]
+
+
+def _is_answered(pipe: Path) -> bool:
+    try:
+        return pipe.stat().st_mtime_ns == _ANSWERED_NS
+    except OSError:  # its folder is gone
+        return True
 
 
 def _real_select() -> Callable[..., tuple[list[int], list[int], list[int]]]:

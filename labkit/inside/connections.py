@@ -33,6 +33,7 @@ class Live:
         "events",
         "first_transport",
         "headroom_ns",
+        "heartbeat",
         "namespaces",
         "number",
         "opened_ns",
@@ -83,6 +84,7 @@ class Live:
         self.writes_seen = False
         # The heartbeat.
         self.ping_ns = MISSING
+        self.heartbeat = UNKNOWN  # its row
         self.pongs = 0
         self.headroom_ns: int | None = None
 

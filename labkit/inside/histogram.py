@@ -9,6 +9,8 @@ from array import array
 from dataclasses import dataclass
 from typing import Any
 
+from labkit.base.typed import typed
+
 _BITS = 5
 _PER_OCTAVE = 1 << _BITS
 
@@ -16,6 +18,9 @@ _PER_OCTAVE = 1 << _BITS
 _MOST_NS = 2**43 - 1
 
 BUCKETS = (43 - _BITS + 1) * _PER_OCTAVE
+
+#: In one bucket: more than a million a second for ten years.
+_MOST_COUNTED = 2**50
 
 
 def bucket(value_ns: int) -> int:
@@ -72,12 +77,14 @@ class Histogram:
         """The histogram that :meth:`to_json` told.
 
         Raises:
-            ValueError, IndexError, KeyError: it is not one.
+            ValueError, KeyError, TypeError, AttributeError: it is not one.
         """
         counts = array("q", bytes(8 * BUCKETS))
         for index, count in told["counts"].items():
+            if not (0 <= int(index) < BUCKETS and 0 < count <= _MOST_COUNTED):
+                raise ValueError(f"a histogram counts {count!r} in its bucket {index!r}")
             counts[int(index)] = count
-        return cls(counts, told["total_ns"])
+        return cls(counts, typed(int, told["total_ns"]))
 
 
 #: What is counted of every event, in this order. Their buckets lie one after the other, and three sums behind them.

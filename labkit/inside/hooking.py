@@ -23,8 +23,10 @@ anything is replaced:
 Every hook calls what it replaced, whatever becomes of the hook.
 """
 
+import inspect
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 from labkit.base.errors import ServerError
@@ -32,19 +34,19 @@ from labkit.inside.connections import Live
 from labkit.inside.placed import Placed
 from labkit.inside.seeing import Event, Seeing, hashed
 
-#: Of the server, besides ``manager.emit``.
-SERVER_HOOKS = (
-    "_handle_event",
-    "_handle_event_internal",
-    "_trigger_event",
-    "_send_packet",
-    "_handle_eio_connect",
-    "_handle_eio_disconnect",
-    "_handle_disconnect",
-)
+#: Of the server, besides ``manager.emit``, each with how many arguments it takes; the hooks take as many.
+SERVER_HOOKS = {
+    "_handle_event": 4,
+    "_handle_event_internal": 6,
+    "_trigger_event": 2,  # and more
+    "_send_packet": 2,
+    "_handle_eio_connect": 2,
+    "_handle_eio_disconnect": 2,
+    "_handle_disconnect": 3,
+}
 
-#: Of each connection's ``engineio.Socket``.
-SOCKET_HOOKS = ("receive", "handle_post_request", "send", "poll")
+#: Of each connection's ``engineio.Socket``, likewise.
+SOCKET_HOOKS = {"receive": 1, "handle_post_request": 1, "send": 1, "poll": 0}
 
 #: What a connection cannot show that was there before the hooks.
 UNSEEN_OF_EARLIER = ("answer_written", "first_written", "last_written", "read", "written")
@@ -68,12 +70,14 @@ class Hooking(ABC):
         self.greenlets = greenlets(server)
         eio = server.eio
         require(server, *SERVER_HOOKS)
+        require_arguments(server, SERVER_HOOKS)
         require(server.manager, "emit", "eio_sid_from_sid")
         require(eio, "_upgrades")
         if not isinstance(getattr(eio, "_async", None), dict) or not isinstance(getattr(eio, "sockets", None), dict):
-            raise ServerError(f"{eio} has no _async or no sockets: install the versions that pyproject.toml names")
+            raise ServerError(f"{eio} has no _async or no sockets: install the versions that labkit doctor names")
         for socket in eio.sockets.values():
             require(socket, *SOCKET_HOOKS)
+            require_arguments(socket, SOCKET_HOOKS)
         self.cpu = not self.greenlets and not server.is_asyncio_based()
         self._before = {name: getattr(server, name) for name in SERVER_HOOKS}
         # Three of them once more: these are called for every event, and a look-up less is time that the app has.
@@ -165,6 +169,9 @@ class Hooking(ABC):
 
     def _met(self, eio_sid: str, environ: Any) -> None:
         try:
+            if (begin := self.seeing.on_connection) is not None:
+                self.seeing.on_connection = None
+                begin()
             self._meet(eio_sid, environ)
         except Exception:  # noqa: BLE001
             self.fail("_handle_eio_connect")
@@ -295,8 +302,26 @@ def greenlets(server: Any) -> bool:
     return bool(monkey is not None and monkey.is_module_patched("threading"))
 
 
+def require_arguments(owner: Any, methods: Mapping[str, int]) -> None:
+    """Raise `ServerError` where a method takes other arguments than a hook in its place: it could not be called.
+
+    One that takes any number of them, such as somebody else's hook, hands on what it gets.
+    """
+    for name, wanted in methods.items():
+        try:
+            parameters = inspect.signature(getattr(owner, name)).parameters.values()
+        except (TypeError, ValueError):  # not Python's
+            continue
+        kinds = [each.kind for each in parameters]
+        if inspect.Parameter.VAR_POSITIONAL not in kinds and len(kinds) != wanted:
+            raise ServerError(
+                f"{type(owner).__name__}.{name} takes {len(kinds)} arguments and not {wanted}: install the versions "
+                "that labkit doctor names"
+            )
+
+
 def require(owner: Any, *names: str) -> None:
     """Raise `ServerError` where an object has no method of a name: another version of the library has another."""
     for name in names:
         if not callable(getattr(owner, name, None)):
-            raise ServerError(f"{owner} has no {name}: install the versions that pyproject.toml names")
+            raise ServerError(f"{owner} has no {name}: install the versions that labkit doctor names")

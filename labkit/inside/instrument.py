@@ -198,6 +198,7 @@ class Inside:
         taken_ns = now_ns()
         events, events_seen = seeing.events.snapshot()
         emits, emits_seen = seeing.emits.snapshot()
+        heartbeats, _ = seeing.heartbeats.snapshot()
         names = tuple(seeing.names.names)
         return Record(
             events=events,
@@ -221,6 +222,7 @@ class Inside:
             unseen=self._unseen(),
             failed=seeing.failed,
             payloads=tuple(seeing.payloads or ()),
+            heartbeats=heartbeats,
         )
 
     def _look_into(self, server: Any) -> None:

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from labkit.base.clock import NS_PER_S, thread_cpu_ns
+from labkit.base.clock import NS_PER_S, now_ns, thread_cpu_ns
 from labkit.base.errors import LabError
 from labkit.base.files import whole
 from labkit.inside.asking import Asked
@@ -31,8 +31,13 @@ from labkit.inside.record import Record
 #: Whether records are newer than those saved is looked at this often, in seconds.
 SAVED_EVERY_S = 1.0
 
-#: Saving takes no more than this share of a core, unless more than the longest pause would be needed for that, seconds.
-_SHARE, _LONGEST_S = 0.01, 5.0
+#: After it was asked to save, since a signal comes, it is looked at more often for so long: an app that ends in its own
+#: time may die of that signal in the end, as under uvicorn.
+SAVED_SOON_S, HURRIES_FOR_S = 0.05, 30.0
+
+#: Saving takes no more than this share of a core, and of this one where it hurries, unless more than the longest pause
+#: would be needed for that, seconds.
+_SHARE, _SHARE_OF_HURRY, _LONGEST_S = 0.01, 0.1, 5.0
 
 #: What the hooks know the private names of.
 LIBRARIES = ("flask-socketio", "python-socketio", "python-engineio", "simple-websocket")
@@ -111,17 +116,23 @@ class Launched:
             tell(self._folder, [f"nothing can be saved: {error}"])
 
     def _go_on_saving(self, asked: Asked) -> None:
-        pause_s = SAVED_EVERY_S
+        pause_s, hurries_until_ns = SAVED_EVERY_S, 0
         while True:
             try:
                 now = asked.wait(pause_s)
+                is_first = now and not hurries_until_ns
+                hurries_until_ns = now_ns() + round(HURRIES_FOR_S * NS_PER_S) if now else hurries_until_ns
+                hurries = now_ns() < hurries_until_ns
+                least_s, share = (SAVED_SOON_S, _SHARE_OF_HURRY) if hurries else (SAVED_EVERY_S, _SHARE)
                 with self._lock:
                     if self._pid != os.getpid():
                         return
                     began_ns = thread_cpu_ns()
                     self._save()
-                    pause_s = (thread_cpu_ns() - began_ns) / NS_PER_S / _SHARE
-                    pause_s = min(max(pause_s, SAVED_EVERY_S), _LONGEST_S)
+                    pause_s = (thread_cpu_ns() - began_ns) / NS_PER_S / share
+                    pause_s = min(max(pause_s, least_s), _LONGEST_S)
+                    if is_first:
+                        self._tell(ended=False, asked=True)
                 if now:
                     asked.answer()
             except Exception:  # noqa: BLE001 (a full disk: perhaps the next time)
@@ -144,10 +155,10 @@ class Launched:
             record.save(self._own)
             self._saved = seen
 
-    def _tell(self, ended: bool) -> None:
+    def _tell(self, ended: bool, asked: bool = False) -> None:
         """What a record does not have, beside it."""
         assert self._own is not None
-        about: dict[str, Any] = {"pid": self._pid, "arguments": sys.orig_argv, "ended": ended}
+        about: dict[str, Any] = {"pid": self._pid, "arguments": sys.orig_argv, "ended": ended, "asked": asked}
         if ended:  # importing what tells versions takes a while, so not while it serves
             about["versions"] = versions()
             about["patched_late"] = _patched() and not self._patched_before

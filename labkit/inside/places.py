@@ -19,7 +19,7 @@ from labkit.inside.seeing import NAME, Event, Seeing
 from labkit.inside.sync_hooks import SyncHooks
 
 #: Kinds of what runs on a thread: for an event, for an HTTP request, of the reader's own, none of their lines.
-EVENT, ROUTE, TASK, LIBRARY = "event", "route", "task", "library"
+EVENT, ROUTE, TASK, LIBRARY = KINDS = ("event", "route", "task", "library")
 
 #: A stack is walked this far.
 _DEEPEST = 200
@@ -36,8 +36,9 @@ _HANDLED = {
 }
 
 #: Beyond these a loop runs something that knows nothing of who started the loop.
+_ASYNCIO = tuple(os.path.join("asyncio", name) for name in ("events.py", "runners.py"))
 _LOOP_ENDS = (
-    *(os.path.join("asyncio", name) for name in ("events.py", "runners.py")),
+    *_ASYNCIO,
     "socketserver.py",
     *(os.path.join("gunicorn", name) for name in ("arbiter.py", "workers" + os.sep + "base.py")),
 )
@@ -99,10 +100,12 @@ class Stand:
     Attributes:
         place: what can be told of it.
         event: whose handler it is; None elsewhere.
+        on_loop: an event loop of asyncio's runs it.
     """
 
     place: Place
     event: Event | None
+    on_loop: bool = False
 
 
 class Places:
@@ -136,6 +139,7 @@ class Places:
         """Where the stack with this innermost frame stands."""
         innermost = outermost = outside = None
         event = rule = None
+        on_loop = False
         deep = 0
         while frame is not None and deep < _DEEPEST:
             deep += 1
@@ -145,6 +149,7 @@ class Places:
                 if event is not None:
                     break
             elif code.co_filename.endswith(_LOOP_ENDS):
+                on_loop = code.co_filename.endswith(_ASYNCIO)
                 break
             elif code.co_name == "dispatch_request" and rule is None:
                 rule = _rule(frame)
@@ -154,7 +159,7 @@ class Places:
             elif outside is None and not code.co_filename.startswith(_LABKIT):
                 outside = frame
             frame = frame.f_back
-        return Stand(self._place(innermost, outermost, outside, event, rule), event)
+        return Stand(self._place(innermost, outermost, outside, event, rule), event, on_loop)
 
     def _place(
         self,

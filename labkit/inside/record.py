@@ -5,17 +5,17 @@ no room, and it can be saved and read again without pickle. No numpy here: ``num
 an array of a column without a copy.
 """
 
-import json
-import sys
 from array import array
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from labkit.base.clock import NS_PER_S
-from labkit.base.errors import RecordError
-from labkit.base.files import whole
-from labkit.inside.histogram import Histogram
+from labkit.base.typed import built, typed
+from labkit.inside import column_files
+from labkit.inside.column_files import Columns, require_within
+from labkit.inside.histogram import KINDS, Histogram
 from labkit.runs.stages import MISSING
 
 SCHEMA_VERSION = 1
@@ -63,6 +63,9 @@ EMIT_COLUMNS = (
     "last_written",
     "written",
 )
+
+#: Of a heartbeat, in the order in which a row has them. See :class:`Record`.
+HEARTBEAT_COLUMNS = ("number", "connection", "ping", "read", "taken")
 
 POLLING, WEBSOCKET = 0, 1
 
@@ -149,7 +152,8 @@ class Record:
     ``handler_start``    just before the handler is looked up and called
     ``handler_end``      it returned or raised; before an acknowledgement is encoded
     ``loop_free``        the receive loop could take the next packet
-    ``cpu_ns``           CPU time of its thread from start to end; `UNKNOWN` where handlers share a thread
+    ``cpu_ns``           CPU time of its thread from start to end; of a handler that took less than 50 us, how long it
+                         took, which is the most that it can be; `UNKNOWN` where handlers share a thread
     ``thread``           the operating system's number of that thread
     ``error``            index into `errors`, of the class of the exception that the handler raised; `UNKNOWN`: none
     ``unhandled``        1: nobody handles an event of that name in that namespace
@@ -176,6 +180,16 @@ class Record:
     ``written``          how many packets of it were written so far; a packet with attachments is several
     ===================  =============================================================================================
 
+    **Heartbeats**, likewise, one row a ping of the server to one client:
+
+    ===================  =============================================================================================
+    ``number``           the how manieth ping, from 0
+    ``connection``       :attr:`Connection.number`
+    ``ping``             it was queued
+    ``read``             its answer, a pong, lay in the process, as of an event
+    ``taken``            the receive loop took the answer; `MISSING` where none came
+    ===================  =============================================================================================
+
     Attributes:
         events: columns by name, see above; all of one length.
         emits: columns by name, see above; all of one length.
@@ -195,10 +209,11 @@ class Record:
         unseen: what can't be seen here, each as ``column: reason``.
         failed: hooks that failed and took themselves off; their columns end there.
         payloads: of the last events, where asked for: ``{"number": ..., "arguments": [...]}``.
+        heartbeats: columns by name, see above; all of one length.
     """
 
-    events: dict[str, "array[int]"]
-    emits: dict[str, "array[int]"]
+    events: Columns
+    emits: Columns
     names: tuple[str, ...]
     namespaces: tuple[str, ...]
     errors: tuple[str, ...]
@@ -214,6 +229,7 @@ class Record:
     unseen: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
     payloads: tuple[dict[str, Any], ...] = ()
+    heartbeats: Columns = field(default_factory=lambda: {name: array("q") for name in HEARTBEAT_COLUMNS})
 
     def __len__(self) -> int:
         """How many events are kept."""
@@ -246,22 +262,18 @@ class Record:
         Raises:
             OSError: the folder cannot be written to.
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        tables = {}
-        for table, columns in (("events", self.events), ("emits", self.emits)):
-            with whole(folder / f"inside-{table}.bin") as path, path.open("wb") as file:
-                for column in columns.values():
-                    file.write(_little(column).tobytes())
-            tables[table] = {"columns": list(columns), "rows": len(columns["number"])}
+        tables = {name: getattr(self, name) for name in _TABLES}
         about = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in tables}
         about["connections"] = [vars(connection) for connection in self.connections]
         about["long_run"] = {
             name: {what: histogram.to_json() for what, histogram in kinds.items()}
             for name, kinds in self.long_run.items()
         }
-        with whole(folder / "inside.json") as path:
-            path.write_text(json.dumps({"schema_version": SCHEMA_VERSION, "tables": tables, **about}), "utf-8")
+        column_files.save(folder, "inside.json", SCHEMA_VERSION, tables, about)
+
+
+#: Of a record, each with its columns.
+_TABLES = {"events": EVENT_COLUMNS, "emits": EMIT_COLUMNS, "heartbeats": HEARTBEAT_COLUMNS}
 
 
 def load(folder: str | Path) -> Record:
@@ -270,48 +282,33 @@ def load(folder: str | Path) -> Record:
     Raises:
         RecordError: there is none, it is cut short, or it is of a newer schema.
     """
-    folder = Path(folder)
-    try:
-        about = json.loads((folder / "inside.json").read_text("utf-8"))
-        version = about.pop("schema_version")
-        if version > SCHEMA_VERSION:
-            raise RecordError(f"{folder} has schema version {version}: read it with a newer labkit than this")
-        tables = about.pop("tables")
-        events, emits = (_table(folder, name, tables[name]) for name in ("events", "emits"))
-        about["connections"] = tuple(_connection(each) for each in about["connections"])
-        about["long_run"] = {
-            name: {what: Histogram.from_json(told) for what, told in kinds.items()}
-            for name, kinds in about["long_run"].items()
-        }
-        for name in ("names", "namespaces", "errors", "unseen", "failed", "payloads"):
-            about[name] = tuple(about[name])
-        return Record(events=events, emits=emits, **about)
-    except FileNotFoundError as error:
-        raise RecordError(f"{folder} holds no record: {Path(error.filename).name} is missing") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RecordError(f"{folder} holds a record that cannot be read: take it anew ({error!r})") from error
+    return column_files.load(folder, "inside.json", SCHEMA_VERSION, _TABLES, _built)
 
 
-def _connection(told: dict[str, Any]) -> Connection:
-    return Connection(**{**told, "namespaces": tuple(told["namespaces"]), "unseen": tuple(told["unseen"])})
+def _built(tables: Mapping[str, Columns], about: dict[str, Any]) -> Record:
+    """The record, where all of it is one."""
+    long_run = {
+        name: {kind: Histogram.from_json(kinds[kind]) for kind in KINDS}
+        for name, kinds in about.pop("long_run").items()
+    }
+    record = built(Record, about, long_run=long_run, **tables)
+    for name, kind in _SETTINGS.items():
+        if name in record.settings:
+            typed(kind, record.settings[name])
+    names = {"name": len(record.names), "namespace": len(record.namespaces)}
+    require_within(record.events, {**names, "transport": len(TRANSPORTS)})
+    require_within(record.events, {"error": len(record.errors)}, least=UNKNOWN)
+    require_within(record.emits, names)
+    return record
 
 
-def _table(folder: Path, name: str, about: dict[str, Any]) -> dict[str, "array[int]"]:
-    file, rows = folder / f"inside-{name}.bin", about["rows"]
-    data = file.read_bytes()
-    if len(data) != 8 * rows * len(about["columns"]):
-        raise RecordError(f"{file.name} in {folder} is cut short: take the record anew")
-    columns = {}
-    for at, column in enumerate(about["columns"]):
-        values = array("q", data[8 * rows * at : 8 * rows * (at + 1)])
-        columns[column] = _little(values)
-    return columns
-
-
-def _little(column: "array[int]") -> "array[int]":
-    """The same column in the byte order of files."""
-    if sys.byteorder == "little":
-        return column
-    turned = column[:]
-    turned.byteswap()
-    return turned
+#: What others reckon with, of the settings.
+_SETTINGS: dict[str, Any] = {
+    "async_mode": str,
+    "async_handlers": bool,
+    "greenlets": bool,
+    "ping_interval_s": float,
+    "ping_timeout_s": float,
+    "transports": list[str],
+    "allow_upgrades": bool,
+}

@@ -73,6 +73,8 @@ class Names:
     def add(self, name: object) -> int:
         """The index of a name that is not in `index` yet."""
         name = name if isinstance(name, str) and len(name) <= self.LONGEST else OTHER
+        if not name.isascii():  # JSON can send half of a surrogate pair, which no file and no terminal takes
+            name = name.encode("utf-8", "backslashreplace").decode("utf-8")
         with self._lock:
             if name not in self.index:
                 if len(self.names) >= self._most - 1:

@@ -14,6 +14,7 @@ from typing import Any
 
 from labkit.base.errors import RecordError
 from labkit.base.files import whole
+from labkit.base.typed import typed
 from labkit.inside.record import Record, load
 
 SCHEMA_VERSION = 1
@@ -28,6 +29,7 @@ class Served:
         pid: of the process.
         record: its record, the last that it saved.
         ended: whether it could save at its end; else up to a second is missing.
+        asked: a signal was about to come, and it has saved until it died of that.
         versions: of the libraries that the hooks reach into; empty where it could not save at its end.
         patched_late: gevent replaced threads after the server was made.
     """
@@ -36,6 +38,7 @@ class Served:
     pid: int
     record: Record
     ended: bool = True
+    asked: bool = False
     versions: Mapping[str, str] | None = None
     patched_late: bool = False
 
@@ -97,7 +100,7 @@ def read(folder: str | Path) -> Ran:
         raise RecordError(f"{folder} is no folder: name one that labkit run has written")
     about = _json(folder / "run.json")
     served: list[Served] = []
-    problems: list[str] = list(about.get("problems", ()))
+    problems = _valid(list[str], about.get("problems"), [])
     for each in folder.glob("server-*"):
         if not (each / "inside.json").exists() and not (each / "process.json").exists():
             continue
@@ -107,9 +110,10 @@ def read(folder: str | Path) -> Ran:
             problems.append(str(error))
     made = [_json(path) for path in folder.glob("made-*.json")]
     for each_made in made:
-        versions = ", ".join(f"{name} {version}" for name, version in each_made.get("versions", {}).items())
+        installed = _valid(dict[str, str], each_made.get("versions"), {})
+        versions = ", ".join(f"{name} {version}" for name, version in installed.items())
         about_it = f"{each_made.get('python')}{versions and ', '}{versions}"
-        problems.extend(f"{problem} ({about_it})" for problem in each_made.get("problems", ()))
+        problems.extend(f"{problem} ({about_it})" for problem in _valid(list[str], each_made.get("problems"), []))
     failed = [_json(path) for path in folder.glob("failed-*.json")]
     problems.extend(
         f"labkit could not look into a server ({each.get('python')}: {each.get('error')})" for each in failed
@@ -117,11 +121,11 @@ def read(folder: str | Path) -> Ran:
     if not (about or served or problems):
         raise RecordError(f"{folder} holds no record: name a folder that labkit run has written")
     return Ran(
-        command=tuple(about.get("command", ())),
-        started_utc=about.get("started_utc", ""),
-        exit_code=about.get("exit_code"),
+        command=tuple(_valid(list[str], about.get("command"), [])),
+        started_utc=_valid(str, about.get("started_utc"), ""),
+        exit_code=_valid(int, about.get("exit_code"), None),
         served=tuple(sorted(_with_clients(served), key=lambda each: each.record.started_ns)),
-        made=about.get("made", 0) + len(made) + len(failed),
+        made=_valid(int, about.get("made"), 0) + len(made) + len(failed),
         problems=tuple(dict.fromkeys(problems)),
     )
 
@@ -135,18 +139,27 @@ def _served(folder: Path) -> Served:
     about = _json(folder / "process.json")
     return Served(
         folder=folder,
-        pid=about.get("pid", 0),
+        pid=_valid(int, about.get("pid"), 0),
         record=load(folder),
-        ended=about.get("ended", True),
-        versions=about.get("versions"),
-        patched_late=about.get("patched_late", False),
+        ended=_valid(bool, about.get("ended"), True),
+        asked=_valid(bool, about.get("asked"), False),
+        versions=_valid(dict[str, str], about.get("versions"), None),
+        patched_late=_valid(bool, about.get("patched_late"), False),
     )
+
+
+def _valid(kind: Any, told: Any, otherwise: Any) -> Any:
+    """What a small file says, where it says something of that kind."""
+    try:
+        return typed(kind, told)
+    except ValueError:
+        return otherwise
 
 
 def _json(path: Path) -> dict[str, Any]:
     """What a small file says; nothing where it is not there, or cut short."""
     try:
         told = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return told if isinstance(told, dict) else {}

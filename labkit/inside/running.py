@@ -9,11 +9,15 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from labkit.base.clock import NS_PER_S, now_ns, sleep
 from labkit.base.errors import UsageError
 from labkit.inside.publishing import PROCESS
 
 #: How the clocks of a file system and of a process table may differ, in seconds.
 _SLACK_S = 2.0
+
+#: A process that saves at its end takes no longer, as a rule.
+ENDS_WITHIN_S = 1.0
 
 _HOW = "start the app with labkit run, or call labkit.instrument(socketio).publish() in it"
 
@@ -37,6 +41,16 @@ def in_folder(folder: Path) -> tuple[Running, ...]:
     found = [(place, _running(place)) for place in places]
     there = [(_began(place), running) for place, running in found if running is not None]
     return tuple(running for _, running in sorted(there, key=lambda each: (each[0], str(each[1].folder))))
+
+
+def wait_for_end(folder: Path, within_s: float = ENDS_WITHIN_S) -> None:
+    """Wait until no server of a run has anything left to save, though not long.
+
+    A reloader, or a shell, can end a moment before the process that it has started.
+    """
+    deadline = now_ns() + round(within_s * NS_PER_S)
+    while in_folder(folder) and now_ns() < deadline:
+        sleep(0.01)
 
 
 def awaits(folder: Path) -> bool:
@@ -137,7 +151,8 @@ def _running(place: Path) -> Running | None:
     try:
         about = json.loads((place / PROCESS).read_text("utf-8"))
         pid, ended = int(about["pid"]), about.get("ended", True)
-        if ended or psutil.Process(pid).create_time() > _began(place) + _SLACK_S:
+        process = psutil.Process(pid)
+        if ended or process.status() == psutil.STATUS_ZOMBIE or process.create_time() > _began(place) + _SLACK_S:
             return None  # the number is another process's by now
     except (OSError, ValueError, KeyError, TypeError, AttributeError, psutil.Error):
         return None

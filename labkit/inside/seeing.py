@@ -18,7 +18,7 @@ from typing import Any
 from labkit.base.clock import NS_PER_MS, NS_PER_S, Now, now_ns, thread_cpu_ns
 from labkit.inside.connections import Connections, Live
 from labkit.inside.histogram import Counting
-from labkit.inside.record import EMIT_COLUMNS, EVENT_COLUMNS, POLLING, UNKNOWN, WEBSOCKET
+from labkit.inside.record import EMIT_COLUMNS, EVENT_COLUMNS, HEARTBEAT_COLUMNS, POLLING, UNKNOWN, WEBSOCKET
 from labkit.inside.ring import Names, Ring
 from labkit.runs.stages import MISSING
 
@@ -37,9 +37,17 @@ EMIT_RECEIVERS, EMIT_BYTES, EMIT_QUEUED, EMIT_FIRST, EMIT_LAST, EMIT_WRITTEN = m
     EMIT_COLUMNS.index, ("receivers", "bytes", "queued", "first_written", "last_written", "written")
 )
 
+HEARTBEAT_READ, HEARTBEAT_TAKEN = map(HEARTBEAT_COLUMNS.index, ("read", "taken"))
+
 # Types of packets: Engine.IO's, and Socket.IO's two acknowledgements.
 PING, PONG, MESSAGE = 2, 3, 4
 ACKS = (3, 6)
+
+#: Heartbeats kept: of 1,000 clients those of three minutes.
+HEARTBEATS_KEPT = 8_192
+
+#: A handler that took less than this computed for as long, as far as anybody needs to know.
+SHORT_NS = 50_000
 
 #: So many packets that a connection has not taken are looked at by a watch.
 PILED = 8
@@ -103,6 +111,7 @@ class Seeing:
         self.now = now
         self.events = Ring(EVENT_COLUMNS, events)
         self.emits = Ring(EMIT_COLUMNS, events)
+        self.heartbeats = Ring(HEARTBEAT_COLUMNS, min(events, HEARTBEATS_KEPT))
         self._rows, self._emit_rows = self.events.data, self.emits.data  # which never move
         self.names, self.namespaces, self.errors = Names(), Names(64), Names(64)
         self.connections = Connections()
@@ -113,6 +122,7 @@ class Seeing:
         # the line that sends to it.
         self.ended: deque[tuple[Event, int]] | None = None
         self.on_pile: Callable[[FrameType], Any] | None = None
+        self.on_connection: Callable[[], Any] | None = None  # of a fork's first one
         self.piled: dict[int, tuple[Live, Any]] = {}
         self._native_id = threading.get_native_id
 
@@ -170,9 +180,9 @@ class Seeing:
         return event
 
     def begin(self, event: Event, cpu: bool) -> None:
-        """Its handler starts, in this thread."""
+        """Its handler starts, in this thread; one that is called a second time has started before."""
         row, at = self._rows, event.at
-        if row[at] == event.number:
+        if row[at] == event.number and not row[at + HANDLER_START]:
             row[at + THREAD] = self._native_id()
             if cpu:
                 event.cpu_ns = thread_cpu_ns()
@@ -184,12 +194,12 @@ class Seeing:
         if row[at] != event.number or row[at + HANDLER_END]:
             return
         row[at + HANDLER_END] = now = self.now()
-        cpu_ns = event.cpu_ns
+        index, start, cpu_ns = row[at + NAME], row[at + HANDLER_START], event.cpu_ns
         if cpu_ns >= 0:
-            row[at + CPU_NS] = cpu_ns = thread_cpu_ns() - cpu_ns
+            # Reading that clock is a system call, the dearest step of all that is done for an event.
+            row[at + CPU_NS] = cpu_ns = now - start if now - start < SHORT_NS else thread_cpu_ns() - cpu_ns
             if self.ended is not None and cpu_ns > NS_PER_MS:
                 self.ended.append((event, cpu_ns))
-        index, start = row[at + NAME], row[at + HANDLER_START]
         try:
             counting = self.long_run[index]
         except KeyError:
@@ -221,11 +231,32 @@ class Seeing:
             elif connection.buffer is None:
                 connection.dispatched_ns = self.now()
         elif packet.packet_type == PONG and connection.ping_ns:
-            headroom = int(ping_timeout_s * NS_PER_S) - (self.now() - connection.ping_ns)
-            connection.ping_ns = MISSING
-            connection.pongs += 1
-            if connection.headroom_ns is None or headroom < connection.headroom_ns:
-                connection.headroom_ns = headroom
+            self._ponged(connection, ping_timeout_s)
+
+    def _pinged(self, connection: Live) -> None:
+        """The server asks a client whether it is there."""
+        ring = self.heartbeats
+        connection.heartbeat = number = ring.draw()
+        connection.ping_ns = self.now()
+        at = number % ring.rows * ring.width
+        # In the order of HEARTBEAT_COLUMNS.
+        ring.pack(ring.data, 8 * at, number, connection.number, connection.ping_ns, MISSING, MISSING)
+
+    def _ponged(self, connection: Live, ping_timeout_s: float) -> None:
+        """It is."""
+        now, ring = self.now(), self.heartbeats
+        headroom = int(ping_timeout_s * NS_PER_S) - (now - connection.ping_ns)
+        connection.ping_ns = MISSING
+        connection.pongs += 1
+        if connection.headroom_ns is None or headroom < connection.headroom_ns:
+            connection.headroom_ns = headroom
+        row, at = ring.data, connection.heartbeat % ring.rows * ring.width
+        if row[at] == connection.heartbeat:
+            if not connection.websocket:
+                row[at + HEARTBEAT_READ] = connection.post_ns
+            elif connection.buffer is not None:
+                row[at + HEARTBEAT_READ] = connection.buffer.read_ns
+            row[at + HEARTBEAT_TAKEN] = now
 
     def free(self, connection: Live, binary: dict[str, Any], eio_sid: str) -> None:
         """It could take the next packet. `binary` has those that wait for attachments, which count as one event."""
@@ -240,7 +271,7 @@ class Seeing:
     def sends(self, connection: Live, packet: Any, sending: Sending | None) -> None:
         """A packet is about to be queued."""
         if packet.packet_type == PING:
-            connection.ping_ns = self.now()
+            self._pinged(connection)
         connection.queued = queued = connection.queue()
         if (unsent := queued - connection.written) > connection.unsent_most:
             connection.unsent_most = unsent
@@ -302,15 +333,17 @@ class Seeing:
         space = spaces.index.get(namespace)
         if space is None:
             space = spaces.add(namespace or "/")
-        of = UNKNOWN
+        of, thread = UNKNOWN, 0
         if event is not None:
-            of = event.number
-            if self._rows[event.at] == of:
-                self._rows[event.at + EMITS] += 1
+            of, row = event.number, self._rows
+            if row[event.at] == of:
+                row[event.at + EMITS] += 1
+                thread = row[event.at + THREAD]
         number = ring.draw()
         at = number % ring.rows * ring.width
         # In the order of EMIT_COLUMNS.
-        ring.pack(self._emit_rows, 8 * at, number, index, space, of, 0, 0, self._native_id(), self.now(), 0, 0, 0, 0)
+        thread = thread or self._native_id()
+        ring.pack(self._emit_rows, 8 * at, number, index, space, of, 0, 0, thread, self.now(), 0, 0, 0, 0)
         return Sending(number, at, answer=False)
 
     def emit_ends(self, sending: Sending) -> None:

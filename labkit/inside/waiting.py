@@ -4,6 +4,7 @@ Looked at now and then, and told from what stands still: a handler whose thread 
 look, messages in a connection's inbox, packets that a client does not take.
 """
 
+import os
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
@@ -12,7 +13,7 @@ from labkit.base.clock import NS_PER_MS, cpu_ns_of
 from labkit.inside import locks
 from labkit.inside.connections import Live
 from labkit.inside.hooking import Hooking
-from labkit.inside.places import LIBRARY, Place, Places, Stand
+from labkit.inside.places import LIBRARY, ROUTE, TASK, Place, Places, Stand
 from labkit.inside.record import UNKNOWN
 from labkit.inside.seeing import HANDLER_END, HANDLER_START, PILED, THREAD, Event, Seeing
 from labkit.inside.slices import Slices
@@ -28,6 +29,9 @@ SILENT_NS = 250 * NS_PER_MS
 CONNECTIONS_AT_ONCE = 256
 
 Frames = dict[int, FrameType]
+
+#: Where gevent, and asyncio, wait for something to do.
+_HUB, _ASYNCIO_LOOP = os.path.join("gevent", "hub.py"), os.path.join("asyncio", "base_events.py")
 
 
 class Waiting:
@@ -45,18 +49,22 @@ class Waiting:
         self._looked_ns = 0
         self._handling: list[tuple[Any, Event]] = []
         self._cpu: dict[int, int | None] = {}  # of handlers' threads at the last look, by native id
-        self._running: tuple[Any, int] | None = None  # on the event loop at the last look, and since when
+        self._running: dict[
+            int, tuple[tuple[int, int, int], int]
+        ] = {}  # on each event loop at the last look, and since when
+        self._hubs: set[int] = set()  # threads that were seen in gevent's hub
         self._silent: dict[int, tuple[int, int]] = {}  # by connection: packets written, and since when no more
         self._from = 0
 
-    def look(self, now: int, frames: Frames, natives: dict[int, int], computing: bool) -> None:
+    def look(self, now: int, frames: Frames, natives: dict[int, int], *, late: bool, computing: bool) -> None:
         """Look once.
 
         Args:
             now: the time.
             frames: the innermost frame of every thread, by its identifier.
             natives: the operating system's number of threads, by the same.
-            computing: whether somebody had the GIL: then the event loop is not looked at.
+            late: whether this look came late.
+            computing: whether that was since somebody had the GIL: then the event loop is not looked at.
         """
         began = max(self._looked_ns, now - 20 * WAIT_NS) or now
         self._looked_ns = now
@@ -69,7 +77,7 @@ class Waiting:
                 break
         self._clients(began, now)
         if any(not hooks.cpu for hooks in self._hooks):
-            self._loop(began, now, frames, computing)
+            self._loop(began, now, frames, late=late, computing=computing)
 
     # A lock, a pool
 
@@ -193,20 +201,30 @@ class Waiting:
 
     # An event loop, or gevent's hub, that does not compute and does not turn
 
-    def _loop(self, began: int, now: int, frames: Frames, computing: bool) -> None:
-        before, self._running = self._running, None
+    def _loop(self, began: int, now: int, frames: Frames, *, late: bool, computing: bool) -> None:
+        before, self._running = self._running, {}
         for ident, frame in frames.items():
-            stand = self._places.read(frame)
-            if stand.event is None or _is_idle(frame):
+            if frame.f_code.co_filename.endswith(_HUB):
+                self._hubs.add(ident)
                 continue
-            running = ident, stand.event.number
-            since = now
-            if before is not None and before[0] == running and not computing:
-                since = before[1]
+            if _is_idle(frame):
+                continue
+            stand = self._places.read(frame)
+            if stand.event is None and not (
+                stand.place.kind in (TASK, ROUTE) and (stand.on_loop or ident in self._hubs)
+            ):
+                continue
+            # Of one that turns the loop now and then, something moves: the place within the function, at least.
+            running, since = (_number(stand), id(frame), frame.f_lasti), now
+            known, known_since = before.get(ident, (None, now))
+            is_same = known is not None and known[0] == running[0]
+            if stand.event is None or late:
+                is_same = known == running
+            if is_same and not computing:
+                since = known_since
                 begin = since if began - since < 2 * WAIT_NS else began
-                self._slices.add(begin, now, stand.place, LOOP, now - begin, event=stand.event.number, frame=frame)
-            self._running = running, since
-            return
+                self._slices.add(begin, now, stand.place, LOOP, now - begin, event=_number(stand), frame=frame)
+            self._running[ident] = running, since
 
 
 def _at(place: Place, where: str) -> Place:
@@ -220,8 +238,12 @@ def _number(stand: Stand) -> int:
 
 
 def _is_idle(frame: FrameType) -> bool:
-    """Whether a thread stands where an event loop waits for something to do."""
-    return frame.f_code.co_filename.endswith(("selectors.py", "gevent/hub.py"))
+    """Whether a thread stands where an event loop of asyncio's waits for something to do."""
+    # Others wait there too: a task that runs a program and waits for its output.
+    outer = frame.f_back
+    return frame.f_code.co_filename.endswith("selectors.py") and (
+        outer is None or outer.f_code.co_filename.endswith(_ASYNCIO_LOOP)
+    )
 
 
 def _waits_for_a_future(frame: FrameType | None) -> bool:

@@ -85,6 +85,7 @@ class Watch:
         self._stopped = False
         self._clocks: dict[int, int] = {}
         self._process_ns = self._read_ns = self._looked_ns = 0
+        self._gil_was_held = False  # when it was late the last time
         self._episode_ns = 0  # until then somebody who computes is looked at, since the probe was late before
         self._last_place: dict[str, Place] = {}
         self._collections: deque[tuple[int, int, int, Place]] = deque(maxlen=256)
@@ -173,19 +174,19 @@ class Watch:
                 self._spent(dict.fromkeys(sys._current_frames()))
                 queue_ns = queue.ready_ns()
             if woke - self._looked_ns >= LOOK_NS:
-                self._look(woke, late)
+                self._look(woke, late, computing=late and self._gil_was_held)
             cost_ns = clock.thread_cpu_ns() - began_ns
             # Of the last wakes: the first ones read sources, and are no measure of the others.
             usual_ns += (min(cost_ns - self.cost_ns, LONGEST_NS * COST) - usual_ns) / 16
             self.cost_ns = cost_ns
             interval_ns = min(max(INTERVAL_NS, round(usual_ns / COST)), LONGEST_NS)
 
-    def _look(self, now: int, late: bool) -> None:
+    def _look(self, now: int, late: bool, *, computing: bool) -> None:
         self._looked_ns = now
         if self.seeing.piled or any(hooks.handling() or not hooks.cpu for hooks in self._hooks):
             frames = sys._current_frames()
             frames.pop(self._ident, None)
-            self._waiting.look(now, frames, self._natives(frames), late)
+            self._waiting.look(now, frames, self._natives(frames), late=late, computing=computing)
 
     # Late
 
@@ -212,6 +213,7 @@ class Watch:
         queue_ns = queue.ready_ns()
         core_ns = min(queue_ns - queue_before_ns, woke - due)
         gil_ns = woke - due - core_ns
+        self._gil_was_held = gil_ns > LATE_NS
         collected_ns = self._add_collections(begin, woke)
         if total_ns > 0 and (gil_ns > LATE_NS or again):
             self._episode_ns = max(self._episode_ns, woke + EPISODE_NS if gil_ns > LATE_NS else 0)
@@ -343,7 +345,9 @@ class Watch:
         while self._collections:
             began, ended, cpu_ns, place = self._collections.popleft()
             total_ns += max(0, min(ended, end) - max(began, begin))
-            self.slices.add(began, ended, place, GC, ended - began, cpu_ns=cpu_ns)
+            # It does nothing but compute: for the rest of that time, its thread had no core.
+            held_ns = min(ended - began, cpu_ns + COLLECTION_NS)
+            self.slices.add(began, ended, place, GC, held_ns, cpu_ns=cpu_ns)
         return total_ns
 
     def _pile(self, frame: FrameType) -> Place:
@@ -384,10 +388,14 @@ _all: "weakref.WeakSet[Watch]" = weakref.WeakSet()
 
 
 def _after_fork() -> None:
-    """A fork has no thread but the one that forked: watch anew."""
+    """A fork has no thread but the one that forked: it is watched anew, once somebody connects to it.
+
+    Most forks serve nobody: the workers of a pool of processes, a program about to be started. A thread in one of these
+    would only cost.
+    """
     for watch in list(_all):
         watch._clocks = {}
-        watch._begin()
+        watch.seeing.on_connection = watch._begin
 
 
 def _at_exit() -> None:

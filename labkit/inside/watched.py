@@ -1,15 +1,14 @@
 """What a watch has seen: who held what while somebody waited, as slices of time. It can be saved and read again."""
 
-import json
-from array import array
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from labkit.base.errors import RecordError
-from labkit.base.files import whole
-from labkit.inside.places import Place
-from labkit.inside.record import _little, _table
+from labkit.base.typed import built, typed
+from labkit.inside import column_files
+from labkit.inside.column_files import Columns, require_within
+from labkit.inside.places import KINDS, Place
 
 SCHEMA_VERSION = 1
 
@@ -82,7 +81,7 @@ class Watched:
         failed: why the watch ended by itself; "" where it did not.
     """
 
-    slices: dict[str, "array[int]"]
+    slices: Columns
     places: tuple[Place, ...]
     totals: tuple[Total, ...]
     worst: tuple[dict[str, Any], ...]
@@ -105,16 +104,9 @@ class Watched:
         Raises:
             OSError: the folder cannot be written to.
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        with whole(folder / "inside-slices.bin") as path, path.open("wb") as file:
-            for column in self.slices.values():
-                file.write(_little(column).tobytes())
-        table = {"columns": list(self.slices), "rows": len(self)}
         about = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "slices"}
         about |= {name: [asdict(each) for each in about[name]] for name in ("places", "totals")}
-        with whole(folder / "watched.json") as path:
-            path.write_text(json.dumps({"schema_version": SCHEMA_VERSION, "table": table, **about}), "utf-8")
+        column_files.save(folder, "watched.json", SCHEMA_VERSION, {"slices": self.slices}, about)
 
 
 def load(folder: str | Path) -> Watched:
@@ -123,18 +115,20 @@ def load(folder: str | Path) -> Watched:
     Raises:
         RecordError: there is none, it is cut short, or it is of a newer schema.
     """
-    folder = Path(folder)
-    try:
-        about = json.loads((folder / "watched.json").read_text("utf-8"))
-        version = about.pop("schema_version")
-        if version > SCHEMA_VERSION:
-            raise RecordError(f"{folder} has schema version {version}: read it with a newer labkit than this")
-        slices = _table(folder, "slices", about.pop("table"))
-        about["places"] = tuple(Place(**each) for each in about["places"])
-        about["totals"] = tuple(Total(**each) for each in about["totals"])
-        about |= {name: tuple(about[name]) for name in ("worst", "unseen")}
-        return Watched(slices=slices, **about)
-    except FileNotFoundError as error:
-        raise RecordError(f"{folder} holds no watch: {Path(error.filename).name} is missing") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RecordError(f"{folder} holds a watch that cannot be read: take it anew ({error!r})") from error
+    return column_files.load(folder, "watched.json", SCHEMA_VERSION, {"slices": SLICE_COLUMNS}, _built)
+
+
+def _built(tables: Mapping[str, Columns], about: dict[str, Any]) -> Watched:
+    """What was seen, where all of it is that."""
+    watched = built(Watched, about, **tables)
+    require_within(watched.slices, {"place": len(watched.places), "cause": len(CAUSES)})
+    for total in watched.totals:
+        if not (0 <= total.place < len(watched.places) and 0 <= total.cause < len(CAUSES)):
+            raise ValueError("a sum points outside of its table")
+    for place in watched.places:
+        if place.kind not in KINDS:
+            raise ValueError(f"{place.kind!r} is no kind of a place")
+    for worst in watched.worst:
+        for name, kind in (("held_ms", float), ("cause", str), ("stack", list[str])):
+            typed(kind, worst[name])
+    return watched

@@ -1,27 +1,29 @@
 """What was seen inside an app, in the terminal: readable at 80 columns."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from labkit.base.clock import NS_PER_S
-from labkit.base.errors import RecordError
 from labkit.base.text import milliseconds
 from labkit.experiments import inside_summary
-from labkit.experiments.blame import blame
+from labkit.experiments.inside_process import Looked, looked
 from labkit.experiments.inside_summary import ConnectionsRow, EmitRow, EventRow, Spread
-from labkit.inside import watched
 from labkit.inside.run_folder import Ran, Served
 from labkit.ui.commands.packages import packages
 from labkit.ui.grid import grid
+
+if TYPE_CHECKING:
+    from packaging.specifiers import SpecifierSet
 
 #: Rows of each table; the rest is in the folder.
 _ROWS = 20
 
 #: Processes that are shown, the last ones: a reloader starts one after each change.
-_PROCESSES = 4
+PROCESSES_SHOWN = 4
 
 _LEGEND = (
     "Milliseconds (s: seconds), median/p98; of fewer than 150 events median/largest. wait: read to handler; held: the "
@@ -31,26 +33,39 @@ _LEGEND = (
 _EMIT_LEGEND = "receivers and bytes: of one call, median. written: call to last socket. outside: of handlers."
 
 
-def show(ran: Ran, console: Console) -> None:
-    """Print what a run's folder holds."""
+def last(ran: Ran) -> list[Looked]:
+    """The processes that are shown, with who made whom wait in them."""
+    return [looked(served) for served in ran.served[-PROCESSES_SHOWN:]]
+
+
+def show(ran: Ran, console: Console, shown: Sequence[Looked] | None = None) -> None:
+    """Print what a run's folder holds.
+
+    Args:
+        ran: that.
+        console: where.
+        shown: the processes that are shown, where somebody has them already.
+    """
     say = Text
     for problem in ran.problems:
         console.print(say(f"labkit: {problem}"), soft_wrap=True)
     if not ran.served:
         console.print(say(f"labkit: {_nothing(ran)}"), soft_wrap=True)
         return
-    shown = ran.served[-_PROCESSES:]
-    for served in shown:
+    shown = last(ran) if shown is None else shown
+    for each in shown:
         console.print()
-        console.print(of_served(served, console.width))
+        console.print(of_process(each, console.width))
     if len(shown) < len(ran.served):
         console.print(say(f"{len(ran.served) - len(shown)} earlier processes are in the folder only.", style="dim"))
-    parent = shown[-1].folder.parent
+    parent = shown[-1].served.folder.parent
     console.print()
     console.print(say(f"Kept in {parent}; labkit report --text {parent}: this again.", style="dim"), soft_wrap=True)
 
 
 def _nothing(ran: Ran) -> str:
+    if ran.made and ran.problems:
+        return "a Socket.IO server was made, and nothing was seen of it"
     if ran.made:
         return "a Socket.IO server was made, and nobody connected to it"
     return (
@@ -59,9 +74,9 @@ def _nothing(ran: Ran) -> str:
     )
 
 
-def of_served(served: Served, width: int) -> RenderableType:
+def of_process(shown: Looked, width: int) -> RenderableType:
     """One process's record: tables, what follows in words, what could not be seen."""
-    record = served.record
+    served, record = shown.served, shown.served.record
     rows = inside_summary.events(record)
     parts: list[RenderableType] = [Text(_heading(served), style="bold")]
     if rows:
@@ -69,18 +84,11 @@ def of_served(served: Served, width: int) -> RenderableType:
     if emits := inside_summary.emits(record):
         parts += [Text(), _emits(emits[:_ROWS], width), Text(_EMIT_LEGEND, style="dim")]
     parts += [Text(), Text(_connections(inside_summary.connections(record)))]
-    parts += [Text(), Text(inside_summary.told(record, blamed(served)))]
-    parts += [Text(note, style="yellow") for note in _doubts(served)]
+    blame = None if shown.blame is None else str(shown.blame.told())
+    parts += [Text(), Text(inside_summary.told(record, blame))]
+    parts += [Text(note, style="yellow") for note in (shown.why_not, *_doubts(served)) if note]
     parts += [Text(f"Not seen: {each}", style="dim") for each in record.unseen]
     return Group(*parts)
-
-
-def blamed(served: Served) -> str | None:
-    """Who made whom wait, in words; None where nobody watched."""
-    try:
-        return str(blame((served.record, watched.load(served.folder))).told())
-    except RecordError:
-        return None
 
 
 def _heading(served: Served) -> str:
@@ -149,7 +157,11 @@ def _connections(row: ConnectionsRow) -> str:
 def _doubts(served: Served) -> list[str]:
     record = served.record
     found = []
-    if not served.ended:
+    if not served.ended and served.asked:
+        found.append(
+            "It died of a signal: what it did in its last tenth of a second, or more where much was kept, is missing."
+        )
+    elif not served.ended:
         found.append(
             "The process could not save at its end: up to its last second, or more where much was kept, is missing."
         )
@@ -172,8 +184,17 @@ def outside_of_ranges(versions: Mapping[str, str]) -> list[str]:
     return [
         f"{name} {version} is not within {ranges[name]}, which labkit knows: some figures may be missing or wrong."
         for name, version in versions.items()
-        if name in ranges and not SpecifierSet(ranges[name]).contains(version, prereleases=True)
+        if name in ranges and not _is_within(version, SpecifierSet(ranges[name]))
     ]
+
+
+def _is_within(version: str, wanted: "SpecifierSet") -> bool:
+    from packaging.version import InvalidVersion
+
+    try:
+        return wanted.contains(version, prereleases=True)
+    except InvalidVersion:  # of somebody's own build
+        return False
 
 
 def _spread(spread: Spread) -> str:

@@ -10,25 +10,24 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labkit.base.clock import NS_PER_S
-from labkit.base.errors import RecordError, UsageError
+from labkit.base.errors import UsageError
 from labkit.base.files import whole
 from labkit.base.text import about, milliseconds
-from labkit.experiments import blame as blaming
+from labkit.base.typed import typed
 from labkit.experiments import inside_shown, inside_summary
 from labkit.experiments.blame import Blame
 from labkit.experiments.blame_matrix import Matrix, matrix, seconds
+from labkit.experiments.inside_process import Looked
 from labkit.experiments.inside_summary import EventRow
+from labkit.experiments.waits import HEARTBEATS
 from labkit.inside import trace_file
-from labkit.inside import watched as watches
 from labkit.inside.record import UNKNOWN, Connection
-from labkit.inside.run_folder import Ran, Served
-from labkit.inside.watched import Watched
+from labkit.inside.run_folder import Ran
 from labkit.runs import environment
 from labkit.runs.stages import MISSING
 from labkit.ui import inside_tables, report_charts, report_timeline
@@ -42,35 +41,19 @@ _BESIDE = Path(__file__).parent
 #: Names of the files that are written.
 PAGE, TRACE = "report.html", "trace.json"
 
-#: Of the processes the last ones, and of each so many rows of a table.
-PROCESSES_SHOWN, ROWS_SHOWN, CONNECTIONS_SHOWN = 4, 40, 20
+#: So many rows of a table.
+ROWS_SHOWN, CONNECTIONS_SHOWN = 40, 20
 
 #: The machine of a run, beside it: a report is made again elsewhere.
 _MACHINE = "machine.json"
+_MACHINE_TOLD = {"system": str, "cores": int, "python": str, "versions": dict[str, str | None]}
 
 
 #: Between two sentences: each is a line of a list.
 _SENTENCES = re.compile(r"(?<=\.) (?=[`A-Z0-9])")
 
 
-@dataclass(frozen=True)
-class Looked:
-    """One process, with who made whom wait in it.
-
-    Attributes:
-        served: its record.
-        watched: what a watch has seen; None where there was none, or it cannot be read.
-        blame: what follows from both.
-        why_not: why there is no blame, a sentence; "" where there is.
-    """
-
-    served: Served
-    watched: Watched | None
-    blame: Blame | None
-    why_not: str = ""
-
-
-def write(ran: Ran, folder: Path, page: Path | None = None) -> Path:
+def write(ran: Ran, folder: Path, page: Path | None = None, looked: Sequence[Looked] | None = None) -> Path:
     """Write the page, and a trace for Perfetto beside it.
 
     Args:
@@ -78,6 +61,7 @@ def write(ran: Ran, folder: Path, page: Path | None = None) -> Path:
         folder: that one.
         page: where the page goes; None for ``report.html`` in the folder, with ``trace.json`` beside it. Else the
             trace is named for the page.
+        looked: the processes that are shown, where somebody has them already.
 
     Returns:
         where the page is.
@@ -87,7 +71,7 @@ def write(ran: Ran, folder: Path, page: Path | None = None) -> Path:
     """
     trace = folder / TRACE if page is None else page.with_name(f"{page.stem}-{TRACE}")
     page = folder / PAGE if page is None else page
-    looked = [_looked(served) for served in ran.served[-PROCESSES_SHOWN:]]
+    looked = inside_tables.last(ran) if looked is None else looked
     try:
         with whole(page) as half:
             half.write_text(html(ran, looked, folder, trace.name), encoding="utf-8", newline="\n")
@@ -107,7 +91,7 @@ def keep_machine(folder: Path) -> None:
         path.write_text(json.dumps(environment.describe()), "utf-8")
 
 
-def html(ran: Ran, looked: Iterable[Looked], folder: Path, trace: str = TRACE) -> str:
+def html(ran: Ran, looked: Sequence[Looked], folder: Path, trace: str = TRACE) -> str:
     """The page as text.
 
     Args:
@@ -119,7 +103,6 @@ def html(ran: Ran, looked: Iterable[Looked], folder: Path, trace: str = TRACE) -
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    looked = list(looked)
     maker = Environment(
         autoescape=True,
         undefined=StrictUndefined,
@@ -146,6 +129,7 @@ def html(ran: Ran, looked: Iterable[Looked], folder: Path, trace: str = TRACE) -
         about=about,
         milliseconds=milliseconds,
         seconds=seconds,
+        heartbeats=HEARTBEATS,
         spread=inside_shown.spread,
         said=_said,
     )
@@ -155,25 +139,6 @@ def _policy(script: str) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     allowed = f"style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
-
-
-def _looked(served: Served) -> Looked:
-    """With what was watched, where it was."""
-    folder = served.folder
-    try:
-        if (folder / "watched.json").exists():
-            watched = watches.load(folder)
-            return Looked(served, watched, blaming.blame((served.record, watched)))
-        if (folder / "blame.json").exists():
-            return Looked(served, None, blaming.load(folder))
-    except RecordError as error:
-        return Looked(served, None, None, f"Who made whom wait is not known: {error}.")
-    return Looked(
-        served,
-        None,
-        None,
-        "Nobody watched who made whom wait: what follows comes from the record of events alone.",
-    )
 
 
 def _process(at: int, looked: Looked, most: int) -> dict[str, Any]:
@@ -275,10 +240,9 @@ def _machine(folder: Path) -> Mapping[str, Any]:
     for place in (folder, folder.parent):
         try:
             told = json.loads((place / _MACHINE).read_text("utf-8"))
-        except (OSError, ValueError):
+            return {name: typed(kind, told[name]) for name, kind in _MACHINE_TOLD.items()}
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
             continue
-        if isinstance(told, dict):
-            return told
     return {}
 
 

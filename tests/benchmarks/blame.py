@@ -27,7 +27,7 @@ def main() -> None:
     if asked.overhead:
         overhead()
         return
-    print("app          right    share: median, least    of a core, median")
+    print("app              right    share: median, least    of a core, median")
     for name in asked.apps or RIGHT:
         right, shares, costs, wrong = 0, [], [], []
         for _ in range(asked.times):
@@ -41,7 +41,7 @@ def main() -> None:
             else:
                 wrong.append(str(told.told()))
         share = f"{statistics.median(shares):.0%}, {min(shares):.0%}" if shares else "-"
-        print(f"{name:10}{right:4} of {asked.times:<4}{share:>20}{statistics.median(costs):18.2%}", flush=True)
+        print(f"{name:14}{right:4} of {asked.times:<4}{share:>20}{statistics.median(costs):18.2%}", flush=True)
         for text in wrong:
             print("    wrong:", text)
 

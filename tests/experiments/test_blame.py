@@ -7,11 +7,12 @@ import pytest
 import labkit
 from labkit.base.errors import RecordError
 from labkit.experiments.blame import NOTHING, blame, load
-from labkit.experiments.waits import EVERYBODY, THE_LOOP, THE_SENT
+from labkit.experiments.waits import EVERYBODY, HEARTBEATS, THE_LOOP, THE_SENT
 from labkit.inside.places import EVENT, LIBRARY, MACHINE, ROUTE, TASK, UNNAMED, Place
+from labkit.inside.record import Connection
 from labkit.inside.watched import CAUSES, CLIENT, CORE, GC, GIL, LOCK, LOOP, POOL, RECEIVE_LOOP
 from tests.support.blamed import RIGHT, is_right, run
-from tests.support.watching import event, record, slice_of, watched
+from tests.support.watching import event, heartbeat, ns, record, slice_of, watched
 
 EXPORT = Place(EVENT, "export", "shop/report.py", 41, "build", "shop.report", "export")
 ROUTED = Place(ROUTE, "/report", "shop/app.py", 7, "report", "shop.app", "report")
@@ -72,6 +73,11 @@ def test_other_causes_that_hold_everybody_up(place, cause, words):
     told = of([slice_of(0, 60, place, cause)])
     assert told.verdict.cause == CAUSES[cause]
     assert words in repr(told)
+
+
+def test_a_collection_of_garbage_that_no_event_met_is_nobody_s_business():
+    assert of([slice_of(100, 160, FEED, GC)]).verdict.cause == NOTHING
+    assert of([slice_of(100, 160, FEED, GIL)]).verdict.cause == CAUSES[GIL]
 
 
 def test_a_lock_and_a_pool():
@@ -137,6 +143,20 @@ def test_who_computes_in_an_event_loop_is_told_once():
     assert {row.name for row in told.rows} == {"chat", EVERYBODY, THE_LOOP}
 
 
+def test_clients_that_were_lost_are_told_with_who_is_to_blame():
+    gone = [Connection(number, "x", closed_ns=ns(900), reason="ping timeout") for number in (0, 1)]
+    beats = [heartbeat(100, None, connection=number) for number in (0, 1)]
+    told = of([slice_of(50, 890, EXPORT, GIL)], [], heartbeats=beats, connections=gone, ping_interval_s=1)
+    assert told.verdict.lost == 2
+    assert (told.verdict.waited, told.verdict.where) == (HEARTBEATS, "shop/report.py:41 in build")
+    assert "that heartbeats (ping, pong) waited" in repr(told)
+    assert "2 clients were lost for it: the server took no heartbeat of theirs until" in repr(told)
+    row = next(row for row in told.rows if row.name == HEARTBEATS)
+    assert (row.events, row.longest_s) == (2, pytest.approx(0.79))
+    alone = of([slice_of(50, 890, EXPORT, GIL)], [], heartbeats=beats[:1], connections=gone, ping_interval_s=1)
+    assert "1 client was lost for it" in repr(alone)
+
+
 def test_from_a_folder_and_into_one(tmp_path):
     seen = record(CHATS), watched([slice_of(0, 60, EXPORT, GIL)])
     for each in seen:
@@ -164,3 +184,20 @@ def test_an_app_with_one_known_culprit(name, tmp_path):
     run(name, tmp_path)
     told = blame(tmp_path)
     assert is_right(name, told), told.told()
+
+
+@pytest.mark.measured
+def test_heartbeats_that_waited_are_a_row_with_the_line(tmp_path):
+    def ask_between_ping_and_pong(clients):
+        for _ in range(2):
+            assert clients[0].receive() == "2"
+            clients[0].send('42["export",1]')
+            clients[0].send("3")
+
+    run("loop-late", tmp_path, use=ask_between_ping_and_pong)
+    told = blame(tmp_path)
+    row = next(row for row in told.rows if row.name == HEARTBEATS)
+    assert row.events >= 1
+    worst = next(line for line in told.lines if line.waited == HEARTBEATS)
+    assert (worst.by, worst.cause) == ("export", CAUSES[LOOP])
+    assert worst.where.startswith("tests/support/loop_culprits.py:")

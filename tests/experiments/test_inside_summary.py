@@ -82,6 +82,11 @@ def test_a_row_an_event_what_takes_most_time_first():
     assert second.per_s == pytest.approx(1.0)
 
 
+def test_what_came_at_the_very_end_did_not_come_a_thousand_times_a_second():
+    told = {row.name: row.per_s for row in events(a_record([event(0, at_ms=1000), event(1, at_ms=10_999)]))}
+    assert told == {"chat": pytest.approx(0.1), "export": pytest.approx(0.1)}
+
+
 def test_one_name_in_two_namespaces_is_two_rows():
     found = events(a_record([event(), event(namespace=1)]))
     assert [row.shown for row in found] == ["chat", "chat in /shop"]

@@ -2,10 +2,11 @@
 
 import pytest
 
-from labkit.experiments.waits import EVERYBODY, THE_LOOP, THE_SENT, waits_of
+from labkit.experiments.waits import EVERYBODY, HEARTBEATS, THE_LOOP, THE_SENT, waits_of
 from labkit.inside.places import EVENT, TASK, UNNAMED, Place
+from labkit.inside.record import Connection
 from labkit.inside.watched import CLIENT, CORE, GC, GIL, LOCK, LOOP, POOL, RECEIVE_LOOP
-from tests.support.watching import event, record, slice_of, watched
+from tests.support.watching import event, heartbeat, ns, record, slice_of, watched
 
 EXPORT = Place(EVENT, "export", "shop.py", 3, "build", "shop", "export")
 EXPORT_ALSO = Place(EVENT, "export", "shop.py", 9, "export", "shop", "export")
@@ -134,3 +135,72 @@ def test_an_event_that_still_waits_waits_until_the_snapshot():
     waits, blamed = told([event("chat", 900, None, None)], [slice_of(950, 1_000, FEED, GIL)])
     assert waits.rows["chat"].seconds == pytest.approx(0.1)
     assert blamed["chat", FEED, GIL] == pytest.approx(50)
+
+
+# Heartbeats
+
+
+def heartbeats(beats, slices, events=(), **more):
+    """Of their row: how many, and milliseconds by place and cause."""
+    waits, blamed = told(list(events), slices, heartbeats=beats, ping_interval_s=1, **more)
+    row = waits.rows.get(HEARTBEATS)
+    mine = {key[1:]: pytest.approx(ms) for key, ms in blamed.items() if key[0] == HEARTBEATS}
+    return (0 if row is None else row.events), mine, waits
+
+
+def test_a_pong_waits_for_who_held_everybody_up_until_it_was_taken():
+    slices = [slice_of(0, 20, FEED, GIL), slice_of(100, 300, EXPORT, GIL, held=150), slice_of(310, 500, FEED, GC)]
+    count, blamed, waits = heartbeats([heartbeat(50, 505)], slices)
+    assert (count, blamed) == (1, {(EXPORT, GIL): 150, (FEED, GC): 190})
+    assert all(held.lost == 0 for held in waits.held.values())
+    assert heartbeats([heartbeat(350, 505)], slices)[1] == {(FEED, GC): 150}, "not before it was asked for"
+
+
+def test_what_was_held_while_the_client_took_its_time_is_nobody_s_fault():
+    slices = [slice_of(0, 300, EXPORT, GIL)]
+    assert heartbeats([heartbeat(0, 400)], slices)[:2] == (0, {})
+    assert heartbeats([heartbeat(290, 310)], slices)[:2] == (0, {}), "20 ms are not late"
+
+
+def test_a_long_hold_is_one_though_short_ones_lie_in_it():
+    slices = [slice_of(0, 500, EXPORT, LOOP, held=300), slice_of(100, 110, FEED, GIL, held=0)]
+    assert heartbeats([heartbeat(0, 500)], slices)[1] == {(EXPORT, LOOP): 300}
+
+
+def test_a_ping_waits_from_when_it_is_due():
+    slices = [slice_of(900, 1_400, EXPORT, GIL)]
+    known = [Connection(0, "x", opened_ns=ns(0))]
+    assert heartbeats([heartbeat(1_405, 1_410)], slices, connections=known)[1] == {(EXPORT, GIL): 400}
+    # The next one is due after the answer to the one before.
+    beats = [heartbeat(150, 160), heartbeat(1_405, 1_410)]
+    assert heartbeats(beats, slices, connections=known)[1] == {(EXPORT, GIL): 240}
+
+
+def test_a_pong_waits_behind_the_events_of_its_client_that_are_handled_in_turn():
+    events = [event("query", 0, 0, 300, free=300), event("query", 10, 300, 500, dispatched=300, free=500)]
+    slices = [slice_of(0, 100, FEED, RECEIVE_LOOP, event=0, connection=0)]
+    beats = [heartbeat(5, 500, read=20)]
+    count, blamed, _ = heartbeats(beats, slices, events, async_handlers=False)
+    assert (count, blamed) == (1, {(FEED, RECEIVE_LOOP): 280, (Place(EVENT, "query"), RECEIVE_LOOP): 200})
+    assert heartbeats(beats, slices, events)[0] == 0, "handlers of their own threads hold no receive loop"
+
+
+def test_a_pong_waits_no_longer_than_it_did_whoever_held_it_up():
+    events = [event("query", 0, 0, 300, free=300)]
+    slices = [slice_of(0, 300, FEED, GIL)]
+    _, blamed, waits = heartbeats([heartbeat(5, 302, read=50)], slices, events, async_handlers=False)
+    assert blamed == {(Place(EVENT, "query"), RECEIVE_LOOP): 250, (FEED, GIL): 47}
+    assert waits.rows[HEARTBEATS].longest_s == pytest.approx(0.297)
+
+
+@pytest.mark.parametrize(("reason", "lost"), [("ping timeout", 1), ("transport close", 0)])
+def test_a_client_is_lost_for_who_held_everybody_up_until_then(reason, lost):
+    gone = Connection(0, "x", closed_ns=ns(600), reason=reason)
+    count, _, waits = heartbeats([heartbeat(50, None)], [slice_of(100, 590, EXPORT, GIL)], connections=[gone])
+    assert (count, waits.held["event", "export", GIL].lost) == (lost, lost)
+
+
+def test_a_client_that_is_gone_was_lost_for_nobody():
+    gone = Connection(0, "x", closed_ns=ns(900), reason="ping timeout")
+    assert heartbeats([heartbeat(50, None)], [slice_of(100, 590, EXPORT, GIL)], connections=[gone])[:2] == (0, {})
+    assert heartbeats([heartbeat(50, None)], [], connections=())[:2] == (0, {})

@@ -20,7 +20,8 @@ def test_who_is_asked_answers(tmp_path):
 
     def saves():
         told.append(asked.wait(10))
-        time.sleep(0.02)
+        (folder / "the first file.json").touch()  # which is not all
+        time.sleep(0.05)
         told.append("saved")
         asked.answer()
 

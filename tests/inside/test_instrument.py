@@ -86,6 +86,26 @@ def test_a_version_with_other_names_is_told_and_nothing_was_changed(socketio, mo
     assert attributes(socketio) == before
 
 
+@pytest.mark.parametrize("name", ["_handle_disconnect", "_handle_eio_disconnect", "_send_packet"])
+def test_a_version_whose_methods_take_other_arguments_is_told_and_nothing_was_changed(socketio, monkeypatch, name):
+    """A hook in their place could not be called as they are."""
+    monkeypatch.setattr(type(socketio.server), name, lambda self, eio_sid: None)
+    before = attributes(socketio)
+    with pytest.raises(ServerError, match=rf"{name} takes 1 arguments and not \d: install the versions"):
+        labkit.instrument(socketio)
+    assert attributes(socketio) == before
+
+
+def test_a_method_that_takes_whatever_it_is_given_is_somebody_s_hook(socketio, monkeypatch):
+    before = type(socketio.server)._send_packet
+
+    def hook(self, *args):
+        return before(self, *args)
+
+    monkeypatch.setattr(type(socketio.server), "_send_packet", hook)
+    labkit.instrument(socketio).detach()
+
+
 def test_before_init_app(app):
     socketio = SocketIO(async_mode="threading")
     register(socketio, None)

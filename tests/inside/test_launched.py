@@ -166,7 +166,7 @@ def test_until_a_server_is_made_the_app_sees_nothing(tmp_path):
     within = seen(PYTHONPATH=os.pathsep.join((str(BOOT), str(tmp_path))), LABKIT_RUN="{}")
     assert within.stderr == ""
     assert "'sitecustomize'" in within.stdout
-    assert "'_Finder', " in within.stdout
+    assert within.stdout.count("'_Finder', ") == 2
     assert within.stdout.replace("'sitecustomize', ", "").replace("'_Finder', ", "") == without.stdout
 
 
@@ -207,3 +207,26 @@ def test_an_environment_without_labkit_is_looked_into_with_the_commands(tmp_path
     assert done.stderr == ""
     (problem,) = run_folder.read(tmp_path).problems
     assert "BaseServer is no server" in problem  # so says labkit, which was found
+
+
+@pytest.mark.measured
+def test_a_version_without_a_base_of_servers_is_told_and_the_app_goes_on(tmp_path):
+    """python-socketio before 5.10."""
+    stranger = tmp_path / "socketio"
+    stranger.mkdir()
+    (stranger / "__init__.py").write_text("from .server import Server\n")
+    (stranger / "server.py").write_text("class Server:\n    def __init__(self, a=1): self.a = a\n")
+    told = {"folder": str(tmp_path), "package": str(Path(launched.__file__).parents[1]), "events": 4, "payloads": False}
+    code = (
+        "import sys, socketio; print(socketio.Server(5).a, [f for f in sys.meta_path if type(f).__name__ == '_Finder'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", f"import sitecustomize; {code}"],
+        env={"PYTHONPATH": os.pathsep.join((str(BOOT), str(tmp_path))), "LABKIT_RUN": json.dumps(told)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("5 []\n", "")
+    (problem,) = run_folder.read(tmp_path).problems
+    assert "Server is no server" in problem

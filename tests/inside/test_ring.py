@@ -100,6 +100,13 @@ def test_what_is_no_name_is_another():
     assert len(names.index) == 1
 
 
+def test_half_a_surrogate_pair_becomes_what_files_and_terminals_take():
+    names = Names()
+    assert names.names[names.add("\ud800é")] == "\\ud800é"
+    assert names.names[names.add("\U0001f600")] == "\U0001f600"
+    assert names.add("\ud800é") == 0
+
+
 def test_names_are_not_counted_twice_by_two_threads():
     names = Names(300)
     threads = [threading.Thread(target=lambda: [names.add(str(at)) for at in range(200)]) for _ in range(4)]

@@ -2,9 +2,11 @@
 
 import itertools
 import tracemalloc
+from types import SimpleNamespace
 
 import pytest
 
+from labkit.inside import seeing as seeing_module
 from labkit.inside.record import EVENT_COLUMNS, MISSING, UNKNOWN
 from labkit.inside.seeing import Seeing, hashed, size
 from tests.support.fake_clock import FakeClock
@@ -97,12 +99,39 @@ def test_a_sid_is_not_told():
     assert hashed("a sid") == hashed("a sid") != hashed("another")
 
 
-def test_the_least_headroom_is_kept(now):
-    class Packet:
-        def __init__(self, packet_type):
-            self.packet_type = packet_type
-            self.data = None
+@pytest.mark.parametrize(("took_us", "cpu_ns"), [(49, 49_000), (51, 7_000)])
+def test_of_a_short_handler_the_cpu_time_is_how_long_it_took(now, monkeypatch, took_us, cpu_ns):
+    monkeypatch.setattr(seeing_module, "thread_cpu_ns", itertools.count(0, 7_000).__next__)
+    seeing = Seeing(events=4, now=now)
+    event = seeing.arrived(None, None, ["chat"])
+    seeing.begin(event, cpu=True)
+    now.advance(ns=took_us * 1_000)
+    seeing.end(event)
+    assert row(seeing, 0)["cpu_ns"] == cpu_ns
 
+
+def test_a_handler_that_is_called_a_second_time_has_started_before(now):
+    """As a connect handler whose first call, with `auth`, has raised a TypeError after a while."""
+    seeing = Seeing(events=4, now=now)
+    event = seeing.arrived(None, None, ["connect"])
+    for _ in range(2):
+        seeing.begin(event, cpu=False)
+        now.advance(ms=8)
+    seeing.end(event)
+    told = row(seeing, 0)
+    assert told["handler_end"] - told["handler_start"] == 16_000_000
+    assert told["handler_start"] == told["dispatched"]
+
+
+class Packet:
+    """One of Engine.IO's, without data."""
+
+    def __init__(self, packet_type):
+        self.packet_type = packet_type
+        self.data = None
+
+
+def test_the_least_headroom_is_kept(now):
     seeing = Seeing(events=2, now=now)
     live = seeing.connections.open("eio", "0000", 0)
     seeing.took(live, Packet(3), 20)
@@ -113,6 +142,31 @@ def test_the_least_headroom_is_kept(now):
         seeing.took(live, Packet(3), 20)
     assert (live.pongs, live.told().headroom_s) == (3, -1.0)
     assert live.ping_ns == MISSING
+
+
+def test_heartbeats_have_a_row_each(now):
+    seeing = Seeing(events=2, now=now)
+    live, other = (seeing.connections.open(sid, sid, 0) for sid in ("a", "b"))
+    live.websocket, live.buffer = True, SimpleNamespace(read_ns=1_007)
+    other.post_ns = 1_009
+    for connection in (live, other):
+        seeing.sends(connection, Packet(2), None)
+        now.advance(ns=5)
+    for connection in (live, other):
+        seeing.took(connection, Packet(3), 20)
+    columns, seen = seeing.heartbeats.snapshot()
+    assert {name: column.tolist() for name, column in columns.items()} == {
+        "number": [0, 1],
+        "connection": [live.number, other.number],
+        "ping": [1_000, 1_005],
+        "read": [1_007, 1_009],
+        "taken": [1_010, 1_010],
+    }
+    for connection in (live, other, other):  # the first one's row is another's when its answer comes
+        seeing.sends(connection, Packet(2), None)
+    seeing.took(live, Packet(3), 20)
+    columns, seen = seeing.heartbeats.snapshot()
+    assert (seen, columns["taken"].tolist()) == (5, [0, 0])
 
 
 def test_a_day_of_events_is_counted_and_costs_no_memory():

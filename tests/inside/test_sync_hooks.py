@@ -336,8 +336,12 @@ def test_the_headroom_of_heartbeats(seen):
         client.send("3")
         assert wait_until(lambda: inside.record().connections[0].pongs == 4)
         slow = inside.record().connections[0].headroom_s
+        beats = inside.record().heartbeats
     assert slow < quick <= 3
     assert slow < 2.5
+    taken = [at for at, taken in enumerate(beats["taken"]) if taken]
+    assert len(taken) == 4
+    assert all(beats["ping"][at] < beats["read"][at] <= beats["taken"][at] for at in taken)
 
 
 @pytest.mark.measured

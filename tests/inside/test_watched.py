@@ -3,10 +3,12 @@
 import json
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from labkit.base.errors import RecordError
 from labkit.inside.places import EVENT, Place
-from labkit.inside.watched import GIL, LOCK, load
+from labkit.inside.watched import CAUSES, GIL, LOCK, load
+from tests.support.damage import damage
 from tests.support.watching import slice_of, watched
 
 
@@ -45,3 +47,43 @@ def test_a_newer_schema_and_json_that_is_no_watch(seen, tmp_path):
     (tmp_path / "watched.json").write_text(json.dumps(about), "utf-8")
     with pytest.raises(RecordError, match="cannot be read"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(("column", "value"), [("place", 2), ("place", -1), ("cause", len(CAUSES)), ("begin", 2**62)])
+def test_a_column_that_points_outside_of_its_table_or_of_all_time(seen, tmp_path, column, value):
+    seen.slices[column][1] = value
+    seen.save(tmp_path)
+    with pytest.raises(RecordError, match=f"cannot be read: take it anew .*the column {column} "):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"totals": [{"place": 9, "cause": 0, "slices": 1, "held_ns": 1, "cpu_ns": 1}]},
+        {"places": [{"kind": "event"}]},
+        {"places": [{"kind": "planet", "name": "x"}] * 2},
+        {"worst": [{"held_ms": 1.0, "cause": "x"}]},
+        {"still_ns": {"3": "4"}},
+    ],
+)
+def test_json_in_which_something_has_another_type(seen, tmp_path, change):
+    seen.save(tmp_path)
+    file = tmp_path / "watched.json"
+    file.write_text(json.dumps({**json.loads(file.read_text("utf-8")), **change}), "utf-8")
+    with pytest.raises(RecordError, match="cannot be read"):
+        load(tmp_path)
+
+
+@given(damaged=damage("watched.json", "inside-slices.bin"))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_damaged_it_is_a_watch_or_a_sentence(seen, tmp_path, damaged):
+    name, change = damaged
+    seen.save(tmp_path)
+    file = tmp_path / name
+    file.write_bytes(change(file.read_bytes()))
+    try:
+        found = load(tmp_path)
+    except RecordError:
+        return
+    assert [found.places[place] for place in found.slices["place"]]

@@ -1,4 +1,4 @@
-"""Loads one of the apps of :mod:`tests.support.culprits`, and reads who was blamed."""
+"""Loads an app of :mod:`tests.support.culprits` or :mod:`tests.support.loop_culprits`, and reads who was blamed."""
 
 import contextlib
 import http.client
@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from labkit.experiments.blame import NOTHING
-from labkit.inside.watched import CAUSES, CLIENT, CORE, GIL, LOCK, RECEIVE_LOOP
-from tests.support import culprits
+from labkit.inside.watched import CAUSES, CLIENT, CORE, GIL, LOCK, LOOP, RECEIVE_LOOP
+from tests.support import culprits, loop_culprits
 from tests.support.helpers import RawClient
 
 ROOT = Path(__file__).parents[2]
@@ -18,10 +18,10 @@ ROOT = Path(__file__).parents[2]
 DISTURBS = {"handler": "export", "extension": "search", "lock": "checkout", "serial": "query", "quiet": "export"}
 
 
-def run(name, folder, seconds=1.2, every_s=0.02, disturb_s=0.3):
-    """Serve it, let people chat, disturb them, and leave what was seen in the folder."""
+def run(name, folder, seconds=1.2, every_s=0.02, disturb_s=0.3, use=None):
+    """Serve it, let people chat, disturb them, and leave what was seen in the folder; or `use` it in another way."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.culprits", name, str(folder)],
+        [sys.executable, "-m", module_of(name).__name__, name, str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -33,7 +33,10 @@ def run(name, folder, seconds=1.2, every_s=0.02, disturb_s=0.3):
             clients = [stack.enter_context(RawClient(port)) for _ in range(3)]
             if name == "reader":
                 stack.enter_context(RawClient(port, receive_buffer=4096))  # and never reads again
-            load(name, port, clients, seconds, every_s, disturb_s)
+            if use is None:
+                load(name, port, clients, seconds, every_s, disturb_s)
+            else:
+                use(clients)
     finally:
         process.stdin.close()
         try:
@@ -77,7 +80,23 @@ RIGHT = {
     "serial": (RECEIVE_LOOP, "query", "QUERY"),
     "reader": (CLIENT, "reader.feed", "FEED"),
     "quiet": None,
+    "hub-computes": (GIL, "under_gevent.refresh", "TASK-BUILD"),
+    "hub-blocks": (LOOP, "under_gevent.refresh", "TASK-BLOCKS"),
+    "loop-computes": (GIL, "under_asyncio.refresh", "TASK-BUILD"),
+    "loop-blocks": (LOOP, "under_asyncio.refresh", "TASK-BLOCKS"),
 }
+
+
+def module_of(name):
+    """The module that has this app."""
+    return loop_culprits if name in loop_culprits.APPS else culprits
+
+
+def line_of(module, mark):
+    """The line of a module that ends with a comment."""
+    lines = Path(module.__file__).read_text(encoding="utf-8").splitlines()
+    (line,) = [number for number, text in enumerate(lines, 1) if text.endswith(f"# {mark}")]
+    return line
 
 
 def is_right(name, blamed):
@@ -87,5 +106,6 @@ def is_right(name, blamed):
         # A machine that had no core for anybody is no part of the app.
         return finding.cause in (NOTHING, CAUSES[CORE]) and str(blamed.told()).startswith("Nothing")
     cause, by, mark = right
-    where = f"tests/support/culprits.py:{culprits.line_of(mark)} in "
+    module = module_of(name)
+    where = f"tests/support/{Path(module.__file__).name}:{line_of(module, mark)} in "
     return finding.cause == CAUSES[cause] and finding.by == by and finding.where.startswith(where)

@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from flask import Flask
 from flask_socketio import SocketIO, emit
@@ -97,13 +96,6 @@ APPS: dict[str, Callable] = {
     "reader": reader,
     "quiet": quiet,
 }
-
-
-def line_of(mark):
-    """The line of this file that ends with a comment."""
-    lines = Path(__file__).read_text(encoding="utf-8").splitlines()
-    (line,) = [number for number, text in enumerate(lines, 1) if text.endswith(f"# {mark}")]
-    return line
 
 
 class Handler(WSGIRequestHandler):

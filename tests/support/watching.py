@@ -3,7 +3,7 @@
 from array import array
 
 from labkit.base.clock import NS_PER_MS
-from labkit.inside.record import EMIT_COLUMNS, EVENT_COLUMNS, UNKNOWN, Record
+from labkit.inside.record import EMIT_COLUMNS, EVENT_COLUMNS, HEARTBEAT_COLUMNS, UNKNOWN, Record
 from labkit.inside.watched import SLICE_COLUMNS, Total, Watched
 
 #: 0 is MISSING: all instants count from here.
@@ -32,8 +32,18 @@ def event(name, read, start, end, *, dispatched=None, free=None, cpu=0.0, connec
     }
 
 
-def record(events, *, taken=1_000, **settings):
-    """A record of such events."""
+def heartbeat(ping, taken, *, read=None, connection=0):
+    """A heartbeat, in ms; None where its answer was not taken."""
+    return {
+        "connection": connection,
+        "ping": ns(ping),
+        "read": 0 if read is None else ns(read),
+        "taken": 0 if taken is None else ns(taken),
+    }
+
+
+def record(events, *, taken=1_000, heartbeats=(), connections=(), **settings):
+    """A record of such events, heartbeats and connections."""
     names = tuple(dict.fromkeys(each["name"] for each in events))
     rows = [{**each, "number": number, "name": names.index(each["name"])} for number, each in enumerate(events)]
     return Record(
@@ -42,7 +52,11 @@ def record(events, *, taken=1_000, **settings):
         names=names,
         namespaces=("/",),
         errors=(),
-        connections=(),
+        connections=tuple(connections),
+        heartbeats={
+            column: array("q", [row.get(column, number) for number, row in enumerate(heartbeats)])
+            for column in HEARTBEAT_COLUMNS
+        },
         settings={"async_handlers": True, **settings},
         events_seen=len(events),
         emits_seen=0,

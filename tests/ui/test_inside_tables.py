@@ -58,7 +58,11 @@ def test_every_reason_for_doubt_is_told():
 
 @pytest.mark.parametrize(
     ("ran", "says"),
-    [(Ran(), "saw no SocketIO server"), (Ran(made=1), "a Socket.IO server was made, and nobody connected to it")],
+    [
+        (Ran(), "saw no SocketIO server"),
+        (Ran(made=1), "a Socket.IO server was made, and nobody connected to it"),
+        (Ran(made=1, problems=("another version",)), "a Socket.IO server was made, and nothing was seen of it"),
+    ],
 )
 def test_where_nothing_was_seen_a_sentence_says_why(ran, says):
     assert says in shown(ran)
@@ -74,3 +78,14 @@ def test_of_many_processes_the_last_are_shown():
 
 def test_versions_that_labkit_knows_are_no_reason_for_doubt():
     assert outside_of_ranges({"python-socketio": "5.13.0", "python-engineio": "4.0", "flask-socketio": "5.5"}) == []
+
+
+def test_a_version_of_somebody_s_own_build_is_told():
+    (said,) = outside_of_ranges({"python-socketio": "our build"})
+    assert "python-socketio our build is not within" in said
+
+
+def test_a_watch_that_cannot_be_read_is_told(tmp_path):
+    (tmp_path / "watched.json").write_text("{")
+    broken = dataclasses.replace(served(a_record([event()])), folder=tmp_path)
+    assert "Who made whom wait is not known:" in flat(shown(Ran(served=(broken,))))

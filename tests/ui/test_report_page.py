@@ -1,6 +1,7 @@
 """The page of what was seen: whole in one file, quick with many events, and no name in it becomes markup."""
 
 import json
+import os
 import re
 import sys
 from html.parser import HTMLParser
@@ -8,14 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from rich.console import Console
 
 from labkit.base.errors import UsageError
 from labkit.experiments.blame import blame
 from labkit.inside import run_folder
 from labkit.inside.run_folder import Ran
 from labkit.runs.stages import MISSING
-from labkit.ui import report_page, report_timeline
+from labkit.ui import inside_tables, report_page, report_timeline
 from tests.support import browsing, reported
+from tests.support.damage import damage
 
 MARKUP = '</script><img src=x onerror="alert(1)"><b>`'
 
@@ -266,3 +270,27 @@ _FOCUSED = """() => {
 def test_what_the_page_is_made_of_lies_beside_its_module():
     there = {each.name for each in Path(report_page.__file__).parent.glob("report.*")}
     assert there == {"report.html.j2", "report.css", "report.js"}
+
+
+DAMAGED = (
+    *(f"server-4711/{name}" for name in ("inside.json", "watched.json", "process.json", "inside-events.bin")),
+    *(f"server-4711/inside-{name}.bin" for name in ("emits", "heartbeats", "slices")),
+    *("run.json", "machine.json"),
+)
+
+
+@given(damaged=damage(*DAMAGED))
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_damaged_the_rest_of_the_report_goes_on(tmp_path, damaged):
+    record, watched = reported.crowded(40)
+    kept(tmp_path, record, watched)
+    other, _ = reported.crowded(30, started_ns=reported.START_NS + 1)
+    other.save(tmp_path / "server-4712")
+    (tmp_path / "machine.json").write_text('{"cores": 2, "python": "3.13.1", "packages": {"numpy": "2.1"}}')
+    name, change = damaged
+    (tmp_path / name).write_bytes(change((tmp_path / name).read_bytes()))
+    ran = run_folder.read(tmp_path)
+    text = report_page.write(ran, tmp_path).read_text("utf-8")
+    assert ", async_mode=threading: 30 events of 20 connections" in text
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        inside_tables.show(ran, Console(file=nowhere))

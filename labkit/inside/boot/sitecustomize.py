@@ -58,7 +58,19 @@ class _Finder:
 
 def _hook(base_server):
     """See to it that whoever makes a ``socketio.Server`` or an ``AsyncServer`` has it looked into."""
-    make = base_server.BaseServer.__init__
+    _hook_class(base_server.BaseServer)
+
+
+def _hook_old(package):
+    """The same of a version that has no ``base_server``: it cannot be looked into, and that is told."""
+    server = getattr(package, "Server", None)
+    if "socketio.base_server" not in sys.modules and isinstance(server, type):
+        sys.meta_path[:] = [finder for finder in sys.meta_path if getattr(finder, "then", None) is not _hook]
+        _hook_class(server)
+
+
+def _hook_class(kind):
+    make = kind.__init__
 
     def __init__(self, *args, **kwargs):  # noqa: N807 (it takes the place of one)
         make(self, *args, **kwargs)
@@ -68,7 +80,7 @@ def _hook(base_server):
     __init__.__doc__ = make.__doc__
     __init__.__qualname__ = make.__qualname__
     __init__.__module__ = make.__module__
-    base_server.BaseServer.__init__ = __init__
+    kind.__init__ = __init__
 
 
 def _made(server):
@@ -117,4 +129,4 @@ _START, _SLEEP = _thread.start_new_thread, time.sleep
 
 _give_way()
 if _TOLD:
-    sys.meta_path.insert(0, _Finder("socketio.base_server", _hook))
+    sys.meta_path[:0] = [_Finder("socketio.base_server", _hook), _Finder("socketio", _hook_old)]

@@ -30,7 +30,8 @@ def report(folder: Path, out: Path | None, text: bool) -> None:
     from labkit.ui import inside_tables, report_page
 
     ran, console = run_folder.read(folder), Console()
+    looked = inside_tables.last(ran)
     if text:
-        inside_tables.show(ran, console)
+        inside_tables.show(ran, console, looked)
         return
-    console.print(Text(f"The page is {report_page.write(ran, folder, out)}"), soft_wrap=True)
+    console.print(Text(f"The page is {report_page.write(ran, folder, out, looked)}"), soft_wrap=True)

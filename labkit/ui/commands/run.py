@@ -107,18 +107,19 @@ def _found(program: str) -> str | None:
 
 def _run(command: Sequence[str], folder: Path, options: Mapping[str, Any]) -> int:
     """Run it, show what was seen, and hand on its exit code."""
-    from labkit.inside import run_folder
+    from labkit.inside import run_folder, running
     from labkit.inside.asking import ask
 
-    began = run_folder.Ran(command=tuple(command), started_utc=utc_stamp())
+    ran = run_folder.Ran(command=tuple(command), started_utc=utc_stamp())
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        run_folder.write(folder, began)
+        run_folder.write(folder, ran)
     except OSError as error:
         raise UsageError(f"{folder} cannot be written to ({error.strerror}): name a folder with --out") from error
     code = None
     try:
         code = foreground.run(command, _environment(folder, options), lambda: ask(folder))
+        running.wait_for_end(folder)
         ran = dataclasses.replace(run_folder.read(folder), exit_code=code)
         run_folder.write(folder, ran)
         _show(ran, folder)
@@ -147,17 +148,17 @@ def _show(ran: "Ran", folder: Path) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from labkit.ui import report_page
-    from labkit.ui.inside_tables import show
+    from labkit.ui import inside_tables, report_page
 
     # Standard output is the app's alone: what reads it must not find tables there.
     console = Console(stderr=True)
-    show(ran, console)
+    looked = inside_tables.last(ran)
+    inside_tables.show(ran, console, looked)
     if not ran.served:
         return
     try:
         report_page.keep_machine(folder)
-        said = f"The page: {report_page.write(ran, folder)}"
+        said = f"The page: {report_page.write(ran, folder, looked=looked)}"
     except (LabError, OSError) as error:  # the app has ended as it has, whatever becomes of the page
         said = f"labkit: {sentence(error)}"
     console.print(Text(said), soft_wrap=True)

@@ -6,7 +6,7 @@ import pytest
 
 from labkit.inside import run_folder
 from labkit.inside.run_folder import Ran
-from labkit.ui import report_page
+from labkit.ui import inside_tables
 from labkit.ui.commands import run
 from tests.support import reported
 from tests.ui.commands.running import assert_is_refused, labkit, written
@@ -77,10 +77,10 @@ def test_an_app_that_served_nobody_leaves_no_page(tmp_path, capsys):
 
 
 def test_a_folder_of_several_processes_has_each_on_the_page(folder):
-    for pid in range(report_page.PROCESSES_SHOWN):
+    for pid in range(inside_tables.PROCESSES_SHOWN):
         record, _ = reported.crowded(50, started_ns=reported.START_NS + pid + 1)
         record.save(folder / f"server-{pid}")
     assert labkit("report", folder).exit_code == 0
     text = (folder / "report.html").read_text("utf-8")
-    assert text.count("<article") == report_page.PROCESSES_SHOWN
+    assert text.count("<article") == inside_tables.PROCESSES_SHOWN
     assert "1 earlier process is in the folder only" in text

@@ -24,6 +24,15 @@ async def compute(sid, ms):
 app = socketio.ASGIApp(server)
 """
 
+#: It takes its time where a client leaves.
+LEAVES = """
+import asyncio
+
+@server.event
+async def disconnect(sid):
+    await asyncio.sleep(0.5)
+"""
+
 RUN = ("-m", "labkit", "run", "--out", "out.d")
 
 
@@ -214,3 +223,18 @@ def test_uvicorn_with_an_asyncio_server(tmp_path):
     served = seen(tmp_path)
     assert (served.ended, served.record.settings["async_mode"]) == (True, "asgi")
     assert names(served.record) == ["compute"] * 3
+
+
+@pytest.mark.measured
+def test_what_uvicorn_does_between_a_signal_and_its_death_is_kept(tmp_path):
+    """It lets go of its clients in peace, and then dies of the signal."""
+    pytest.importorskip("uvicorn")
+    (tmp_path / "shop.py").write_text(ASGI + LEAVES)
+    port = free_port()
+    with launched(tmp_path, *RUN, "--", "uvicorn", "--port", port, "shop:app") as process, use(port):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 128 + signal.SIGTERM
+    served = seen(tmp_path)
+    assert (served.ended, served.asked) == (False, True)
+    assert names(served.record)[-1] == "disconnect", "which came after the signal"
+    assert "It died of a signal: what it did in its last tenth" in " ".join((tmp_path / "err").read_text().split())
