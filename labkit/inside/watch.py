@@ -35,6 +35,7 @@ from labkit.inside.places import EVENT, MACHINE, UNNAMED, Place, Places
 from labkit.inside.record import UNKNOWN
 from labkit.inside.seeing import HANDLER_END, THREAD, Seeing, log
 from labkit.inside.slices import Slices
+from labkit.inside.stacks import current_frames
 from labkit.inside.waiting import Frames, Waiting
 from labkit.inside.watched import CORE, GC, GIL, Watched
 
@@ -171,7 +172,7 @@ class Watch:
             if late or (woke < self._episode_ns and self._somebody_computes(woke)):
                 queue_ns = self._late(due, woke, queue, queue_ns)
             elif woke - self._read_ns > SWEEP_NS:
-                self._spent(dict.fromkeys(sys._current_frames()))
+                self._spent(dict.fromkeys(current_frames()))
                 queue_ns = queue.ready_ns()
             if woke - self._looked_ns >= LOOK_NS:
                 self._look(woke, late, computing=late and self._gil_was_held)
@@ -184,7 +185,7 @@ class Watch:
     def _look(self, now: int, late: bool, *, computing: bool) -> None:
         self._looked_ns = now
         if self.seeing.piled or any(hooks.handling() or not hooks.cpu for hooks in self._hooks):
-            frames = sys._current_frames()
+            frames = current_frames()
             frames.pop(self._ident, None)
             self._waiting.look(now, frames, self._natives(frames), late=late, computing=computing)
 
@@ -198,7 +199,7 @@ class Watch:
         """It got the GIL late: who had it? The counter of its queue for a core, for the next time."""
         again = woke < self._episode_ns
         read_ns = self._read_ns
-        frames: Frames = sys._current_frames()
+        frames: Frames = current_frames()
         frames.pop(self._ident, None)
         spent, others_ns = self._spent(frames)
         named, ended_ns = self._named(spent, frames, read_ns)

@@ -49,6 +49,7 @@ class Person:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             # Packets as small as a network's: within one machine they are large, and so are the buffers for them.
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
+        self.sock.settimeout(PATIENCE_S)  # whoever is not let in gives up
         self.sock.connect((place.hostname, place.port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.text, self.asked, self.unanswered = "", 0, 0
