@@ -117,8 +117,9 @@ class Comparison:
         fewest = min((len(s.own) for s in self.summaries), default=TAIL_SAMPLES)
         if fewest >= TAIL_SAMPLES:
             return ()
+        each = " of a strategy" if len(self.summaries) > 1 else ""
         return (
-            f"note: {fewest} events of a strategy support no p98, which takes {TAIL_SAMPLES}: the verdict on own "
+            f"note: {fewest} events{each} support no p98, which takes {TAIL_SAMPLES}: the verdict on own "
             "answers goes by the maximum; fire or repeat more for a p98",
         )
 

@@ -131,6 +131,8 @@ def test_notes_and_validity_are_those_of_the_runs(three):
 def test_too_few_events_for_a_p98_are_told_with_how_many_it_takes():
     (note,) = simulated.comparison({"inline": {"events": 149}, "thread": {"events": 150}}, repeats=1).notes
     assert "149 events of a strategy support no p98, which takes 150" in note
+    (note,) = simulated.comparison({"inline": {"events": 149}}, repeats=1).notes
+    assert "149 events support no p98" in note
 
 
 def test_an_invalid_run_is_marked_in_the_table_and_in_its_own_line():
