@@ -12,6 +12,7 @@ import select
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -102,6 +103,35 @@ class Person:
 
     def _write(self, event):
         self.sock.sendall(self.ws.send(event))
+
+
+@contextlib.contextmanager
+def patient(url, rate_hz, seconds):
+    """Meanwhile one customer searches so often, but never before the last answer is there: how long each took, in ms.
+
+    The list is complete when the block has ended.
+    """
+    took_ms, me = [], Person(url)
+
+    def search():
+        began = time.monotonic()
+        for due in times(0, 1 / rate_hz, seconds):
+            time.sleep(max(0, began + due - time.monotonic()))
+            sent = time.monotonic()
+            if sent > began + seconds:
+                break
+            me.send("search", "7")
+            while me.unanswered:
+                me.hear()
+            took_ms.append((time.monotonic() - sent) * 1000)
+
+    searching = threading.Thread(target=search)
+    searching.start()
+    try:
+        yield took_ms
+    finally:
+        searching.join()
+        me.leave()
 
 
 def times(first_s, every_s, seconds):
