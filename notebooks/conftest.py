@@ -18,6 +18,8 @@ _claims: list[tuple[str, str]] = []
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # The same as in tests/conftest.py, which is not read where test_shop.py runs by itself.
+    config.addinivalue_line("markers", "measured: opens sockets, starts processes")
     # Here and not in addopts: plain pytest must run without nbval, and paths there depend on the working directory.
     if getattr(config.option, "nbval", False) or getattr(config.option, "nbval_lax", False):
         config.option.nbval_current_env = True

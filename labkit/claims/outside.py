@@ -1,4 +1,4 @@
-"""Claims about an app that was fired at as it runs, and their judges: what only an open loop sees, and what mending does.
+"""Claims about an app that was fired at as it runs, and their judges: what only an open loop sees; what mending does.
 
 Each is of a bystander that sends an event of the app at an even rate while others load it.
 """
@@ -62,8 +62,8 @@ CLAIMS = (
         reading="connection",
         condition="an app under Werkzeug with Nagle's algorithm on and now and then a stall; a bystander that sends "
         "more often than every 40 ms, and beside it a client that does the same but waits for each answer",
-        margin="the bystander's median at least half the time between two of its messages, the other's at most; theory: "
-        "all of that time (an answer is held until the one before was acknowledged, with the next message), and the "
+        margin="the bystander's median at least half the time between two of its messages, the other's at most; "
+        "theory: all of that time (an answer is held until the one before was acknowledged, with the next message), and the "
         "handler alone",
         judge=closed_loop_hides,
         takes=tuple,
@@ -73,8 +73,8 @@ CLAIMS = (
         slug="mended-is-faster-from-outside",
         lines=(),
         quote=_QUOTE,
-        sentence="A client that only searches sees from outside that the shop is mended: its median is shorter, and not "
-        "by chance.",
+        sentence="A client that only searches sees from outside that the shop is mended: its median is shorter, and "
+        "not by chance.",
         reading="connection",
         condition="two versions of an app, fired at in turn while branches ask for reports that compute",
         margin="the exact test of labkit diff, and half the median; theory: a search's own handler instead of the time "

@@ -18,8 +18,11 @@ _LOOK = {
     Direction.UNKNOWN: ("#888888", "x"),
 }
 
-#: Factors and their opposites, so that both sides of 1 can be read alike.
-_TICKS = [1, *(tick for up in (1.1, 1.2, 1.5, 2, 3, 5, 10, 30, 100, 1000) for tick in (up, 1 / up))]
+#: Factors that an axis may name, and their opposites, so that both sides of 1 can be read alike.
+_TICKS = (1.1, 1.2, 1.5, 2, 3, 5, 10, 30, 100, 1000)
+
+#: Two of them lie apart by this share of an axis' half, or their labels would meet.
+_APART = 0.18
 
 #: A factor is drawn up to here; what lies beyond is written at the edge.
 _MOST = 1000.0
@@ -49,7 +52,7 @@ def diff(found: Diff, *, title: str | None = None) -> Figure:
     low, high = axes.get_xlim()
     widest = max(1 / low, high, 1.5)  # 1 stays in the middle
     axes.set_xlim(1 / widest, widest)
-    axes.xaxis.set_major_locator(FixedLocator([tick for tick in _TICKS if 1 / widest <= tick <= widest]))
+    axes.xaxis.set_major_locator(FixedLocator(_ticks(widest)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}x"))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel(f"{found.names[1]} over {found.names[0]}; left faster, right slower; 95% interval (log scale)")
@@ -61,3 +64,12 @@ def diff(found: Diff, *, title: str | None = None) -> Figure:
         figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=4)
     message(figure, title or (found.sentences[0] if found.sentences else "Nothing could be compared"))
     return figure
+
+
+def _ticks(widest: float) -> list[float]:
+    """The factors that are named on an axis from 1 / widest to widest: as many as there is room for."""
+    found = [1.0]
+    for tick in _TICKS:
+        if tick <= widest and math.log(tick / found[-1]) >= _APART * math.log(widest):
+            found.append(tick)
+    return [*(1 / tick for tick in reversed(found[1:])), *found]

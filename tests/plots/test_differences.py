@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
@@ -39,3 +40,13 @@ def test_what_never_came_is_said():
 def test_few_runs_are_a_cross():
     (axes,) = plots.diff(diff(side(2, 1), side(2, 2))).axes
     assert {line.get_marker() for line in axes.get_lines()} & {"x", "D", "s", "o"} == {"x"}
+
+
+@pytest.mark.parametrize("slower", [1.01, 1.3, 4, 30, 500])
+def test_the_factors_on_the_axis_lie_apart_and_on_both_sides_alike(slower):
+    (axes,) = plots.diff(diff(side(6, 1), side(6, 2, slower=slower))).axes
+    low, high = axes.get_xlim()
+    named = [tick for tick in axes.get_xticks() if low <= tick <= high]
+    assert 1 in named
+    assert [1 / tick for tick in reversed(named)] == pytest.approx(named)
+    assert np.diff(np.log(named)).min() >= 0.18 * math.log(high) * 0.999

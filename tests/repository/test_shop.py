@@ -5,6 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from labkit.experiments.blame import blame
@@ -76,3 +77,31 @@ def test_labkit_run_finds_the_four_faults(customers, tmp_path):
     assert found[CAUSES[CLIENT]].where.startswith("shop/app.py:")
     assert {each.name for each in broadcasts(record.load(served))} == {"basket", "prices"}
     assert "goes to everybody" in Path(tmp_path / "err").read_text(encoding="utf-8")
+
+
+@pytest.mark.measured
+def test_an_opened_shop_is_gone_afterwards(customers):
+    from shop.opened import opened
+
+    with opened("shop.mended") as url:
+        with customers.patient(url, 20, 0.3) as took_ms:
+            pass
+        assert 1 <= len(took_ms) <= 7
+        port = int(url.rpartition(":")[2])
+        (pid,) = {
+            each.pid
+            for each in psutil.net_connections("tcp")
+            if each.laddr.port == port and each.pid and each.status == "LISTEN"
+        }
+        child = psutil.Process(pid)
+    assert not child.is_running()
+    with pytest.raises(RuntimeError, match="could not stay"):
+        customers.visit(url)
+
+
+@pytest.mark.measured
+def test_a_shop_that_does_not_open_says_why(customers):
+    from shop.opened import opened
+
+    with pytest.raises(RuntimeError, match=r"did not open: .*shop\.nowhere"), opened("shop.nowhere"):
+        pass
