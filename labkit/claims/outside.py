@@ -63,8 +63,8 @@ CLAIMS = (
         condition="an app under Werkzeug with Nagle's algorithm on and now and then a stall; a bystander that sends "
         "more often than every 40 ms, and beside it a client that does the same but waits for each answer",
         margin="the bystander's median at least half the time between two of its messages, the other's at most; "
-        "theory: all of that time (an answer is held until the one before was acknowledged, with the next message), and the "
-        "handler alone",
+        "theory: all of that time (an answer is held until the one before was acknowledged, with the next message), "
+        "and the handler alone",
         judge=closed_loop_hides,
         takes=tuple,
         who=ONE,
