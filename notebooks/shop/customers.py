@@ -106,30 +106,29 @@ class Person:
 
 
 @contextlib.contextmanager
-def patient(url, rate_hz, seconds):
+def patient(url, rate_hz):
     """Meanwhile one customer searches so often, but never before the last answer is there: how long each took, in ms.
 
     The list is complete when the block has ended.
     """
-    took_ms, me = [], Person(url)
+    took_ms, me, gone = [], Person(url), threading.Event()
 
     def search():
-        began = time.monotonic()
-        for due in times(0, 1 / rate_hz, seconds):
-            time.sleep(max(0, began + due - time.monotonic()))
+        due = time.monotonic()
+        while not gone.wait(max(0, due - time.monotonic())):
             sent = time.monotonic()
-            if sent > began + seconds:
-                break
             me.send("search", "7")
             while me.unanswered:
                 me.hear()
             took_ms.append((time.monotonic() - sent) * 1000)
+            due = max(due + 1 / rate_hz, time.monotonic())  # nothing is made up for
 
     searching = threading.Thread(target=search)
     searching.start()
     try:
         yield took_ms
     finally:
+        gone.set()
         searching.join()
         me.leave()
 
