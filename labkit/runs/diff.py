@@ -337,7 +337,8 @@ def _change(figure: _Figure, found: Difference, p_value: float, figures: int) ->
     if not why and found.smallest_p * figures > ALPHA:
         a, b = found.runs
         count, enough = f"{a} of each" if a == b else f"{a} and {b}", difference.enough_for(figures)
-        why = f"too few runs to tell ({count}; {enough} of each can, where {figures} figures are compared)"
+        several = f", where {figures} figures are compared" if figures > 1 else ""
+        why = f"too few runs to tell ({count}; {enough} of each can{several})"
     if why:
         direction = Direction.UNKNOWN
     elif p_value < ALPHA:

@@ -128,7 +128,7 @@ def latencies(summary: Summary) -> str:
     if not len(summary.own):
         return ""
     shown = [f"p{p:g} {about(summary.own.percentile(p))}" for p in (50, 98, 99, 99.9) if supported(p, len(summary.own))]
-    return f"Own latency from the intended start: {', '.join(shown)}, max {about(summary.own.max_ms)}."
+    return f"Own latency from the intended start: {', '.join([*shown, f'max {about(summary.own.max_ms)}'])}."
 
 
 def connected(run: Run) -> str:
