@@ -70,9 +70,9 @@ def fire(
     The plan is open loop: an event is sent when it is due, whether or not earlier ones were answered.
 
     ``lab.fire("http://127.0.0.1:5000", lab.constant(20, seconds=10), event="price", payload={"item": "{counter}"})``
-    fires at an app of yours, as it runs; with ``lab.replay(file)`` as the plan it sends what was recorded of clients. An
-    interrupt cuts that short, and what was sent is still waited for: the KeyboardInterrupt has the run as its attribute
-    ``run``.
+    fires at an app of yours, as it runs; with ``lab.replay(file)`` as the plan it sends what was recorded of clients.
+    An interrupt cuts that short, and what was sent is still waited for: the KeyboardInterrupt has the run as its
+    attribute ``run``.
 
     Args:
         server: of :func:`labkit.serve`, or the URL of any Socket.IO server of this machine.

@@ -62,6 +62,7 @@ class Har:
         path: of the file.
         left_out: what cannot be replayed, counted.
         frames: all frames of websockets, whatever they are.
+        posted: packets that were sent by polling.
         browser: who wrote it.
         late: sockets that were open before the recording began: nobody saw them connect.
         auths: how many connected with something to say of themselves.
@@ -70,6 +71,7 @@ class Har:
     path: Path
     left_out: "Counter[str]"
     frames: int = 0
+    posted: int = 0
     browser: str = ""
     auths: int = 0
     _greeted: set[str] = field(default_factory=set)
@@ -89,7 +91,7 @@ class Har:
             OSError: it cannot be read.
         """
         yield from self._all()
-        if not self.frames and not self._seen:
+        if not self.frames and not self.posted:
             raise UsageError(self._nothing())
 
     def _nothing(self) -> str:
@@ -100,7 +102,7 @@ class Har:
             )
         return (
             f"{self.path} has no frames of websockets: open Chrome's network panel before the page connects, or use "
-            "Playwright's record_har (1.65 and later keep frames)"
+            "Playwright's record_har (1.65 and later keep frames, but not with record_har_content='omit')"
         )
 
     def _all(self) -> Iterator[Recorded]:
@@ -178,7 +180,9 @@ class _Entry:
             yield from _Reading(self.har, sid).events(self._sent)
         elif "EIO" in query and self.about.get("method", "").upper() == "POST":
             self.har._seen.add(sid)
-            yield from _Reading(self.har, sid).events(self._posted())
+            posted = self._posted()
+            self.har.posted += len(posted)
+            yield from _Reading(self.har, sid).events(posted)
 
     def _count_received(self) -> None:
         told = self._received

@@ -25,6 +25,9 @@ from labkit.plan.schedules import Schedule
 #: Events and bytes of one replay: a client keeps all of them encoded while it sends.
 MOST_EVENTS, MOST_BYTES = 2_000_000, 400_000_000
 
+#: Nobody replays for longer.
+LONGEST_S = 1e6
+
 #: A recording tells by its beginning what it is.
 _HEAD_BYTES = 4_096
 
@@ -88,9 +91,7 @@ class Replay(Schedule):
         if self.late:
             found.append(f"{self.late} socket{'s'[: self.late > 1]} had connected before the recording")
         if self.auths:
-            found.append(
-                f"what {self.auths} client{'s'[: self.auths > 1]} said when connecting is not replayed: give auth"
-            )
+            found.append(f"the auth of {self.auths} client{'s'[: self.auths > 1]} is not replayed: give auth")
         if self.left_out:
             found.append(f"not replayed: {', '.join(f'{count:,} {kind}' for kind, count in self.left_out.items())}")
         return found
@@ -238,7 +239,12 @@ def _made(path: Path, found: Reading, events: Iterable[Recorded], speed: float, 
         raise UsageError(_nothing(path, found.left_out))
     places: dict[tuple[int | str, str], int] = {}
     clients = [places.setdefault((event.connection, event.namespace), len(places)) for event in timed]
-    first_s = timed[0].time_s or 0.0
+    first_s, last_s = timed[0].time_s or 0.0, timed[-1].time_s or 0.0
+    if (span_s := (last_s - first_s) / speed) > LONGEST_S:
+        raise UsageError(
+            f"{path} has events {span_s / 86_400:,.0f} days apart, so a time in it is damaged or it "
+            "is more than one recording: take those events out, or raise the speed"
+        )
     at = np.array([round(((event.time_s or 0.0) - first_s) / speed * NS_PER_S) for event in timed], np.int64)
     count = len(places)
     each = np.repeat(np.arange(len(timed)), copies)
