@@ -1,5 +1,7 @@
 """A replay of 10,000 events: how late each was sent, in which order, and whether every acknowledgement came back.
 
+Beside it the same arrivals as a plan that is no replay: what the machine does to both at that hour.
+
 Also how fast a HAR is read, and with how much memory: python -m tests.benchmarks.replay HAR_MB
 """
 
@@ -19,7 +21,7 @@ from labkit.plan.recording import Recorded
 from tests.support.recorded_traffic import received, sent
 from tests.support.strange_app import running
 
-EVENTS, CLIENTS, SECONDS, RUNS = 10_000, 20, 25, 3
+EVENTS, CLIENTS, SECONDS, RUNS = 10_000, 20, 25, 2
 
 
 def recorded(path: Path) -> Path:
@@ -39,14 +41,18 @@ def fired(folder: Path) -> None:
     found = lab.replay(recorded(folder / "many.jsonl"))
     print(found)
     with running("flask") as url:
-        for number in range(RUNS):
-            run = lab.fire(url, found, ping_hz=0)
-            late_ms = (run.events["sent"] - run.events["intended"]) / NS_PER_MS
-            p50, p99 = np.percentile(late_ms, [50, 99])
-            in_order = bool((np.diff(run.events["sent"]) >= 0).all())
-            answered, rest = run.outcomes["answered"], f"unaccounted {run.unaccounted}, strays {run.strays}"
-            print(f"run {number}: late p50 {p50:.3f} ms, p99 {p99:.3f} ms, max {late_ms.max():.3f} ms;", end=" ")
-            print(f"in order {in_order}; answered {answered:,} of {len(run):,}, {rest}")
+        for _ in range(RUNS):
+            told("a replay", lab.fire(url, found, ping_hz=0))
+            told("no replay", lab.fire(url, found.schedule, event="silent", payload={"n": "{counter}"}, ping_hz=0))
+
+
+def told(name: str, run: lab.Run) -> None:
+    late_ms = (run.events["sent"] - run.events["intended"]) / NS_PER_MS
+    p50, p99 = np.percentile(late_ms, [50, 99])
+    in_order = bool((np.diff(run.events["sent"]) >= 0).all())
+    answered, rest = run.outcomes["answered"], f"unaccounted {run.unaccounted}, strays {run.strays}"
+    print(f"{name}: late p50 {p50:.3f} ms, p99 {p99:.3f} ms, max {late_ms.max():.3f} ms;", end=" ")
+    print(f"in order {in_order}; answered {answered:,} of {len(run):,}, {rest}", flush=True)
 
 
 def read(folder: Path, megabytes: int) -> None:
