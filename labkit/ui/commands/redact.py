@@ -25,7 +25,7 @@ def redact(recorded: Path, out: Path, fields: tuple[str, ...]) -> None:
     kept nowhere; a JWT keeps its head. Secrets under a name that says nothing are not found: look at what was written.
     Bytes stay as they are.
 
-    Exit code: 0 written, 2 wrong usage, or nothing in it that could be replayed.
+    Exit code: 0 written, 1 what reads a HAR is not installed, 2 wrong usage, or nothing in it that could be replayed.
     """
     from labkit.plan.redaction import Redactor
     from labkit.plan.replay import redacted
