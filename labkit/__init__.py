@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from labkit.inside.instrument import Inside, instrument
     from labkit.inside.record import Record
     from labkit.plan.mix import mix
+    from labkit.plan.replay import Replay, replay
     from labkit.plan.schedules import Schedule, burst, constant, poisson, ramp
     from labkit.plan.work import Work, call, cpu, cpu_nogil, io_wait, similar_prices
     from labkit.runs.comparison import Comparison
@@ -68,6 +69,7 @@ _HOMES = {
     "Prediction": "experiments.predict",
     "Recommendation": "experiments.recommend",
     "Record": "inside.record",
+    "Replay": "plan.replay",
     "Run": "runs.run",
     "Schedule": "plan.schedules",
     "Serving": "server.serving",
@@ -104,6 +106,7 @@ _HOMES = {
     "predict": "experiments.predict",
     "ramp": "plan.schedules",
     "recommend": "experiments.recommend",
+    "replay": "plan.replay",
     "serve": "server.serving",
     "show": "strategies",
     "similar_prices": "plan.work",
@@ -131,6 +134,7 @@ __all__ = [
     "Prediction",
     "Recommendation",
     "Record",
+    "Replay",
     "Run",
     "Schedule",
     "Serving",
@@ -167,6 +171,7 @@ __all__ = [
     "predict",
     "ramp",
     "recommend",
+    "replay",
     "serve",
     "show",
     "similar_prices",

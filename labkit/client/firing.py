@@ -59,6 +59,8 @@ class Job:
         reads_from_ns: the senders read nothing before this offset from the start; 0 where they always read.
         share: (k, n): this process is the k-th of n, and sends what the senders k, k + n, k + 2n, ... send.
         ping_arguments: what the bystander's event carries.
+        names: of each event its own name, in a replay; where empty, all have the exchange's.
+        asks: of each event whether it asks for an acknowledgement, whatever answers it; where empty, none does.
     """
 
     intended_ns: Int64
@@ -76,6 +78,8 @@ class Job:
     reads_from_ns: int = 0
     share: tuple[int, int] = (0, 1)
     ping_arguments: tuple[Any, ...] = ()
+    names: tuple[str, ...] = ()
+    asks: tuple[bool, ...] = ()
 
 
 class Sends(Protocol):
@@ -106,7 +110,7 @@ class Firing:
         self.local = np.where(here, job.connection // parts, -1)  # on which connection of this process; -1 elsewhere
         self.senders = [connections[c] for c in self.local[self.mine].tolist()]
         self.members = members(connections, bystander, job.exchange) if job.exchange.fan_out else ()
-        self.frames = [_frame(job, i) for i in self.mine.tolist()]
+        self.frames = [_frame(job, i, sender.place) for i, sender in zip(self.mine.tolist(), self.senders, strict=True)]
         self.pings = _pings(job)
         self.sent_ns = np.zeros(len(job.intended_ns), np.int64)
         self.ping_sent_ns = np.zeros(len(job.ping_ns), np.int64)
@@ -301,7 +305,7 @@ class Firing:
             rounded=self.inbox.rounded,
             closings=tuple(c.closing for c in self.connections),
             cut_ns=self.cut_ns,
-            acked_ns=self.inbox.event_acked_ns if self.job.acknowledge else np.zeros(0, np.int64),
+            acked_ns=self.inbox.event_acked_ns if self.job.acknowledge or self.job.asks else np.zeros(0, np.int64),
         )
 
 
@@ -311,13 +315,14 @@ def members(connections: Sequence[Listening], bystander: int, exchange: Exchange
     return tuple(n for n in range(len(connections)) if n != bystander or not is_elsewhere)
 
 
-def _frame(job: Job, number: int) -> bytes:
-    """One event, as the lab's own handlers want it, or as it was given."""
+def _frame(job: Job, number: int, place: bytes) -> bytes:
+    """One event, as the lab's own handlers want it, or as it was given; `place` is its sender's namespace."""
     exchange, payload = job.exchange, job.payloads[number]
-    place, asks = packets.where(exchange.namespace), job.acknowledge or exchange.by_ack
+    asks = job.acknowledge or exchange.by_ack or (bool(job.asks) and job.asks[number])
     if exchange.match == OWN_ID:
         return packets.event(number, payload, exchange.event, acknowledge=asks, place=place)
-    return packets.message([exchange.event, *arguments(payload)], number if asks else None, place)
+    name = job.names[number] if job.names else exchange.event
+    return packets.message([name, *arguments(payload)], number if asks else None, place)
 
 
 def _pings(job: Job) -> list[bytes]:

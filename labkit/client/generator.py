@@ -94,7 +94,8 @@ class Generator:
         listeners = listener + exchange.listeners
         require_sockets(senders * exchange.sockets + bystander + listeners)
         others = [exchange.bystander_namespace] * bystander + [exchange.namespace] * listeners
-        self.loop.run_until_complete(self._connect(url, [exchange.namespace] * senders, others, timeout_s, visit))
+        own = [visit.namespace_of(place, exchange.namespace) for place in range(senders)]
+        self.loop.run_until_complete(self._connect(url, own, others, timeout_s, visit))
 
     def warm(self, payloads: list[Any], timeout_s: float) -> int:
         """Send events that no plan has, all at once, the senders in turn; how many were answered in time."""

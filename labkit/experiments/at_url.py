@@ -38,9 +38,10 @@ from labkit.experiments.settings import (
 )
 from labkit.plan import address, payloads, scenario
 from labkit.plan.address import Address
-from labkit.plan.exchange import BY_ACK, BY_EVENT, BY_NOTHING, BY_NUMBER, BY_ORDER, Exchange
+from labkit.plan.exchange import BY_ACK, BY_EVENT, BY_NOTHING, BY_NUMBER, BY_ORDER, MESSAGE, ROOT, Exchange
 from labkit.plan.handshake import PATH, Handshake
 from labkit.plan.modes import NOT_KNOWN
+from labkit.plan.replay import Replay
 from labkit.plan.schedules import Schedule
 from labkit.plan.visit import Visit
 from labkit.runs import close, environment
@@ -173,6 +174,7 @@ class Aim:
 
     def _closed(self, fired: Fired, came: Sequence[tuple[int, int, int, int, int]], told: Mapping[str, Any]) -> Run:
         plan, ping_ns = self.plan, self.job.ping_ns
+        kinds = tuple(dict.fromkeys(self.job.names))
         if fired.cut_ns:
             plan, ping_ns, fired = _cut(plan, ping_ns, fired)
         return close.close(
@@ -188,6 +190,8 @@ class Aim:
             machine=environment.describe(),
             conditions=self._conditions(fired, told),
             arrivals=_arrivals(came),
+            kinds=kinds if len(kinds) > 1 else (),
+            kind=[kinds.index(name) for name in self.job.names[: len(plan)]],
         )
 
     def _conditions(self, fired: Fired, told: Mapping[str, Any]) -> Conditions:
@@ -268,7 +272,18 @@ class _Request:
         if not isinstance(plan, Schedule):
             raise UsageError(f"a plan is a lab.constant(...), lab.burst(...) or the like, not {plan!r:.80}")
         self.plan, self.settings, self.firing = plan, settings, firing
+        self.replay = plan if isinstance(plan, Replay) else None
+        if self.replay is not None:
+            self._refuse_beside_replay()
         self.address = address.parsed(url)
+
+    def _refuse_beside_replay(self) -> None:
+        """Raise where something is said that the recording says."""
+        for name, usual in (("event", MESSAGE), ("namespace", ROOT), ("warm_up", 0), ("bystander_namespace", None)):
+            if {**self.settings, **self.firing}.get(name) not in (None, usual):
+                raise UsageError(f"a replay sends what was recorded and nothing else: leave out {name}")
+        if not {"payload", "payloads"}.isdisjoint(self.settings):
+            raise UsageError("a replay sends what was recorded and nothing else: leave out payload and payloads")
 
     def aim(self) -> Aim:
         """Everything settled."""
@@ -277,10 +292,7 @@ class _Request:
         window_s = self.firing.get("window_s")
         window_s = self.plan.span_s + AFTER_S if window_s is None else window_s
         require_known({**self.firing, "ping_hz": hz, "window_s": window_s})
-        asked = self.firing.get("warm_up")
-        usual = WARM_UP if exchange.answer != BY_NOTHING else 0  # nobody would know when it is over
-        warm_up = usual if asked is None else asked
-        every = payloads.for_plan(self.plan, self._values, warm_up)
+        every = self._every(exchange)
         self._require_field(exchange, every)
         timeout_s = self.firing.get("timeout_s")
         job = Job(
@@ -293,10 +305,12 @@ class _Request:
             ping_arguments=tuple(payloads.arguments(self.settings.get("bystander_payload", payloads.NOTHING))),
             timeout_ns=round((TIMEOUT_S if timeout_s is None else timeout_s) * clock.NS_PER_S),
             exchange=exchange,
+            names=() if self.replay is None else self.replay.names,
+            asks=() if self.replay is None else self.replay.asks,
         )
         found = Aim(
             self.address,
-            self.plan,
+            self.plan if self.replay is None else self.replay.schedule,
             exchange,
             self._visit,
             job,
@@ -310,6 +324,14 @@ class _Request:
         self._require_possible(found)
         return found
 
+    def _every(self, exchange: Exchange) -> list[Any]:
+        """What the events of the plan carry, then what those of the warm-up do."""
+        if self.replay is not None:
+            return list(self.replay.payloads)
+        asked = self.firing.get("warm_up")
+        usual = WARM_UP if exchange.answer != BY_NOTHING else 0  # nobody would know when it is over
+        return payloads.for_plan(self.plan, self._values, usual if asked is None else asked)
+
     @cached_property
     def exchange(self) -> Exchange:
         """How events are asked and answered."""
@@ -322,9 +344,13 @@ class _Request:
         if match is not None and answer != BY_EVENT:
             raise UsageError("match is how an answering event is matched with its event: give response=EVENT beside it")
         named = {"answer_event": str(response).removeprefix(_EVENT)} if answer == BY_EVENT else {}
-        space = asked.get("namespace", "/")
+        space, event = asked.get("namespace", ROOT), asked.get("event", MESSAGE)
+        if self.replay is not None:
+            space, event = self.replay.namespaces[0], ", ".join(self.replay.kinds)
+            if asked.get("fan_out") and len(set(self.replay.namespaces)) > 1:
+                raise UsageError("this replay has several namespaces, and nobody is in all of them: leave out fan_out")
         exchange = Exchange(
-            event=asked.get("event", "message"),
+            event=event,
             namespace=space,
             answer=answer,
             transport=asked.get("transport", "websocket"),
@@ -379,7 +405,8 @@ class _Request:
         if not 0 <= ramp_s < 1e5:
             raise UsageError(f"ramp_s is the time within which clients come, 0 s or more, not {ramp_s!r}")
         connect_s = _positive("connect_s", given.get("connect_s", CONNECT_S))
-        return Visit(handshake, ramp_s, scenario.of(given.get("scenario")), connect_s)
+        spaces = () if self.replay is None else self.replay.namespaces
+        return Visit(handshake, ramp_s, scenario.of(given.get("scenario")), connect_s, namespaces=spaces)
 
     def _require_field(self, exchange: Exchange, every: Sequence[Any]) -> None:
         """Raise where answers are matched by a field that events don't carry, or that is the same in several."""

@@ -28,6 +28,7 @@ from labkit.experiments.settings import (
 )
 from labkit.plan.calibration import Expected, expected_answers
 from labkit.plan.exchange import BY_VALUE, MESSAGE, RESPONSE, ROOT, WEBSOCKET, Exchange
+from labkit.plan.replay import Replay
 from labkit.plan.schedules import Schedule
 from labkit.plan.work import Work
 from labkit.runs import close, environment
@@ -69,8 +70,9 @@ def fire(
     The plan is open loop: an event is sent when it is due, whether or not earlier ones were answered.
 
     ``lab.fire("http://127.0.0.1:5000", lab.constant(20, seconds=10), event="price", payload={"item": "{counter}"})``
-    fires at an app of yours, as it runs. An interrupt cuts that short, and what was sent is still waited for: the
-    KeyboardInterrupt has the run as its attribute ``run``.
+    fires at an app of yours, as it runs; with ``lab.replay(file)`` as the plan it sends what was recorded of clients.
+    An interrupt cuts that short, and what was sent is still waited for: the KeyboardInterrupt has the run as its
+    attribute ``run``.
 
     Args:
         server: of :func:`labkit.serve`, or the URL of any Socket.IO server of this machine.
@@ -127,6 +129,8 @@ def _at_url(url: str, plan: Schedule, settings: UrlSettings, firing: FireSetting
 
 def _at_own(server: Serving, plan: Schedule, asked: FireSettings) -> Run:
     _require_running(server)
+    if isinstance(plan, Replay):
+        raise UsageError("a replay is fired at a URL, whose handlers it was recorded of: give the app's address")
     exchange = Exchange.of(asked)
     ping_hz = PING_HZ if (asked_hz := asked["ping_hz"]) is None else asked_hz
     warm_up = WARM_UP if (asked_first := asked["warm_up"]) is None else asked_first

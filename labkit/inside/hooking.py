@@ -200,13 +200,15 @@ class Hooking(ABC):
 
     # Events
 
-    def _arrived(self, eio_sid: str, namespace: str, data: Any) -> Any:
+    def _arrived(self, eio_sid: str, namespace: str, data: Any, asks: bool) -> Any:
         """The data to hand on: with its row, where it is an event's."""
         if type(data) is not list or not data:
             return data
         connection = self.seeing.connections.live.get(eio_sid)
         if connection is not None:
             connection.events += 1
+        if (recorder := self.seeing.recorder) is not None:
+            recorder.take(None if connection is None else connection.number, namespace, data, asks)
         return self.seeing.arrived(connection, namespace, data)
 
     def _reserved(self, event: str, namespace: str, args: tuple[Any, ...]) -> Event | None:

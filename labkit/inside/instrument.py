@@ -14,6 +14,7 @@ from labkit.inside.seeing import Seeing
 from labkit.inside.shown import shown
 
 if TYPE_CHECKING:
+    from labkit.inside.recorder import Recorder
     from labkit.inside.telling import Telling
     from labkit.inside.watch import Watch
     from labkit.inside.watched import Watched
@@ -125,6 +126,10 @@ class Inside:
         if self._watch is None:
             raise UsageError("nobody watches who makes whom wait: call labkit.instrument(..., blame=True)")
         return self._watch.told()
+
+    def record_events(self, recorder: "Recorder") -> None:
+        """Give every event that arrives from now on, with what it carries, to a recorder too."""
+        self._seeing.recorder = recorder
 
     def telling(self, *, whole: bool = False) -> "Telling":
         """What tells the last minute; with `whole`, all since now."""

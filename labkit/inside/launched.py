@@ -19,7 +19,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labkit.base.clock import NS_PER_S, now_ns, thread_cpu_ns
 from labkit.base.errors import LabError
@@ -27,6 +27,10 @@ from labkit.base.files import whole
 from labkit.inside.asking import Asked
 from labkit.inside.instrument import Inside, instrument
 from labkit.inside.record import Record
+from labkit.inside.run_folder import RECORDED
+
+if TYPE_CHECKING:
+    from labkit.inside.recorder import Recorder
 
 #: Whether records are newer than those saved is looked at this often, in seconds.
 SAVED_EVERY_S = 1.0
@@ -54,10 +58,19 @@ class Launched:
         folder: of the run; a folder of this process's own is made in it once the server serves.
         start: starts a real thread.
         sleep: puts a real thread to sleep, seconds.
+        recorder: writes events with what they carry to a file; None where nobody asked for that.
     """
 
-    def __init__(self, inside: Inside, folder: Path, start: Callable[..., Any], sleep: Callable[[float], Any]) -> None:
+    def __init__(
+        self,
+        inside: Inside,
+        folder: Path,
+        start: Callable[..., Any],
+        sleep: Callable[[float], Any],
+        recorder: "Recorder | None" = None,
+    ) -> None:
         self._inside = inside
+        self._recorder = recorder
         self._folder = folder
         self._start = start
         self._sleep = sleep
@@ -99,6 +112,8 @@ class Launched:
     def forked(self, eio: Any) -> None:
         """This process is a fork of one that made the server: if it serves, it has a record of its own."""
         self._lock = _thread.allocate_lock()
+        if self._recorder is not None:
+            self._recorder.forked()
         self.await_first_request(eio)
 
     def _serves(self) -> None:
@@ -148,12 +163,23 @@ class Launched:
 
     def _save(self) -> None:
         assert self._own is not None
+        self._record()
         record = self._inside.record()
         seen = _seen(record)
         if seen != self._saved:
             self._inside.watched().save(self._own)
             record.save(self._own)
             self._saved = seen
+
+    def _record(self) -> None:
+        """Write the events that have come, and say beside the record what became of them."""
+        if self._recorder is None:
+            return
+        assert self._own is not None
+        with contextlib.suppress(OSError):  # a full disk: they are counted
+            self._recorder.write()
+        with contextlib.suppress(OSError), whole(self._own / RECORDED) as path:
+            path.write_text(json.dumps(self._recorder.told()), "utf-8")
 
     def _tell(self, ended: bool, asked: bool = False) -> None:
         """What a record does not have, beside it."""
@@ -171,7 +197,7 @@ def made(server: Any, told: str, start: Callable[..., Any], sleep: Callable[[flo
 
     Args:
         server: ``socketio.Server`` or ``socketio.AsyncServer``.
-        told: by the command, as JSON: `folder`, `events`, `payloads` and `otel`.
+        told: by the command, as JSON: `folder`, `events`, `payloads`, `otel` and `recording`, the file of events.
         start: starts a real thread, see ``_thread.start_new_thread``.
         sleep: puts a real thread to sleep.
     """
@@ -188,9 +214,19 @@ def made(server: Any, told: str, start: Callable[..., Any], sleep: Callable[[flo
     except LabError as error:
         problems.append(str(error))
     tell(folder, problems)
-    launched = Launched(inside, folder, start, sleep)
+    launched = Launched(inside, folder, start, sleep, _recorder(inside, about.get("recording")))
     launched.await_first_request(server.eio)
     os.register_at_fork(after_in_child=lambda: launched.forked(server.eio))
+
+
+def _recorder(inside: Inside, path: str | None) -> "Recorder | None":
+    if path is None:
+        return None
+    from labkit.inside.recorder import Recorder
+
+    recorder = Recorder(Path(path))
+    inside.record_events(recorder)
+    return recorder
 
 
 def tell(folder: Path, problems: list[str], installed: dict[str, str] | None = None) -> None:

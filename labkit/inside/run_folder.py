@@ -6,7 +6,9 @@
     server-PID/         of each process that served: inside.json and the columns beside it, process.json
 """
 
+import contextlib
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,9 @@ from labkit.base.typed import typed
 from labkit.inside.record import Record, load
 
 SCHEMA_VERSION = 1
+
+#: In the folder of a process: what became of the events that it was to record with what they carry.
+RECORDED = "recorded.json"
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,37 @@ class Ran:
     served: tuple[Served, ...] = ()
     made: int = 0
     problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The events that the processes of a run have written with what they carry.
+
+    Attributes:
+        files: where they are.
+        events: how many.
+        missing: how many are not there, by reason.
+        redacted: how many secrets of each kind were taken out.
+    """
+
+    files: tuple[str, ...]
+    events: int
+    missing: Mapping[str, int]
+    redacted: Mapping[str, int]
+
+
+def recording(folder: Path) -> Recording:
+    """What was recorded; empty where nothing was."""
+    told = []
+    for path in sorted(folder.glob(f"server-*/{RECORDED}")):
+        with contextlib.suppress(OSError, ValueError):  # cut short by a kill
+            told.append(json.loads(path.read_text("utf-8")))
+    files = tuple(each["file"] for each in told if each["file"])
+    missing, redacted = Counter[str](), Counter[str]()
+    for each in told:
+        missing.update(each["missing"])
+        redacted.update(each["redacted"])
+    return Recording(files, sum(each["events"] for each in told), missing, redacted)
 
 
 def write(folder: Path, ran: Ran) -> None:

@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labkit.base.clock import NS_PER_MS, NS_PER_S, Now, now_ns, thread_cpu_ns
 from labkit.inside.connections import Connections, Live
@@ -21,6 +21,9 @@ from labkit.inside.histogram import Counting
 from labkit.inside.record import EMIT_COLUMNS, EVENT_COLUMNS, HEARTBEAT_COLUMNS, POLLING, UNKNOWN, WEBSOCKET
 from labkit.inside.ring import Names, Ring
 from labkit.runs.stages import MISSING
+
+if TYPE_CHECKING:
+    from labkit.inside.recorder import Recorder
 
 log = logging.getLogger("labkit")
 
@@ -116,6 +119,7 @@ class Seeing:
         self.names, self.namespaces, self.errors = Names(), Names(64), Names(64)
         self.connections = Connections()
         self.payloads: deque[dict[str, Any]] | None = deque(maxlen=PAYLOADS_KEPT) if payloads else None
+        self.recorder: Recorder | None = None
         self.long_run: dict[int, Counting] = {}
         self.failed: tuple[str, ...] = ()
         # For a watch (labkit.inside.watch), and None without one: handlers that computed and ended; who piles up, and

@@ -96,7 +96,7 @@ class SyncHooks(Hooking):
 
     def _handle_event(self, eio_sid: str, namespace: str, id: int | None, data: Any) -> Any:  # noqa: A002 (upstream's)
         try:
-            data = self._arrived(eio_sid, namespace, data)
+            data = self._arrived(eio_sid, namespace, data, id is not None)
         except Exception:  # noqa: BLE001
             self.fail("_handle_event")
         return self._before_event(eio_sid, namespace, id, data)

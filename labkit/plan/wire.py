@@ -20,7 +20,7 @@ def require(value: Any, *, allow_nan: bool = True) -> None:
     try:
         json.dumps(value, allow_nan=allow_nan)
     except TypeError:
-        json.dumps(_spelled(value), allow_nan=allow_nan)
+        json.dumps(spelled(value), allow_nan=allow_nan)
 
 
 def text(value: Any) -> str:
@@ -32,7 +32,7 @@ def text(value: Any) -> str:
     try:
         return json.dumps(value, sort_keys=True)
     except TypeError:
-        return json.dumps(_spelled(value), sort_keys=True)
+        return json.dumps(spelled(value), sort_keys=True)
 
 
 def as_received(value: Any) -> Any:
@@ -44,19 +44,20 @@ def as_received(value: Any) -> Any:
     try:
         return json.loads(json.dumps(value))
     except TypeError:
-        return json.loads(json.dumps(_spelled(value)), object_hook=_read)
+        return json.loads(json.dumps(spelled(value)), object_hook=unspelled)
 
 
-def _spelled(value: Any) -> Any:
+def spelled(value: Any) -> Any:
     """Bytes as text where Socket.IO looks for them: in lists and dictionaries, and not in tuples."""
     if isinstance(value, bytes | bytearray):
         return {_BYTES: value.hex()}
     if isinstance(value, list):
-        return [_spelled(item) for item in value]
+        return [spelled(item) for item in value]
     if isinstance(value, dict):
-        return {key: _spelled(item) for key, item in value.items()}
+        return {key: spelled(item) for key, item in value.items()}
     return value
 
 
-def _read(value: dict[str, Any]) -> Any:
+def unspelled(value: dict[str, Any]) -> Any:
+    """Bytes where :func:`spelled` has put text; for ``object_hook`` of :mod:`json`. ValueError where it is none."""
     return bytes.fromhex(value[_BYTES]) if value.keys() == {_BYTES} else value

@@ -16,7 +16,7 @@ from labkit.base.errors import UsageError
 from labkit.base.text import about
 from labkit.runs.order import Order, total
 from labkit.runs.run import Run
-from labkit.runs.stages import OUTCOMES
+from labkit.runs.stages import NEVER, OUTCOMES
 
 Float64 = NDArray[np.float64]
 
@@ -119,7 +119,7 @@ class OfKind:
         return {
             "kind": self.kind,
             "events": self.events,
-            "service_ms": round(self.service_ms, 3),
+            "service_ms": _finite(self.service_ms),
             "own": _figures(self.own),
             "goodput": self.goodput,
         }
@@ -343,7 +343,8 @@ def kinds_of(runs: Sequence[Run], bound_ms: float) -> tuple[OfKind, ...]:
         own = Distribution.of(np.concatenate([run.own_ms[mask] for run, mask in zip(runs, masks, strict=True)]))
         service_ns = np.concatenate([run.events["service"][mask] for run, mask in zip(runs, masks, strict=True)])
         events = len(service_ns)
-        service_ms = float(service_ns.mean()) / NS_PER_MS if events else math.nan
+        is_known = events and service_ns.min() != NEVER
+        service_ms = float(service_ns.mean()) / NS_PER_MS if is_known else math.nan
         goodput = float(np.count_nonzero(own.values_ms <= bound_ms)) / max(1, events)
         found.append(OfKind(kind, events, service_ms, own, goodput))
     return tuple(found)

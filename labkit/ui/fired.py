@@ -102,6 +102,9 @@ def final(run: Run, width: int) -> RenderableType:
     legend, *doubts = cells.notes
     notes = [Text(note, style="bold red" if "INVALID" in note else "yellow") for note in doubts]
     parts: list[RenderableType] = [terminal.fitted(cells, result.summaries, width), Text(legend, style="dim")]
+    if summary.kinds:
+        by_name = tables.of_kinds(result.summaries)
+        parts.append(Text(dataclasses.replace(by_name, headers=("server", "event", *by_name.headers[2:])).text()))
     if summary.fan_out is not None:
         room = tables.of_fan_out(result.summaries)
         parts.append(Text(dataclasses.replace(room, headers=("server", *room.headers[1:])).text()))

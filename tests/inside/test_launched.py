@@ -11,6 +11,7 @@ import socketio
 
 from labkit.inside import launched, run_folder, watch
 from labkit.inside.publishing import Publishing
+from labkit.plan.replay import replay
 
 BOOT = Path(launched.__file__).with_name("boot")
 
@@ -46,9 +47,9 @@ def exits(monkeypatch):
     watch._at_exit()  # and so are those of watches; this was registered when the module was imported
 
 
-def made(folder, threads, sleep=lambda _: None, events=16):
+def made(folder, threads, sleep=lambda _: None, events=16, **more):
     server = socketio.Server(async_mode="threading")
-    told = json.dumps({"folder": str(folder), "events": events, "payloads": False})
+    told = json.dumps({"folder": str(folder), "events": events, "payloads": False, **more})
     launched.made(server, told, threads.start, sleep)
     return server
 
@@ -133,6 +134,23 @@ def test_a_fork_that_has_served_nobody_does_not_save_its_parents_record(tmp_path
     for at_exit in exits:
         at_exit()
     assert not list(tmp_path.glob("*/inside.json"))
+    server._labkit_inside.detach()
+
+
+def test_what_events_carry_is_recorded_and_a_fork_leaves_its_parents_to_it(tmp_path, exits, monkeypatch):
+    forks = []
+    monkeypatch.setattr(launched.os, "register_at_fork", lambda **hooks: forks.extend(hooks.values()))
+    server = made(tmp_path, Threads(), recording=str(tmp_path / "sent.jsonl"))
+    server._handle_event("nobody", "/", None, ["parents"])
+    forks[0]()
+    server._handle_event("nobody", "/", 7, ["price", {"item": 1}])
+    request(server)
+    for at_exit in exits:
+        at_exit()
+    found = replay(tmp_path / "sent.jsonl")
+    assert (found.names, found.payloads, found.asks) == (("price",), (({"item": 1},),), (True,))
+    told = run_folder.recording(tmp_path)
+    assert (told.files, told.events, told.missing) == ((str(tmp_path / "sent.jsonl"),), 1, {})
     server._labkit_inside.detach()
 
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 #: What people import, by what they want.
 STEPS = {"compare", "compare_modes", "fire", "measure", "serve", "vary"}
-PLANS = {"burst", "constant", "poisson", "ramp"}
+PLANS = {"burst", "constant", "poisson", "ramp", "replay"}
 WORK = {"call", "cpu", "cpu_nogil", "io_wait", "mix", "similar_prices"}
 STRATEGIES = {"show", "strategy"}
 QUESTIONS = {"batching", "capacity", "diagnose", "eight_cases", "predict", "recommend", "slow_reader", "sustain"}
@@ -44,6 +44,7 @@ TYPES = {
     "Prediction",
     "Recommendation",
     "Record",
+    "Replay",
     "Run",
     "Schedule",
     "Serving",

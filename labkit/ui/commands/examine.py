@@ -30,6 +30,7 @@ EXTRAS = {
     "browser": "labkit render, notebooks 05 and 06, the tests of rendering",
     "modes": "--mode gunicorn, gevent, gevent-unpatched and asgi, notebook 07, and their tests",
     "export": "labkit run --otel, and what an app tells OpenTelemetry and Prometheus",
+    "replay": "a HAR in labkit fire --replay and labkit redact",
 }
 
 _RENDERING = EXTRAS["browser"]

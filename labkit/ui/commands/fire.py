@@ -68,6 +68,13 @@ class Duration(_Type):
     metavar="FIELD|order|nothing",
     help="Of an answering event: which field is that of its event (id, or ref=order.id).  [default: order]",
 )
+@click.option(
+    "--replay",
+    metavar="FILE",
+    help="Send what was recorded, as it came: a HAR, or what labkit run --record-payloads wrote.",
+)
+@click.option("--speed", type=float, metavar="X", help="Of a replay: so many times as fast as recorded.  [default: 1]")
+@click.option("--copies", type=int, metavar="N", help="Of a replay: N clients do what each did.  [default: 1]")
 @click.option("--rate", type=float, metavar="HZ", help="Events per second, evenly spaced.  [default: 20]")
 @click.option("--poisson", is_flag=True, help="Random arrivals of that mean rate.")
 @click.option("--seconds", type=Duration(), help="How long events are sent.  [default: 10]")
@@ -128,6 +135,12 @@ def fire(out: Path | None, json_: bool, **asked: Any) -> None:
         data = {room = "lobby", who = "{client}"}
         wait = "ack"
 
+    \b
+    labkit fire http://127.0.0.1:5000 --replay monday.jsonl --speed 2 --copies 10
+        what labkit run --record-payloads has kept of people, twice as fast, by ten times as many clients; a HAR of
+        Chrome or Playwright does too (labkit redact takes the secrets out of one). Every event asks for an
+        acknowledgement with --response ack, and those that did when recorded with any other
+
     Open loop: an event is sent when it is due, whether or not earlier ones were answered, and latency counts from
     then. Every client has one connection, all the time. Without --ramp all connect at once, as after a server's
     restart, and it is said how long that took. --transport upgrade begins with polling, as pages do, and times that.
@@ -142,7 +155,7 @@ def fire(out: Path | None, json_: bool, **asked: Any) -> None:
     with request.client() as client:
         aim = request.aim(client)
         with session.results(out, "run-*.json", "the runs of an earlier command") as folder:
-            _Firing(aim, folder, json_).run()
+            _Firing(aim, folder, json_, request.told).run()
 
 
 @dataclass(frozen=True)
@@ -154,6 +167,9 @@ class Asked:
     data: str | None
     response: str
     match: str | None
+    replay: str | None
+    speed: float | None
+    copies: int | None
     rate: float | None
     poisson: bool
     seconds: float | None
@@ -213,11 +229,22 @@ class Asked:
             firing["client"] = client
         return aimed(self.url, self.plan, self._settings, firing)
 
+    @property
+    def told(self) -> list[str]:
+        """What is in the recording that is replayed, and what of it is not; nothing where none is."""
+        from labkit.plan.replay import Replay
+
+        return [f"{repr(self.plan).strip('<>')}."] if isinstance(self.plan, Replay) else []
+
     @cached_property
     def plan(self) -> "Schedule":
         """What is sent when, and by how many clients."""
         from labkit.plan import schedules
 
+        if self.replay is not None:
+            return self._recorded(self.replay)
+        if self.speed is not None or self.copies is not None:
+            raise UsageError("--speed and --copies are of a recording: give --replay FILE")
         if self.burst is not None:
             return self._bursts(self.burst)
         if self.every is not None:
@@ -228,6 +255,22 @@ class Asked:
         seconds = None if self.events is not None else SECONDS if self.seconds is None else self.seconds
         rate_hz = RATE_HZ if self.rate is None else self.rate
         return make(rate_hz, seconds=seconds, events=self.events, connections=self.connections, seed=self.seed)
+
+    def _recorded(self, file: str) -> "Schedule":
+        from labkit.plan.replay import replay
+
+        said: dict[str, Any] = {
+            "--rate": self.rate,
+            "--seconds": self.seconds,
+            "--events": self.events,
+            "--burst": self.burst,
+        }
+        said |= {"--every": self.every, "--clients": self.connections, "--data": self.data}
+        wrong = [name for name, value in said.items() if value is not None] + ["--poisson"] * self.poisson
+        if wrong:
+            raise UsageError(f"--replay sends what was recorded, when it was: leave out {wrong[0]}")
+        speed = 1.0 if self.speed is None else self.speed
+        return replay(file, speed=speed, copies=1 if self.copies is None else self.copies)
 
     def _bursts(self, burst: int) -> "Schedule":
         from labkit.plan import schedules
@@ -322,9 +365,9 @@ def _scenario(text: str | None) -> Any:
 class _Firing(Session):
     """One ``labkit fire``."""
 
-    def __init__(self, aim: "Aim", folder: Path, json_: bool) -> None:
+    def __init__(self, aim: "Aim", folder: Path, json_: bool, about: list[str]) -> None:
         super().__init__(json_)
-        self.aim, self.folder = aim, folder
+        self.aim, self.folder, self.about = aim, folder, about
         self.result: Run | None = None
 
     @property
@@ -335,7 +378,7 @@ class _Firing(Session):
         from labkit.runs.comparison import file_name
         from labkit.ui import fired
 
-        for line in fired.scope(self.aim):
+        for line in (*self.about, *fired.scope(self.aim)):
             self.say(line)
         with fired.progress(self.console, self.aim.plan.span_s) as tick:
             run, interrupt = self.aim.fire(tick)

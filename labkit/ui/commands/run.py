@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ import labkit
 from labkit.base import foreground
 from labkit.base.clock import utc_stamp
 from labkit.base.errors import LabError, UsageError
-from labkit.ui.commands.session import results, sentence
+from labkit.ui.commands.session import counted, results, sentence
 
 if TYPE_CHECKING:
     from labkit.inside.run_folder import Ran
@@ -39,14 +39,19 @@ class _Program(click.Command):
 @click.option("-m", "module", metavar="PACKAGE", help="Start a package or module, as python -m does.")
 @click.option("--out", type=click.Path(path_type=Path), help="Keep records there.  [default: labkit-results/TIME]")
 @click.option("--events", type=click.IntRange(min=1), help="Events kept, 0.3 kB each.  [default: the last 65536]")
-@click.option("--record-payloads", is_flag=True, help="Keep the arguments of the last 1000 events, for all to read.")
+@click.option(
+    "--record-payloads",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write every event with what it carries to FILE, for labkit fire --replay; known secrets are taken out.",
+)
 @click.option("--otel", is_flag=True, help="Make OpenTelemetry spans and metrics too; where they go, the app says.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def run(
     module: str | None,
     out: Path | None,
     events: int | None,
-    record_payloads: bool,
+    record_payloads: Path | None,
     otel: bool,
     command: tuple[str, ...],
     program: bool,
@@ -67,15 +72,28 @@ def run(
     error has a table of its events, of its connections, what follows from them in words, and where the page is that
     shows all of it.
 
-    What is kept: names of events, sizes, times. No payloads unless you ask for them, no session ids, no rooms.
+    What is kept: names of events, sizes, times. No payloads, no session ids, no rooms. With --record-payloads FILE,
+    what clients send goes there as JSON Lines while the app runs, 2 GB at most; secrets are known by the names of
+    fields and by their form (labkit redact --help): look at what was written before you give it away. A further
+    process of the app writes beside it.
 
     A program after -- is the one beside this labkit's own Python where there is one, else the one that PATH finds.
 
     Exit code: the app's own; 128 and the number of the signal that ended it. 2 it could not be started.
     """
     started = _command(module, command, program)
+    if record_payloads is not None:
+        _require_new(record_payloads)
+    recording = None if record_payloads is None else str(record_payloads.resolve())
     with results(out, "server-*", "records") as folder:
-        sys.exit(_run(started, folder.resolve(), {"events": events, "payloads": record_payloads, "otel": otel}))
+        sys.exit(_run(started, folder.resolve(), {"events": events, "recording": recording, "otel": otel}))
+
+
+def _require_new(file: Path) -> None:
+    if file.exists():
+        raise UsageError(f"{file} is there already: name a new file for what is recorded")
+    if not file.parent.is_dir() or not os.access(file.parent, os.W_OK):
+        raise UsageError(f"{file.parent} is no folder that can be written to: name another file for what is recorded")
 
 
 def _command(module: str | None, command: Sequence[str], program: bool) -> list[str]:
@@ -136,7 +154,8 @@ def _environment(folder: Path, options: Mapping[str, Any]) -> dict[str, str]:
         "folder": str(folder),
         "package": str(Path(labkit.__file__).resolve().parent),
         "events": options["events"] or EVENTS_KEPT,
-        "payloads": options["payloads"],
+        "payloads": False,
+        "recording": options["recording"],
         "otel": options["otel"],
     }
     before = os.environ.get("PYTHONPATH")
@@ -154,6 +173,8 @@ def _show(ran: "Ran", folder: Path) -> None:
     console = Console(stderr=True)
     looked = inside_tables.last(ran)
     inside_tables.show(ran, console, looked)
+    for line in _recorded(folder):
+        console.print(Text(line), soft_wrap=True)
     if not ran.served:
         return
     try:
@@ -162,3 +183,18 @@ def _show(ran: "Ran", folder: Path) -> None:
     except (LabError, OSError) as error:  # the app has ended as it has, whatever becomes of the page
         said = f"labkit: {sentence(error)}"
     console.print(Text(said), soft_wrap=True)
+
+
+def _recorded(folder: Path) -> Iterator[str]:
+    """What was recorded with what it carries, a line each; nothing where nobody asked."""
+    from labkit.inside import run_folder
+
+    found = run_folder.recording(folder)
+    if not found.files and not found.missing:
+        return
+    out = ", ".join(f"{count:,} {kind}" for kind, count in found.redacted.items())
+    yield f"Recorded {counted(found.events, 'event')}; secrets taken out: {out or 'none'}."
+    for file in found.files:
+        yield f"The recording: {file}"
+    for why, count in found.missing.items():
+        yield f"Not recorded: {count:,} that {why}."

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,8 +13,11 @@ import pytest
 from labkit.runs.run import Run
 from labkit.ui.commands.fire import Duration
 from tests.support.helpers import taking_interrupts, wait_until
+from tests.support.recorded_traffic import har, sent, socket
 from tests.support.strange_app import running
 from tests.ui.commands.running import assert_is_refused, labkit, written
+
+URL = "http://127.0.0.1:1"
 
 GIVEN = ("--event", "price", "--data", '{"id": "{counter}"}', "--burst", 5, "--timeout", "2s")
 
@@ -154,3 +158,41 @@ def test_nobody_there_is_a_sentence_and_leaves_no_folder(tmp_path, monkeypatch):
     assert result.exit_code == 1
     assert "labkit: nothing listens at http://127.0.0.1:9: start the server, or check host and port" in result.stderr
     assert written(tmp_path) == []
+
+
+def is_refused(result, said):
+    assert_is_refused(result)
+    assert said in result.stderr
+
+
+def recorded(path):
+    sent_ = [sent(0.01 * n, f'42{n % 2}["{"price" if n % 2 else "silent"}",{{"n":{n}}}]') for n in range(6)]
+    return har(path, socket(sent(0, "40"), *sent_, sent(0.1, '42["cut')))
+
+
+@pytest.mark.measured
+def test_a_replay_says_what_is_in_it_and_shows_each_event_by_name(flask, tmp_path):
+    file = recorded(tmp_path / "a.har")
+    result = labkit("fire", flask, "--replay", file, "--copies", 2, "--speed", 2, "--out", tmp_path / "kept")
+    assert result.exit_code in (0, 1), result.stderr
+    shown = " ".join(result.stdout.split())
+    assert "Replay of a.har: 12 events, last at 0.025 s from 2 clients; 'silent' 6, 'price' 6;" in shown
+    assert "2 times as fast as recorded; each client 2 times" in shown
+    assert "not replayed: 1 packets that are cut or no Socket.IO." in shown
+    assert re.search(r"127\.0\.0\.1:\d+ price 6 - ", shown)
+    assert "Books: 12 events: 12 answered; 0 unaccounted." in shown
+    told = json.loads((tmp_path / "kept" / "summary.json").read_text())
+    assert [(kind["kind"], kind["events"], kind["service_ms"]) for kind in told["strategies"][0]["kinds"]] == [
+        ("silent", 6, None),
+        ("price", 6, None),
+    ]
+
+
+def test_what_a_recording_says_is_not_said_twice(tmp_path):
+    file = recorded(tmp_path / "a.har")
+    for option in (("--rate", 5), ("--burst", 5), ("--data", "1"), ("--clients", 2), ("--poisson",)):
+        is_refused(labkit("fire", URL, "--replay", file, *option), f"leave out {option[0]}")
+    is_refused(labkit("fire", URL, "--replay", file, "--event", "x"), "leave out event")
+    is_refused(labkit("fire", URL, "--speed", 2), "give --replay FILE")
+    is_refused(labkit("fire", URL, "--replay", file, "--speed", 0), "a number above 0")
+    is_refused(labkit("fire", URL, "--replay", tmp_path / "none.har"), "cannot be read")

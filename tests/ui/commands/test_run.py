@@ -2,11 +2,13 @@
 
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 
 import psutil
 import pytest
 
+import labkit as lab
 from labkit.base.errors import LabError
 from labkit.inside import run_folder
 from tests.support.helpers import wait_until
@@ -78,6 +80,8 @@ def use(port, events=3):
         (("python", "x"), "write labkit run -- python x"),
         (("--", "no-such-program"), "was not found"),
         (("--events", "0", "app.py"), "--events"),
+        (("--record-payloads", "gone/sent.jsonl", "-m", "x"), "gone is no folder"),
+        (("--record-payloads", ".", "-m", "x"), "is there already"),
     ],
 )
 def test_what_cannot_be_started_is_refused(arguments, says):
@@ -115,7 +119,7 @@ def test_an_app_is_run_as_it_is_and_what_it_did_is_shown(app):
         process.send_signal(signal.SIGINT)
         code, output = process.wait(30), (app / "out").read_text()
     port = free_port()
-    with launched(app, *RUN, "--record-payloads", "app.py", port) as process, use(port) as found:
+    with launched(app, *RUN, "--record-payloads", "sent.jsonl", "app.py", port) as process, use(port) as found:
         found.send('42["broken"]')
         found.send('42["nobody-takes-it"]')
         assert found.ask('429["compute",60]') == '439["done"]'
@@ -127,9 +131,19 @@ def test_an_app_is_run_as_it_is_and_what_it_did_is_shown(app):
     served = seen(app)
     assert served.ended
     assert sorted(names(served.record)) == ["broken", *["compute"] * 4, "nobody-takes-it"]
-    assert served.record.payloads[0]["arguments"] == [5]
+    recorded = lab.replay(app / "sent.jsonl")
+    assert sorted(recorded.names) == sorted(names(served.record))
+    assert [recorded.payloads[n] for n, name in enumerate(recorded.names) if name == "compute"][-1] == (60,)
+    assert Counter(zip(recorded.names, recorded.asks, strict=True)) == {
+        ("compute", True): 4,
+        ("broken", False): 1,
+        ("nobody-takes-it", False): 1,
+    }
+    told = (app / "err").read_text().splitlines()
+    assert "Recorded 6 events; secrets taken out: none." in told
+    assert f"The recording: {app / 'sent.jsonl'}" in told
     shown = "Process " + (app / "err").read_text().partition("\nProcess ")[2]
-    assert max(len(line) for line in shown.splitlines() if "out.d" not in line) <= 80
+    assert max(len(line) for line in shown.splitlines() if str(app) not in line) <= 80
     shown = " ".join(shown.split())
     assert "`broken` raised KeyError once." in shown
     assert "Nobody handles `nobody-takes-it` (once)." in shown
