@@ -67,6 +67,18 @@ class PortInUse(ServerError):
     """Something else listens there."""
 
 
+class NotStarted(ServerError):
+    """A version of the reader's app did not start, ended, or serves nobody.
+
+    Attributes:
+        version: its name.
+    """
+
+    def __init__(self, message: str, version: str = "") -> None:
+        super().__init__(message)
+        self.version = version
+
+
 class ClientError(LabError):
     """The client process did not do what it was asked."""
 

@@ -16,6 +16,7 @@ from labkit.ui.commands.compare import compare
 from labkit.ui.commands.diff import diff
 from labkit.ui.commands.doctor import doctor
 from labkit.ui.commands.fire import fire
+from labkit.ui.commands.gate import gate
 from labkit.ui.commands.render import render
 from labkit.ui.commands.report import report
 from labkit.ui.commands.run import run
@@ -101,6 +102,7 @@ def main() -> None:
     labkit render                          ways of updating a page, in a real browser
     labkit claims                          the advice, line by line: what holds on this machine
     labkit fire http://127.0.0.1:5000      events to your own app: who waits how long
+    labkit gate --base main --app m:app    is this version of your app slower than that one?
     labkit run app.py                      the same app from inside: where each event's time goes
     labkit watch                           the same while it runs, in a second terminal
     labkit report FOLDER                   what such a run has seen, again
@@ -122,6 +124,7 @@ for each in (
     browser,
     trace,
     fire,
+    gate,
     run,
     watch,
     report,
