@@ -98,10 +98,8 @@ def _notes(folder: Path) -> tuple[str, ...]:
     if not status:
         return ()
     count = len(status.splitlines())
-    return (
-        f"{folder.resolve()} is the working tree as it is, with {count} {'file' if count == 1 else 'files'} changed or not "
-        "committed",
-    )
+    files = "1 file" if count == 1 else f"{count} files"
+    return (f"{folder.resolve()} is the working tree as it is, with {files} changed or not committed",)
 
 
 def _submodules(beside: Path, commit: str) -> tuple[str, ...]:

@@ -4,9 +4,7 @@ It ends when its standard input closes, so it never outlives who started it.
 """
 
 import importlib
-import importlib.util
 import os
-import pkgutil
 import sys
 import threading
 import traceback
@@ -26,7 +24,7 @@ def main() -> None:
         server = AppServer(_imported(named, folder), port=port)
         server.start()
     except LabError as error:
-        _give_up(f"{type(error).__name__}: {error}\n(labkit gate --cmd starts apps of any kind)")
+        _give_up(f"{error} (what cannot be served so, labkit gate --cmd starts)")
     except SystemExit as error:
         _give_up(f"importing {named} ended the process (exit code {error.code}): see its if __name__ == '__main__'")
     except Exception:  # noqa: BLE001 (told to the parent)
@@ -37,14 +35,24 @@ def main() -> None:
 
 def _imported(named: str, folder: Path) -> object:
     """The app; where the name leads elsewhere, an error: both versions would be the same code."""
-    module = importlib.import_module(named.partition(":")[0])
+    name, _, inside = named.partition(":")
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise  # the module is there, and lacks another
+        raise LabError(f"there is no module {error.name} in this version's folder, {folder}, or its src") from None
     place = getattr(module, "__file__", None)
     if place is not None and not Path(place).resolve().is_relative_to(folder.resolve()):
         raise LabError(
             f"{module.__name__} was imported from {place}, and not from this version's folder: name a module that is "
             "in the folder or in its src, or name that folder"
         )
-    found: object = pkgutil.resolve_name(named)
+    found: object = module
+    for part in inside.split("."):
+        if not hasattr(found, part):
+            raise LabError(f"{name} has no {inside}: name the app or the SocketIO that is in it")
+        found = getattr(found, part)
     return found
 
 

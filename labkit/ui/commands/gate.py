@@ -167,7 +167,8 @@ class _Gating(Session):
 
         aim = self.gate.aim("http://127.0.0.1:1")
         self.say(self.title, *(f"Note: {note}." for source in self.sources for note in source.notes))
-        self.say(f"{aim.plan.name}; {fired.asked(aim.exchange.to_dict())}; {self.gate.repeats} rounds of three runs.")
+        rounds = session.counted(self.gate.repeats, "round")
+        self.say(f"{aim.plan.name}; {fired.asked(aim.exchange.to_dict())}; {rounds} of three runs.")
         try:
             self.gate.try_both()
             total = self.gate.repeats * len(self.sides)
