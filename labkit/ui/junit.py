@@ -35,7 +35,7 @@ def of_changes(changes: Diff, found: Verdicts | None, *, suite: str = "labkit.ga
         found: the verdicts; None where nothing is expected.
         suite, seconds: as for :func:`xml`.
     """
-    return _document(changes, found or (), suite, seconds)
+    return _document(changes, () if found is None else found, suite, seconds)
 
 
 def _document(changes: Iterable[Change], verdicts: Iterable[Verdict], suite: str, seconds: float) -> str:
