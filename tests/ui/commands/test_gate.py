@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import tempfile
@@ -14,6 +15,7 @@ from labkit.base.errors import NotStarted
 from labkit.experiments.gate import Gate
 from labkit.runs import difference
 from labkit.runs.gate import AGAIN, BASE, HEAD, SIDES
+from labkit.ui.commands.gate import gate
 from tests.base.test_checkout import git
 from tests.runs.test_gate import side
 from tests.support.helpers import wait_until
@@ -185,3 +187,13 @@ def _serving(pid):
         except psutil.Error:
             continue
     return found
+
+
+def test_the_workflow_of_the_guide_asks_for_what_there_is():
+    """Its command, as a shell would split it; that it runs was tried by hand, in a shallow clone."""
+    guide = (Path(__file__).parents[3] / ".github" / "GUIDE.md").read_text("utf-8")
+    (step,) = [text for text in guide.split("```yaml")[1:] if "labkit gate" in text]
+    line = step.split("- run: |")[1].split("||")[0].replace("\\\n", " ")
+    with gate.make_context("gate", shlex.split(line)[2:]) as context:
+        assert (context.params["base"], context.params["head"], context.params["app"]) == ("HEAD^1", ".", "shop:app")
+        assert context.params["summary"] == Path("$GITHUB_STEP_SUMMARY")
