@@ -12,6 +12,7 @@
     |   +-- TooMuchMemory     more events than this machine can keep
     +-- ServerError           the server did not start or did not stop
     |   +-- PortInUse         something else listens there
+    |   +-- NotStarted        a version of the reader's app did not start, ended, or serves nobody
     +-- ClientError           the client process did not do what it was asked
     |   +-- ConnectFailed     no Socket.IO server answered there
     |       +-- Refused       one did, and lets nobody in
