@@ -4,17 +4,23 @@ Each run has a process of its own, so that nothing of one is in another's. The t
 each round draws anew: whatever happens on the machine meanwhile falls on all of them alike.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Unpack, cast
 
-from labkit.base import clock
+from labkit.base import checkout, clock
 from labkit.base.errors import ConnectFailed, NotStarted, UsageError
-from labkit.experiments.at_url import Aim, no_tick
+from labkit.base.renamed import refuse_unknown
+from labkit.base.warden import Watch
+from labkit.experiments.at_url import Aim, aimed, no_tick
+from labkit.experiments.settings import FireSettings, UrlSettings
 from labkit.plan.interleaving import interleaved
-from labkit.runs.gate import AGAIN, BASE, HEAD, SIDES
+from labkit.plan.schedules import Schedule
+from labkit.runs.gate import AGAIN, BASE, HEAD, RESOLUTION, SIDES, Judgement, judge
 from labkit.runs.run import Run
-from labkit.server.version import Launch, Version
+from labkit.server.version import START_S, Launch, Version
 
 #: Rounds, where nobody says.
 REPEATS = 10
@@ -86,3 +92,62 @@ class Gate:
             if served.has_ended():
                 raise NotStarted(f"{version} ended while it was fired at{served.last_lines()}", version)
         return replace(run, strategy=self.name)
+
+
+class GateSettings(FireSettings, UrlSettings, total=False):
+    """What can be said of what is fired at both versions: as of :func:`labkit.fire` at a URL."""
+
+
+def gate(
+    base: str | os.PathLike[str],
+    head: str | os.PathLike[str],
+    plan: Schedule,
+    *,
+    app: str = "",
+    command: Sequence[str] = (),
+    repeats: int = REPEATS,
+    seed: int = 0,
+    resolution: float = RESOLUTION,
+    start_s: float = START_S,
+    **settings: Unpack[GateSettings],
+) -> Judgement:
+    """Is one version of an app slower than another? As ``labkit gate``.
+
+    ``lab.gate("main", ".", lab.constant(100, seconds=3), app="shop:app", event="price", payload={"item": 7})``
+
+    Args:
+        base, head: folders, or refs of the git repository that the head, or else the working directory, is in.
+        plan: what is fired at both.
+        app: ``module:name`` of a Flask app with Flask-SocketIO, a ``SocketIO`` or a ``socketio.Server``.
+        command: instead, what starts a server at ``{port}``, in words: ``["python", "shop.py", "{port}"]``.
+        repeats: rounds, of three runs each: base, base again and head.
+        seed: of their order.
+        resolution: nobody can tell where a larger slowdown might be hidden.
+        start_s: how long a version may take until it listens.
+        settings: see :class:`GateSettings`.
+
+    Raises:
+        UsageError: it makes no sense; nothing was started.
+        NotStarted: a version does not start, ends, or serves no Socket.IO.
+        MissingExtra: SciPy is not there.
+    """
+    refuse_unknown(settings, {**FireSettings.__annotations__, **UrlSettings.__annotations__})
+    given: dict[str, Any] = {**settings}
+    firing = cast(FireSettings, {name: given.pop(name) for name in FireSettings.__annotations__ if name in given})
+    launch, beside = Launch(app, tuple(command), start_s), Path(head) if Path(head).is_dir() else Path()
+    sources = [checkout.source(os.fspath(each), beside) for each in (base, head)]
+    sides: dict[str, list[Run]] = {name: [] for name in SIDES}
+    with Watch(), checkout.checked_out(sources[0]) as first, checkout.checked_out(sources[1]) as second:
+        asked = Gate(
+            first,
+            second,
+            launch,
+            lambda url: aimed(url, plan, cast(UrlSettings, given), firing),
+            app or " ".join(command),
+            repeats,
+            seed,
+        )
+        asked.try_both()
+        for name, run in asked.runs():
+            sides[name].append(run)
+    return judge(sides, resolution=resolution)

@@ -29,7 +29,7 @@ RESOLUTION, NOBODYS_MS = 1.5, 1.0
 BUSY = 0.5
 
 #: So many of the rounds may be left out since a run in them is INVALID; where it were more, nobody can tell.
-LEFT_OUT = 1 / 3
+LEFT_OUT = 1 / 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +82,12 @@ class Judgement:
         figure = verdict.expectation.quantity.name
         clear = any(change.quantity.name == figure for change in self.found.of(Direction.SLOWER))
         return replace(verdict, state=State.UNKNOWN, why=self.busy) if self.busy and not clear else verdict
+
+    def __repr__(self) -> str:
+        return "\n".join((*self.sentences[: int(self.loses_more)], repr(self.found)))
+
+    def _repr_html_(self) -> str:
+        return self.found._repr_html_()
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""

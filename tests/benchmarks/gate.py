@@ -36,12 +36,12 @@ def price(data):
 """
 
 #: Of the handler, and of the slower one.
-SECONDS, SLOWER = 0.010, 1.5
+SECONDS, SLOWER = 0.030, 1.5
 
 
 def aim(url):
     """160 events, so that each run has a p98."""
-    return aimed(url, lab.constant(200, events=160), {"payload": {}}, {"event": "price"})
+    return aimed(url, lab.constant(100, events=160), {"payload": {}}, {"event": "price"})
 
 
 def gate(folder, factor, seed):

@@ -99,7 +99,7 @@ def test_a_round_with_an_invalid_run_is_left_out_whole():
     judged = judge(given)
     assert len(judged.found.first.runs) == len(judged.found.second.runs) == ROUNDS - 1
     assert any("1 of 10 rounds left out" in caution for caution in judged.found.cautions)
-    for number in range(5):
+    for number in range(6):
         given[HEAD][number] = given[HEAD][2]
     assert judge(given).direction is Direction.UNKNOWN
 
