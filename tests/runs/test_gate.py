@@ -13,13 +13,13 @@ from tests.support import simulated
 ROUNDS = 10
 
 
-def side(rounds, seed, *, slower=1.0, weather=0.15, spare=(1.0, 1.0), **about):
+def side(rounds, seed, *, slower=1.0, weather=0.15, spare=(1.0, 1.0), neighbour_ms=5.0, **about):
     """So many runs of one version, fired from outside, each of which met its own weather."""
     rng = np.random.default_rng(seed)
     found = []
     for _ in range(rounds):
         own, neighbour = np.exp(rng.normal(0, weather, 2))
-        times = {"own_ms": 50 * own * slower, "bystander_ms": 5 * neighbour, "instrumented": False}
+        times = {"own_ms": 50 * own * slower, "bystander_ms": neighbour_ms * neighbour, "instrumented": False}
         found.append(simulated.run("shop:app", conditions={"spare_cpu": spare}, **{**times, **about}))
     return found
 
@@ -81,7 +81,10 @@ def test_runs_that_scatter_can_hide_a_slowdown():
 
 
 def test_below_a_millisecond_nobody_minds_what_is_hidden():
-    assert judge(sides(2, weather=0.8, own_ms=50.0, bystander_ms=0.05)).direction is Direction.SAME
+    judged = judge(sides(2, weather=0.8, own_ms=50.0, neighbour_ms=0.05))
+    assert judged.direction is Direction.SAME
+    assert max(change.hidden for change in judged.found) > 1.5
+    assert judge(sides(2, weather=0.8, own_ms=50.0, neighbour_ms=5.0)).direction is Direction.UNKNOWN
 
 
 def test_beside_a_busy_neighbour_a_difference_has_to_be_far_above_the_noise():

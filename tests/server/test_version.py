@@ -106,3 +106,10 @@ def test_it_ends_with_who_started_it(folder):
     done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True)
     processes._wait_for(processes.marked(done.stdout.strip()), 3)
     assert not processes.marked(done.stdout.strip())
+
+
+def test_it_ends_when_its_input_closes_although_nobody_kills_it(folder):
+    with Version("head", folder, Launch("shop:app")) as version:
+        version._process.stdin.close()
+        assert version._process.wait(5) == 0
+        assert version.has_ended()
