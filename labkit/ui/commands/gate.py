@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 #: Exit codes beside those of every command.
 SLOWER, UNKNOWN, NOT_AS_EXPECTED, BASE_FAILS, HEAD_FAILS = 3, 4, 5, 6, 7
 
+#: So many figures are seen from outside: own and bystander, p50 and p98.
+_FIGURES = 4
+
 
 @click.command()
 @click.option("--base", required=True, metavar="REF|FOLDER", help="The version to compare with.")
@@ -60,8 +63,8 @@ def gate(out: Path | None, json_: bool, **asked: Any) -> None:
     order that each round draws anew. A ref is checked out into a temporary folder, a folder is taken as it is; neither
     is edited. --app serves the app as labkit's servers are (threads, Werkzeug); --cmd starts it as you do.
 
-    The base against itself shows what this machine can tell. A difference within that is none, and on a machine that
-    somebody else uses the answer is "can't tell", and not an alarm.
+    The base against itself shows what this machine can tell. A difference within that can't be told from noise, and
+    where somebody else computes, too, it has to be far above it: the answer is "can't tell", and not an alarm.
 
     Exit code: 0 not slower, 1 head lost events that base did not, or it failed, 2 wrong usage, 3 slower, 4 nobody can
     tell, 5 not as expected, 6 the base does not start, 7 the head does not start. Where a line of --expect speaks of
@@ -162,6 +165,7 @@ class _Gating(Session):
             sys.exit(_failed(error))
 
     def measure(self) -> None:
+        from labkit.runs import difference
         from labkit.runs.comparison import file_name
         from labkit.ui import fired
 
@@ -169,6 +173,8 @@ class _Gating(Session):
         self.say(self.title, *(f"Note: {note}." for source in self.sources for note in source.notes))
         rounds = session.counted(self.gate.repeats, "round")
         self.say(f"{aim.plan.name}; {fired.asked(aim.exchange.to_dict())}; {rounds} of three runs.")
+        if self.gate.repeats < (fewest := difference.enough_for(_FIGURES)):
+            self.say(f"Note: so few rounds can tell nothing, give --repeats {fewest} or more.")
         try:
             self.gate.try_both()
             total = self.gate.repeats * len(self.sides)
