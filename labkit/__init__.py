@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from labkit.experiments.diagnose import Diagnosis, diagnose
     from labkit.experiments.eight_cases import EightCases, eight_cases
     from labkit.experiments.fire import fire
+    from labkit.experiments.gate import gate
     from labkit.experiments.measure import measure
     from labkit.experiments.predict import Prediction, predict
     from labkit.experiments.recommend import Recommendation, recommend
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from labkit.runs.conditions import Conditions
     from labkit.runs.diff import Diff, diff
     from labkit.runs.difference import Difference
+    from labkit.runs.gate import Judgement
     from labkit.runs.run import Run
     from labkit.runs.summary import Summary
     from labkit.runs.verdicts import Verdicts, expect, verdicts
@@ -65,6 +67,7 @@ _HOMES = {
     "Difference": "runs.difference",
     "EightCases": "experiments.eight_cases",
     "Inside": "inside.instrument",
+    "Judgement": "runs.gate",
     "LabError": "base.errors",
     "Prediction": "experiments.predict",
     "Recommendation": "experiments.recommend",
@@ -97,6 +100,7 @@ _HOMES = {
     "eight_cases": "experiments.eight_cases",
     "expect": "runs.verdicts",
     "fire": "experiments.fire",
+    "gate": "experiments.gate",
     "instrument": "inside.instrument",
     "io_wait": "plan.work",
     "measure": "experiments.measure",
@@ -130,6 +134,7 @@ __all__ = [
     "Difference",
     "EightCases",
     "Inside",
+    "Judgement",
     "LabError",
     "Prediction",
     "Recommendation",
@@ -162,6 +167,7 @@ __all__ = [
     "eight_cases",
     "expect",
     "fire",
+    "gate",
     "instrument",
     "io_wait",
     "measure",

@@ -12,6 +12,7 @@
     |   +-- TooMuchMemory     more events than this machine can keep
     +-- ServerError           the server did not start or did not stop
     |   +-- PortInUse         something else listens there
+    |   +-- NotStarted        a version of the reader's app did not start, ended, or serves nobody
     +-- ClientError           the client process did not do what it was asked
     |   +-- ConnectFailed     no Socket.IO server answered there
     |       +-- Refused       one did, and lets nobody in
@@ -65,6 +66,18 @@ class ServerError(LabError):
 
 class PortInUse(ServerError):
     """Something else listens there."""
+
+
+class NotStarted(ServerError):
+    """A version of the reader's app did not start, ended, or serves nobody.
+
+    Attributes:
+        version: its name.
+    """
+
+    def __init__(self, message: str, version: str = "") -> None:
+        super().__init__(message)
+        self.version = version
 
 
 class ClientError(LabError):

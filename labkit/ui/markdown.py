@@ -6,6 +6,7 @@ from labkit.base.errors import UsageError
 from labkit.runs import table as tables
 from labkit.runs.comparison import Comparison
 from labkit.runs.diff import Diff
+from labkit.runs.gate import Judgement
 from labkit.runs.verdicts import State, Verdicts
 
 
@@ -25,6 +26,17 @@ def of_diff(title: str, found: Diff) -> str:
     parts = ["## labkit diff", _line(title), _listed(found.cautions)]
     parts += [_listed([f"**{sentence}**" for sentence in map(_line, found.sentences)], escape=False)]
     return _joined([*parts, found.table().github() if found.changes else "", _listed(found.left_out)])
+
+
+def of_gate(verdict: str, title: str, judged: Judgement, found: Verdicts | None, notes: list[str]) -> str:
+    """Two versions of an app: the verdict, the sentences, the table, and what to know of both."""
+    parts = [f"## labkit gate: {_line(verdict)}", _line(title)]
+    parts += [_listed([f"**{sentence}**" for sentence in map(_line, judged.sentences)], escape=False)]
+    if found is not None:
+        table = found.table()
+        parts += [_line(found.headline), table.github(), _listed(table.notes)]
+    both = judged.found
+    return _joined([*parts, both.table().github() if both.changes else "", _listed((*notes, *both.notes))])
 
 
 def append(path: Path, text: str) -> None:

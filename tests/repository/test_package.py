@@ -25,7 +25,7 @@ WORK = {"call", "cpu", "cpu_nogil", "io_wait", "mix", "similar_prices"}
 STRATEGIES = {"show", "strategy"}
 QUESTIONS = {"batching", "capacity", "diagnose", "eight_cases", "predict", "recommend", "slow_reader", "sustain"}
 INSIDE = {"blame", "instrument", "watch"}
-JUDGED = {"diff", "expect", "verdicts"}
+JUDGED = {"diff", "expect", "gate", "verdicts"}
 CLAIMS = {"check", "claim", "claims_table", "panel"}
 #: So that people can annotate what they were given.
 TYPES = {
@@ -40,6 +40,7 @@ TYPES = {
     "Diff",
     "Difference",
     "Inside",
+    "Judgement",
     "LabError",
     "Prediction",
     "Recommendation",

@@ -16,6 +16,7 @@ from labkit.ui.commands.compare import compare
 from labkit.ui.commands.diff import diff
 from labkit.ui.commands.doctor import doctor
 from labkit.ui.commands.fire import fire
+from labkit.ui.commands.gate import gate
 from labkit.ui.commands.redact import redact
 from labkit.ui.commands.render import render
 from labkit.ui.commands.report import report
@@ -103,6 +104,7 @@ def main() -> None:
     labkit claims                          the advice, line by line: what holds on this machine
     labkit fire http://127.0.0.1:5000      events to your own app: who waits how long
     labkit redact IN OUT                   the secrets out of recorded traffic, which fire replays
+    labkit gate --base main --app m:app    is this version of your app slower than that one?
     labkit run app.py                      the same app from inside: where each event's time goes
     labkit watch                           the same while it runs, in a second terminal
     labkit report FOLDER                   what such a run has seen, again
@@ -125,6 +127,7 @@ for each in (
     trace,
     fire,
     redact,
+    gate,
     run,
     watch,
     report,
