@@ -9,6 +9,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from typing import Any
 
 from labkit.runs import diff as diffs
@@ -87,7 +88,8 @@ class Judgement:
         return "\n".join((*self.sentences[: int(self.loses_more)], repr(self.found)))
 
     def _repr_html_(self) -> str:
-        return self.found._repr_html_()
+        lost = [f"<p>{escape(sentence)}</p>" for sentence in self.sentences[: int(self.loses_more)]]
+        return "".join((*lost, self.found._repr_html_()))
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
