@@ -23,9 +23,19 @@ def over_time(run: Run, *, title: str | None = None) -> Figure:
     figure, (own, bystander) = plt.subplots(2, 1, sharex=True, figsize=(WIDTH_IN, 4.8))
     _latencies(own, run.events["intended"], run.own_ms, BLUE, f"Own answers: {_told(run.own_ms)}")
     _latencies(bystander, run.pings["intended"], run.bystander_ms, RED, f"Bystander: {_told(run.bystander_ms)}")
-    bystander.set_xlabel("due, seconds from the start")
-    message(figure, title or f"{run.name}: {run.plan.name}, each {run.work}")
+    bystander.set_xlabel(f"due, seconds from the start ({run.plan.name}, each {run.work})")
+    message(figure, title or _finding(run))
     return figure
+
+
+def _finding(run: Run) -> str:
+    """Half of the answers, and half of a bystander's, as far as they are known."""
+    own, bystander = (Distribution.of(latency_ms) for latency_ms in (run.own_ms, run.bystander_ms))
+    told = [f"{run.work} is answered after {about(own.p50_ms)}"] if len(own) else []
+    told += [f"a bystander after {about(bystander.p50_ms)}"] if len(bystander) else []
+    if not told:
+        return f"Nobody knows how long {run.work} takes"
+    return f"{', '.join(told)} (median{'s'[: len(told) > 1]})"
 
 
 def _latencies(axes: Axes, due_ns: Int64, latency_ms: Float64, colour: str, title: str) -> None:

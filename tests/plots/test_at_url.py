@@ -23,6 +23,11 @@ def test_each_answer_and_each_ping_is_a_point_and_what_never_came_a_cross():
     assert len(bystander.lines[0].get_ydata()) == 2
 
 
+def test_the_title_says_both_medians():
+    own, _ = drawn(own_ms=[5, 7, 9], bystander_ms=[1, 2, 3], plan=None)
+    assert own.figure.get_suptitle() == "cpu:100ms is answered after 7.0 ms, a bystander after 2.0 ms (medians)"
+
+
 def test_what_nobody_knows_is_said_and_not_drawn():
     own, bystander = drawn(outcomes=["sent"] * 3, pings=0)
     assert own.get_title(loc="left") == "Own answers: not known"
