@@ -41,11 +41,11 @@ def parameters(path):
 
 
 def others(path):
-    """Half the work, half the events, half the rate at which they come, another order of runs."""
+    """Half the work, half the events, half the rate at which they come, another order of runs, one run more."""
     given = parameters(path)
     work = {name: value / 2 for name, value in given.items() if name == "work_ms"}
     fewer = {name: max(1, value // 2) for name, value in given.items() if name in ("events", "clicks", "rate_hz")}
-    another = {name: value + 1 for name, value in given.items() if name == "seed"}
+    another = {name: value + 1 for name, value in given.items() if name in ("seed", "runs")}
     return work | fewer | another
 
 

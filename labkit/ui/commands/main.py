@@ -81,10 +81,18 @@ class _Commands(click.Group):
                 stream.reconfigure(errors="backslashreplace")
         try:
             return super().main(*args, **extra)
-        except (OSError, MemoryError) as error:  # but for a pipe whose reader has gone, which click ends by
+        except (OSError, MemoryError, ImportError) as error:  # but for a closed pipe, which click ends by
+            if isinstance(error, ImportError):
+                if not any(sign in str(error) for sign in _NO_ROOM):
+                    raise
+                error = MemoryError()
             with contextlib.suppress(OSError):
                 click.echo(f"labkit: {sentence(error)}", err=True)
             sys.exit(INVALID)
+
+
+#: How a dynamic linker says that there is no memory for a library.
+_NO_ROOM = ("failed to map segment", "Cannot allocate memory")
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
