@@ -27,6 +27,9 @@ ONE, ONE_MS = 1.6, 0.4
 #: Up to so many times what one call at a time does is no gain.
 NO_GAIN = 1.4
 
+#: Most of the time that calls lose is spent in a queue for a core, or most is not.
+WAITED = 0.5
+
 #: Work that is quicker than this cannot be seen to wait: threads begin as far apart.
 QUICKEST_MS = 2.0
 
@@ -44,7 +47,9 @@ class AtOnce:
         width: how many of them got on at the same time, queues for a core left aside; 1 where each waited for the last.
         gain: the time that they would have taken one after the other over the time that they took, as it was.
         failed: what went wrong, where a call raised; empty if none did.
-        idle: how many cores of the machine had nothing to do meanwhile.
+        idle: how many cores of the machine had nothing to do meanwhile; told in ticks of 10 ms on Linux.
+        waited: of the time in which calls did not compute, the share in which they were not queued for a core either; 0
+            where the system does not say.
         blocked: of greenlets, their hub stood still for most of a call, so that nobody else's greenlet could run.
     """
 
@@ -55,11 +60,17 @@ class AtOnce:
     failed: str = ""
     idle: float = 0.0
     blocked: bool = False
+    waited: float = 0.0
 
     @property
     def one_at_a_time(self) -> bool:
         """Whether each call waited for the last."""
         return self.width == 1 and self.gain < NO_GAIN and not self.failed
+
+    @property
+    def kept_waiting(self) -> bool:
+        """Whether nothing was gained, and it was not for want of a core that calls waited."""
+        return self.gain < NO_GAIN and self.waited > WAITED and not self.failed
 
     @property
     def all_at_once(self) -> bool:
@@ -69,11 +80,15 @@ class AtOnce:
 
 @dataclass(frozen=True)
 class Span:
-    """One call of several: its answer with the work's stamps, how long it had no core, and how long its hub stood."""
+    """One call of several: its answer with the work's stamps, how long it had no core, and how long its hub stood.
+
+    And how long it neither computed nor was queued; 0 where the system does not say.
+    """
 
     answer: dict[str, Any]
     queued_ns: int
     stood_ns: int = 0
+    waited_ns: int = 0
 
     @property
     def start_ns(self) -> int:
@@ -106,7 +121,9 @@ def judged(where: str, spans: Sequence[Span], alone_ms: Sequence[float], *, cpu_
     failed = next((span.answer["error"] for span in spans if "error" in span.answer), "")
     stood = max(span.stood_ns for span in spans) > STANDS * max(alone_ms) * clock.NS_PER_MS
     gain = sum(alone_ms) / max(makespan_ms, 1e-6)
-    found = AtOnce(where, len(spans), max(1, width), gain, failed)
+    waited_ns, queued_ns = (sum(getattr(span, name) for span in spans) for name in ("waited_ns", "queued_ns"))
+    waited = waited_ns / max(1, waited_ns + queued_ns)
+    found = AtOnce(where, len(spans), max(1, width), gain, failed, waited=waited)
     return replace(found, blocked=stood and found.one_at_a_time)
 
 
@@ -131,8 +148,10 @@ def on_threads(function: Function, payloads: Sequence[Any], limit_s: float, name
         with CpuAccount() as account:
             ready_ns = account.ready_ns()
             together.wait(limit_s)  # and then for a core, which is no waiting for another call
+            idle_ns = account.idle_ns()
             answer = function({"id": 0, "payload": payload})
-            spans.append(Span(answer, account.ready_ns() - ready_ns))
+            waited_ns = account.idle_ns() - idle_ns if account.is_complete else 0
+            spans.append(Span(answer, account.ready_ns() - ready_ns, waited_ns=waited_ns))
 
     threads = [threading.Thread(target=one, args=(payload,), name="labkit-atonce", daemon=True) for payload in payloads]
     for thread in threads:

@@ -337,7 +337,10 @@ def _calls_at_once(sampling: Sampling, kind: str) -> int:
     most = calls_when_waiting(alone.ms)
     if kind == WAITS and alone.others + alone.children <= ELSEWHERE:
         return most
-    return min(most, max(2, cores), 4 if kind == MIXED else most)
+    if kind == WAITS:  # for a child that computes
+        return min(most, max(2, cores))
+    # Twice as many as there are cores, or they may have one of them, one after the other, and never meet.
+    return min(most, 4 if kind == MIXED else 2 * max(2, cores))
 
 
 def _shots(sampling: Sampling, count: int, greenlets: bool, holds: bool = False) -> list[Shot]:
@@ -358,21 +361,25 @@ def _surely(sampling: Sampling, where: str, count: int, *, real: bool = False, h
     """Calls at once; where some waited and some did not, one more than did not is tried: a pool makes it wait again."""
     shot = sampling.at_once(where, count, real)
     found = shot.found
-    if found.all_at_once or found.failed:
+    if found.failed:
         return shot
     if sampling.alone.waiting < MOST:
-        if holds or not found.one_at_a_time:
+        if holds or not _one_at_a_time(found):
             return shot
-        again = sampling.at_once(
-            where, count, real, retry=False
-        )  # a busy machine looks like that at times, a lock every time
-        return shot if again.found.one_at_a_time else again
+        again = sampling.at_once(where, count, real, retry=False)
+        return shot if _one_at_a_time(again.found) else again  # a busy machine looks like that at times, a lock always
+    if found.all_at_once:
+        return shot
     if found.one_at_a_time:
         return shot
     again = sampling.at_once(where, min(count, max(found.width, round(found.gain)) + 1), real, retry=False)
     if again.found.all_at_once:  # so it was a busy machine that made the others late
         return replace(again, found=replace(found, width=found.calls))
     return replace(again, found=replace(found, width=max(again.found.width, 2)))
+
+
+def _one_at_a_time(found: AtOnce) -> bool:
+    return found.one_at_a_time or found.kept_waiting
 
 
 def _doubts(sampling: Sampling, shots: list[Shot], mode: str) -> tuple[str, ...]:

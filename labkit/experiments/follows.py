@@ -62,11 +62,12 @@ def _mixture(found: "Diagnosis") -> str:
 def is_one_at_a_time(found: "Diagnosis") -> bool:
     """Whether calls wait for each other though neither the GIL nor a core explains it: for a lock, a device."""
     tried = found.on(GREENLETS) if found.has_greenlets and not found.blocks_hub else found.on(THREADS)
-    if tried is None or not tried.one_at_a_time or found.gil_held > kinds.LEAST:
+    if tried is None or not (tried.one_at_a_time or tried.kept_waiting) or found.gil_held > kinds.LEAST:
         return False
-    # Who computes, or waits for those who do, may have waited for a core, unless one was free.
-    only_waits = found.waiting >= kinds.MOST and found.children + found.others <= kinds.ELSEWHERE
-    return only_waits or tried.idle > IDLE
+    # Who computes, or waits for those who do, may have waited for a core, unless one was free, or the system says that
+    # no thread was queued for one.
+    by_itself = found.children + found.others <= kinds.ELSEWHERE
+    return (by_itself and (found.waiting >= kinds.MOST or tried.kept_waiting)) or tried.idle > IDLE
 
 
 def _on_threads(found: "Diagnosis") -> str:

@@ -14,9 +14,10 @@ from labkit.experiments.at_once import Span, judged, on_threads
 from labkit.plan.work import Calculation
 
 
-def span(end_ms, start_ms=0.0, *, cpu_ms=0.0, queued_ms=0.0, **answer):
+def span(end_ms, start_ms=0.0, *, cpu_ms=0.0, queued_ms=0.0, waited_ms=0.0, **answer):
     times = {name: round(ms * NS_PER_MS) for name, ms in (("start_ns", start_ms), ("end_ns", end_ms))}
-    return Span({**times, "cpu_ns": round(cpu_ms * NS_PER_MS), **answer}, round(queued_ms * NS_PER_MS))
+    queued_ns, waited_ns = (round(ms * NS_PER_MS) for ms in (queued_ms, waited_ms))
+    return Span({**times, "cpu_ns": round(cpu_ms * NS_PER_MS), **answer}, queued_ns, waited_ns=waited_ns)
 
 
 def found(*spans, alone_ms=10.0, **more):
@@ -49,6 +50,14 @@ def test_a_queue_for_a_core_is_no_lock():
     # Nor are calls that took more CPU time than alone, since another program had a share of the core.
     assert found(span(20, cpu_ms=20), span(20, cpu_ms=20), cpu_ms=10).width == 2
     assert found(span(20, cpu_ms=20), span(20, cpu_ms=20)).width == 1
+
+
+def test_who_gains_nothing_and_is_in_no_queue_for_a_core_is_kept_waiting():
+    # The second had to wait for a core first, and then for the lock: counted by what it took, it got on with the first.
+    assert found(span(10), span(20, queued_ms=4, waited_ms=6), span(30, waited_ms=20)).kept_waiting
+    assert not found(span(10), span(20, queued_ms=6, waited_ms=4), span(30, queued_ms=20)).kept_waiting
+    assert not found(span(10), span(11, waited_ms=1), span(12, waited_ms=2)).kept_waiting  # all of them got on
+    assert not found(span(10), span(20)).kept_waiting  # of a system that does not say
 
 
 def test_who_took_long_without_waiting_for_the_last_is_not_one_at_a_time():

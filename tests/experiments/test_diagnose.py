@@ -259,6 +259,19 @@ def test_a_lock_is_seen_by_calls_at_once():
     assert found.on("threads").calls == found.calls == 8
 
 
+@pytest.mark.skipif(environment.cores() < 2, reason="needs two cores: with one, whoever computes waits for it")
+def test_a_lock_around_what_computes_is_no_want_of_a_core():
+    line = threading.Lock()
+
+    def locked(number):
+        with line:
+            hashes()
+
+    work = lab.call(locked)
+    found = diagnose(work, expected=expected_answers(work, lab.burst(4)))
+    assert "releases the GIL, but only one call at a time can: threads can't help" in found.sentence
+
+
 def test_what_waits_without_a_lock_gets_on_together():
     made = []
     work = lab.call(lambda number: made.append(number) or time.sleep(0.05))
