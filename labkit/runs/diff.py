@@ -1,4 +1,4 @@
-"""Two sets of saved runs side by side: which figures differ, by how much, and what else differs and may be why.
+"""Two sets of saved runs side by side: which figures differ, and by how much.
 
 Several figures are compared at once, so chance has several chances: the p-values are adjusted for that (Holm), and with
 few runs nothing can be told. What no difference was seen in may still differ a little: how much is said, too.
@@ -7,8 +7,7 @@ few runs nothing can be told. What no difference was seen in may still differ a 
 import math
 import os
 import statistics
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 from labkit.base.errors import RecordError, UsageError
 from labkit.base.text import milliseconds
-from labkit.runs import difference, quality
+from labkit.runs import circumstances, difference
 from labkit.runs.comparison import Comparison
 from labkit.runs.difference import ALPHA, Difference
 from labkit.runs.quantity import Quantity, find, quantity
@@ -38,14 +37,6 @@ _OTHERS = {
 
 #: What is written when all runs are there: by the library, and by the commands.
 _AT_THE_END = ("comparison.json", "summary.json")
-
-#: What both sides must share to be of one thing.
-_OF_RUNS: dict[str, Callable[[Run], str]] = {
-    "plan": lambda run: run.plan.name,
-    "work": lambda run: run.work,
-    "mode": lambda run: run.mode,
-    "client": lambda run: run.conditions.client,
-}
 
 
 class Direction(StrEnum):
@@ -240,7 +231,7 @@ def diff(first: Side, second: Side, *, names: tuple[str, str] = ("A", "B")) -> D
         for name, given, one in zip(names, (first, second), (a, b), strict=True)
         if _is_cut_short(given)
     ]
-    cautions += _differing(a, b, pairs, names)
+    cautions += circumstances.differing(a, b, pairs, names)
     changes, left_out = _changes(a, b, pairs, names)
     return Diff(a, b, names, changes, tuple(cautions), left_out)
 
@@ -368,78 +359,6 @@ def _not_comparable(runs: Sequence[Run], others: Sequence[Run], names: tuple[str
 
 def _plans(runs: Sequence[Run]) -> set[str]:
     return {run.plan.name for run in runs}
-
-
-def _differing(a: Comparison, b: Comparison, pairs: Sequence[tuple[str, str]], names: tuple[str, str]) -> Iterator[str]:
-    """What differs between the sides besides what was measured, a line each."""
-    first, second = names
-    for what, of in _OF_RUNS.items():
-        mine, theirs = (dict.fromkeys(of(run) for run in side.runs) for side in (a, b))
-        if set(mine) != set(theirs):
-            yield f"Differs: {what}, {', '.join(mine)} in {first} and {', '.join(theirs)} in {second}."
-    yield from _settings(a, b, pairs, names)
-    yield from _machines(a, b, names)
-    for name, side, other in ((first, a, {one for one, _ in pairs}), (second, b, {one for _, one in pairs})):
-        if alone := [each for each in side.strategies if each not in other]:
-            yield f"Only in {name}: {', '.join(alone)}."
-        yield from (f"Of {name}: {line}" for line in quality.digest((run.name, run.quality) for run in side.runs))
-    yield from _lost(a, b, pairs, names)
-    if not _is_interleaved(a, b):
-        yield (
-            f"{first} and {second} were measured one after the other: what changed on the machine between them "
-            "looks like a difference."
-        )
-
-
-def _settings(a: Comparison, b: Comparison, pairs: Sequence[tuple[str, str]], names: tuple[str, str]) -> Iterator[str]:
-    for one, other in pairs:
-        mine, theirs = a.of(one)[0].conditions, b.of(other)[0].conditions
-        for what in ("options", "tuned", "parameters", "stock", "instrumented", "switch_interval_s", "gc_frozen"):
-            before, after = getattr(mine, what), getattr(theirs, what)
-            if before != after:
-                yield f"Differs: {what} of {one}, {before} in {names[0]} and {after} in {names[1]}."
-
-
-def _machines(a: Comparison, b: Comparison, names: tuple[str, str]) -> Iterator[str]:
-    mine, theirs = (_flat(side.runs[0].machine) for side in (a, b))
-    differs = [what for what in sorted({*mine, *theirs}) if mine.get(what) != theirs.get(what)]
-    if differs:
-        told = (f"{what} {_or_none(mine.get(what))} and {_or_none(theirs.get(what))}" for what in differs)
-        yield f"Differs, {names[0]} and {names[1]}: {', '.join(told)}."
-    for name, side in zip(names, (a, b), strict=True):
-        if len({repr(_flat(run.machine)) for run in side.runs}) > 1:
-            yield f"The runs of {name} are of several machines or versions; the first of them is compared here."
-
-
-def _flat(machine: Mapping[str, Any]) -> dict[str, Any]:
-    versions = machine.get("versions") or {}
-    return {**{name: value for name, value in machine.items() if name != "versions"}, **versions}
-
-
-def _or_none(value: Any) -> str:
-    return "none" if value is None else str(value)
-
-
-def _lost(a: Comparison, b: Comparison, pairs: Sequence[tuple[str, str]], names: tuple[str, str]) -> Iterator[str]:
-    """Where events became something else than on the other side: no percentile tells of a few."""
-    for one, other in pairs:
-        counts = (_outcomes(a.of(one)), _outcomes(b.of(other)))
-        mine, theirs = ({name: count / side.total() for name, count in side.items() if count} for side in counts)
-        if mine != theirs:
-            told = (
-                f"{', '.join(f'{count:,} {name}' for name, count in side.items() if count)} in {name_of_side}"
-                for side, name_of_side in zip(counts, names, strict=True)
-            )
-            yield f"Outcomes of {one} differ: {'; '.join(told)}."
-
-
-def _outcomes(runs: Sequence[Run]) -> Counter[str]:
-    return sum((Counter(run.outcomes) for run in runs), Counter())
-
-
-def _is_interleaved(a: Comparison, b: Comparison) -> bool:
-    mine, theirs = (sorted(run.conditions.measured for run in side.runs) for side in (a, b))
-    return mine[0] <= theirs[-1] and theirs[0] <= mine[-1]
 
 
 def _share_lost(runs: Sequence[Run]) -> float:

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from labkit.base.errors import UsageError
-from labkit.runs import diff as diffs
-from labkit.runs import difference
+from labkit.runs import circumstances, difference
 from labkit.runs.diff import Direction
 from labkit.runs.gate import AGAIN, BASE, HEAD, SIDES, judge
 from labkit.runs.verdicts import State
@@ -42,7 +41,7 @@ def test_an_equal_head_is_called_slower_in_at_most_1_of_20(monkeypatch):
 
     Each gate deals 30 of the same 90 runs: whose they are is chance, as the test has it.
     """
-    monkeypatch.setattr(diffs, "_differing", lambda *_: ())  # what else is said takes half of the time
+    monkeypatch.setattr(circumstances, "differing", lambda *_: ())  # what else is said takes half of the time
     rng, pool = np.random.default_rng(0), side(90, 0)
     found = []
     for _ in range(200):
