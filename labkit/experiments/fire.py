@@ -14,7 +14,8 @@ from labkit.client import process as clients
 from labkit.client.firing import Job
 from labkit.client.process import Client
 from labkit.experiments import foreseen
-from labkit.experiments.at_url import aimed, counted
+from labkit.experiments.aim import counted
+from labkit.experiments.at_url import aimed
 from labkit.experiments.confounders import ServerCost
 from labkit.experiments.settings import (
     PING_HZ,

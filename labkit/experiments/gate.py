@@ -14,7 +14,8 @@ from labkit.base import checkout, clock
 from labkit.base.errors import ConnectFailed, NotStarted, UsageError
 from labkit.base.renamed import refuse_unknown
 from labkit.base.warden import Watch
-from labkit.experiments.at_url import Aim, aimed, no_tick
+from labkit.experiments.aim import Aim, no_tick
+from labkit.experiments.at_url import aimed
 from labkit.experiments.settings import FireSettings, UrlSettings
 from labkit.plan.interleaving import interleaved
 from labkit.plan.schedules import Schedule

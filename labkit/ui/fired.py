@@ -23,7 +23,7 @@ from labkit.runs.summary import Distribution, Summary, supported
 from labkit.ui import terminal
 
 if TYPE_CHECKING:
-    from labkit.experiments.at_url import Aim
+    from labkit.experiments.aim import Aim
 
 #: Nobody watches a bar for less.
 SHORT_S = 2.0

@@ -6,7 +6,7 @@ import pytest
 import labkit as lab
 from labkit.base.clock import NS_PER_MS
 from labkit.base.errors import UsageError
-from labkit.experiments import at_url
+from labkit.experiments import aim, at_url
 from labkit.runs.fired import Fired
 from labkit.runs.stages import NEVER
 
@@ -78,14 +78,14 @@ def test_of_what_was_cut_short_the_books_have_what_was_due_until_then(passed_ms,
     plan = lab.constant(10, events=10)
     ping_ns = at_url.ping_instants_ns(50, 0.2)
     seen = fired(10, 1_000 + passed_ms * NS_PER_MS)
-    assert at_url._due_before_cut(plan, seen) == events
-    shorter, kept_ns, kept = at_url._cut(plan, ping_ns, seen)
+    assert aim._due_before_cut(plan, seen) == events
+    shorter, kept_ns, kept = aim._cut(plan, ping_ns, seen)
     assert (len(shorter), len(kept.sent_ns), len(kept_ns), len(kept.ping_sent_ns)) == (events, events, pings, pings)
     assert "cut short after" in shorter.name
 
 
 def test_connections_are_told_from_the_first_ones_beginning():
-    came = at_url._arrivals([(2_000, 2_005, 0, 2_009, 0), (1_000, 1_005, 0, 1_009, 0)])
+    came = aim._arrivals([(2_000, 2_005, 0, 2_009, 0), (1_000, 1_005, 0, 1_009, 0)])
     assert came["began"].tolist() == [1_000, 0]
     assert came["greeted"].tolist() == [1_009, 9]
     assert came["upgraded"].tolist() == came["set_up"].tolist() == [NEVER, NEVER]

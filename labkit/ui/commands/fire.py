@@ -17,7 +17,7 @@ from labkit.ui.commands.session import INVALID, MEASURED, Session
 
 if TYPE_CHECKING:
     from labkit.client.fleet import ClientFleet
-    from labkit.experiments.at_url import Aim
+    from labkit.experiments.aim import Aim
     from labkit.experiments.settings import FireSettings, UrlSettings
     from labkit.plan.schedules import Schedule
     from labkit.runs.run import Run
