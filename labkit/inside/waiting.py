@@ -119,7 +119,7 @@ class Waiting:
             stand = self._places.read(held[1])
             return _at(stand.place, here.where), LOCK, _number(stand), held[1]
         if _waits_for_a_future(frame):
-            worker = _worker_of_a_full_pool(frames)
+            worker = worker_of_a_full_pool(frames)
             if worker is not None:
                 stand = self._places.read(worker)
                 return _at(stand.place, self._places.read(frame).place.where), POOL, _number(stand), worker
@@ -256,14 +256,21 @@ def _waits_for_a_future(frame: FrameType | None) -> bool:
     return False
 
 
-def _worker_of_a_full_pool(frames: Frames) -> FrameType | None:
-    """A thread of a pool of which tasks wait, with something to do."""
+def worker_of_a_full_pool(frames: Frames) -> FrameType | None:
+    """A thread of a pool of which tasks wait, with something to do; None where no pool is full.
+
+    Args:
+        frames: the innermost frame of every thread, by its identifier.
+    """
     import sys
 
     pools = getattr(sys.modules.get("concurrent.futures.thread"), "_threads_queues", None) or {}
     for thread, queue in list(pools.items()):
         frame = frames.get(thread.ident or 0)
-        # A worker with nothing to do stands in the pool's own loop.
-        if queue.qsize() and frame is not None and not frame.f_code.co_filename.endswith("futures/thread.py"):
+        # A pool that is shut down leaves a word to its workers in the queue, and another thread may have the
+        # identifier of one that has ended.
+        if not thread.is_alive() or not queue.qsize() or frame is None:
+            continue
+        if not frame.f_code.co_filename.endswith("futures/thread.py"):  # there stands a worker with nothing to do
             return frame
     return None

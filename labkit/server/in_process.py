@@ -12,6 +12,7 @@ Two settings differ from Werkzeug's defaults; ``stock=True`` leaves both alone:
 
 import os
 import threading
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
@@ -172,7 +173,10 @@ class Server(Served):
             # Twice what engine.io gives a client that is silent: this never ends one that engine.io would keep.
             silent_s = 2.0 * (eio.ping_interval + eio.ping_timeout)
             self._wsgi = TrackingServer(listening, app.app, self._threads, self.log, self.stock, silent_s)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                # What `register` had made is still held by its frames: of a pool they keep the processes.
+                traceback.clear_frames(error.__traceback__)
             self._stopping.set()  # what `register` began before it raised ends too
             self._threads.join_all(clock.now_ns() + clock.NS_PER_S)
             listening.close()

@@ -45,6 +45,7 @@ def test_a_kernel_that_is_interrupted_measures_again_and_one_that_is_restarted_l
         assert wait_until(lambda: serves(token), 30)
         kernels.interrupt_kernel()
         assert kernel.get_shell_msg(timeout=30)["content"]["ename"] == "KeyboardInterrupt"
+        assert wait_until(lambda: not serves(token), 5), "an interrupted measurement leaves no worker"
         assert said(kernel, SHORT) == "4 0"
         kernel.execute(LONG)
         assert wait_until(lambda: serves(token), 30)

@@ -1,6 +1,7 @@
 """Who stands still, and for whom: at a lock, for a pool, behind an event loop; without a socket."""
 
 import asyncio
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from flask import Flask
 from flask_socketio import SocketIO
 
 import labkit
+from labkit.inside.waiting import worker_of_a_full_pool
 from labkit.inside.watched import CAUSES, LOCK, LOOP, POOL
 from tests.support.helpers import wait_until
 
@@ -101,6 +103,13 @@ def test_for_a_pool_of_which_all_threads_are_busy(seen):
         "export",
     )
     assert worst.where.startswith(line_of("FILLS"))
+
+
+def test_a_pool_that_is_shut_down_is_not_full_whoever_has_its_threads_identifier_now():
+    pool = ThreadPoolExecutor(1)
+    worker = pool.submit(threading.current_thread).result()
+    pool.shutdown()
+    assert worker_of_a_full_pool({worker.ident: sys._getframe()}) is None
 
 
 def test_who_waits_for_something_of_its_own_is_nobody_s_fault(seen):

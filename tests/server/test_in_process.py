@@ -1,6 +1,7 @@
 """A real server on real sockets: whatever happens, it starts, serves and leaves nothing behind."""
 
 import contextlib
+import os
 import socket
 import struct
 import sys
@@ -117,6 +118,18 @@ def trackers():
     """A process that has had a pool keeps two small ones, Python's and loky's, which watch over its shared memory."""
     with ProcessPoolExecutor(1) as pool:
         assert pool.submit(int).result() == 0
+
+
+def test_a_ctrl_c_while_a_strategy_is_registered_ends_the_pool_that_it_had_made(trackers):
+    def register(socketio, complex_calculation):
+        pool = ProcessPoolExecutor(1)
+        workers.append(pool.submit(os.getpid).result())
+        raise KeyboardInterrupt
+
+    workers = []
+    with nothing_left_behind(), pytest.raises(KeyboardInterrupt) as raised:
+        make_server(register).start()
+    assert wait_until(lambda: not psutil.pid_exists(workers[0]), 5), raised
 
 
 @pytest.mark.parametrize("name", [name for name in names_in("threading") if name != "process-pool"])
