@@ -16,6 +16,7 @@
     +-- ClientError           the client process did not do what it was asked
     |   +-- ConnectFailed     no Socket.IO server answered there
     |       +-- Refused       one did, and lets nobody in
+    +-- RedisError            a Redis that does not start, does not answer or lets nobody in
     +-- BrowserError          the browser ended, or did not do what it was asked
     +-- NotAsExpected         runs are not as expected, or nobody can tell
     +-- RecordError           a file that is not a run, or of a newer schema
@@ -90,6 +91,10 @@ class ConnectFailed(ClientError):
 
 class Refused(ConnectFailed):
     """A Socket.IO server answered, and lets nobody in."""
+
+
+class RedisError(LabError):
+    """A Redis that does not start, does not answer or lets nobody in."""
 
 
 class BrowserError(LabError):

@@ -1,6 +1,7 @@
 """Numbers as people read them, and text that a notebook shows as itself."""
 
 import math
+import re
 
 
 class Plain(str):
@@ -51,3 +52,8 @@ def one_line(text: str, most: int = 300) -> str:
     """The text as a part of a sentence: no line breaks, no colon that nothing follows, and not longer than one is."""
     flat = " ".join(text.split()).rstrip(": ")
     return flat if len(flat) <= most else f"{flat[: most - 3]}..."
+
+
+def without_password(url: str) -> str:
+    """An address as it may be shown: ``redis://:***@host:6379/0``."""
+    return re.sub(r"(://[^:@/]*):[^@/]*@", r"\1:***@", url)

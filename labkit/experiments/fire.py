@@ -10,6 +10,7 @@ import psutil
 from labkit.base import clock, interrupts
 from labkit.base.errors import ServerError, UsageError
 from labkit.base.renamed import refuse_unknown
+from labkit.base.text import without_password
 from labkit.client import process as clients
 from labkit.client.firing import Job
 from labkit.client.process import Client
@@ -277,4 +278,6 @@ def _conditions(server: Serving, fired: Fired, plan: Schedule, about: dict[str, 
 
 
 def _json(value: Any) -> Any:
-    return value if value is None or isinstance(value, bool | int | float | str) else repr(value)
+    if isinstance(value, str):
+        return without_password(value)  # of the message queue
+    return value if value is None or isinstance(value, bool | int | float) else repr(value)

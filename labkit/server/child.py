@@ -10,10 +10,10 @@ from typing import Any
 
 from labkit.base import clock, processes
 from labkit.base.errors import LabError, NotPicklable, ServerError
+from labkit.base.ports import listen
 from labkit.base.processes import OrderedProcess
 from labkit.plan import modes
 from labkit.server.by_order import ServedByOrder
-from labkit.server.ports import listen
 from labkit.server.setup import Setup
 from labkit.strategies import Strategy
 

@@ -22,18 +22,21 @@ from flask_socketio import SocketIO
 
 from labkit.base import clock
 from labkit.base.errors import ServerError
+from labkit.base.ports import knock, listen
 from labkit.base.time_limit import call_within
-from labkit.server import event_handlers
+from labkit.server import event_handlers, message_queue
 from labkit.server.contract import Served
 from labkit.server.hooks import Hooks
 from labkit.server.hosts.flask_threading import ThreadingHost
-from labkit.server.ports import knock, listen
 from labkit.server.setup import Setup
 from labkit.server.stamps import Stamps
 from labkit.server.steady import Held, held_still
 from labkit.server.threads import Threads
 from labkit.server.werkzeug_server import TUNED, TrackingServer
 from labkit.strategies import Strategy
+
+#: How long who listens to a message queue may take to hear that the server stops, before it is told again.
+_WAKE_NS = 100 * clock.NS_PER_MS
 
 
 class Extension(Protocol):
@@ -228,8 +231,12 @@ class Server(Served):
                 connection.close(wait=False)
             self._threads.join_named("writer", clock.now_ns() + 20 * clock.NS_PER_MS)  # time for a goodbye
             wsgi.hang_up()
+            message_queue.wake(self.socketio.server.manager)
             if eio.service_task_handle is not None and self._service_task_began(deadline_ns):
                 self.socketio.server.shutdown()
+            # Once more, now and then: one that had only begun to listen has not heard it.
+            while self._threads.join_all(min(deadline_ns, clock.now_ns() + _WAKE_NS)) and clock.now_ns() < deadline_ns:
+                message_queue.wake(self.socketio.server.manager)
             for name in self._threads.join_all(deadline_ns):
                 self.log.append(f"still at work {timeout_s:g} s after the stop: {name}")
             wsgi.server_close()
@@ -270,4 +277,5 @@ class _InProcessApp(ThreadingHost):
         # The driver's table is shared by all servers of the process, so this one gets a copy.
         eio._async = {**eio._async, "thread": make}
         eio.sleep = self._sleep
+        message_queue.end_at_stop(self.socketio.server.manager, self._sleep)
         return {"thread_class": make}

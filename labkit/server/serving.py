@@ -9,6 +9,8 @@ from labkit.base.errors import ServerError, UsageError
 from labkit.base.patched import patched_by
 from labkit.plan import modes
 from labkit.plan.work import Calculation, Work, require_picklable
+from labkit.scale import redis_server
+from labkit.scale.backing import Backing
 from labkit.server.child import ChildServer
 from labkit.server.contract import Served
 from labkit.server.in_process import Server
@@ -28,13 +30,16 @@ class Serving:
         server: the server itself: its log, its stamps, the errors of its handlers.
     """
 
-    def __init__(self, strategy: Strategy, work: Work, mode: str, server: Served) -> None:
+    def __init__(
+        self, strategy: Strategy, work: Work, mode: str, server: Served, backing: Backing | None = None
+    ) -> None:
         self.strategy = strategy
         self.work = work
         self.mode = mode
         self.server = server
+        self._backing = backing
         # Without this, a cell that is run again would leave its first server running for ever.
-        weakref.finalize(self, server.stop)
+        weakref.finalize(self, _stop, server, backing)
 
     @property
     def is_running(self) -> bool:
@@ -55,12 +60,18 @@ class Serving:
         """
         if self.is_running:
             raise ServerError(f"this server runs already, at {self.url}: fire at it, or stop it first")
-        self.server.start()
+        try:
+            if self._backing is not None:
+                self._backing.start()
+            self.server.start()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def stop(self) -> None:
         """Stop serving; every thread, process, socket and port of it ends. Twice does no harm."""
-        self.server.stop()
+        _stop(self.server, self._backing)
 
     def __enter__(self) -> Self:
         return self
@@ -77,6 +88,14 @@ class Serving:
     def _text(self) -> str:
         where = f"at {self.url}" if self.is_running else "stopped"
         return f"Server {where}: {self.strategy.name} serves {self.work.name}; {modes.MODES[self.mode].served_by}"
+
+
+def _stop(server: Served, backing: Backing | None) -> None:
+    try:
+        server.stop()
+    finally:
+        if backing is not None:
+            backing.stop()
 
 
 def serve(
@@ -107,7 +126,8 @@ def serve(
 
     Raises:
         UsageError: the request makes no sense; nothing was started.
-        MissingExtra: a package that the mode needs is absent.
+        MissingExtra: a package that the mode needs is absent, or a Redis that the strategy needs.
+        RedisError: that Redis does not answer, or does not start.
         PortInUse: something listens there.
         ServerError: it did not start.
     """
@@ -120,14 +140,21 @@ def serve(
         "port": port,
     }
     calculation = Calculation(work.function)
-    server: Served
-    if modes.MODES[mode].is_in_process and work.place is not None:
-        server = work.place.server(chosen, calculation, **settings)
-    elif modes.MODES[mode].is_in_process:
-        server = Server(chosen, calculation, **settings)
-    else:
-        server = ChildServer(mode, chosen, calculation, **settings)
-    return Serving(chosen, work, mode, server).start()
+    backing = None if chosen.work is None else Backing(chosen, calculation)
+    served = chosen if backing is None else backing.start()
+    try:
+        server: Served
+        if modes.MODES[mode].is_in_process and work.place is not None:
+            server = work.place.server(served, calculation, **settings)
+        elif modes.MODES[mode].is_in_process:
+            server = Server(served, calculation, **settings)
+        else:
+            server = ChildServer(mode, served, calculation, **settings)
+    except BaseException:
+        if backing is not None:
+            backing.stop()
+        raise
+    return Serving(chosen, work, mode, server, backing).start()
 
 
 def require_possible(strategy: str | Register | Strategy, work: Work, mode: str = "threading") -> Strategy:
@@ -148,6 +175,8 @@ def require_possible(strategy: str | Register | Strategy, work: Work, mode: str 
             f"give {'mode=' + repr(by) if by in modes.MODES else 'another process'}, or start one in which nothing is "
             "patched"
         )
+    if chosen.work is not None:
+        redis_server.require()
     if chosen.needs_pickle or not modes.MODES[mode].is_in_process:
         require_picklable(work)
     return chosen

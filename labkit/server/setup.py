@@ -47,8 +47,9 @@ class Setup:
         Raises:
             ServerError: its `register` raised.
         """
+        register = self.strategy.register
         try:
-            return self.strategy.register(socketio, self.calculation, **self.strategy.parameters)
+            return register(socketio, self.calculation, **self.strategy.parameters_of(register))
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             raise ServerError(f"{self.strategy.name} could not be registered ({reason}): mend its register") from error

@@ -5,6 +5,7 @@ Hooks are put on instances, never on classes, so that other servers of the proce
 
 import traceback
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 from socketio import packet as socketio_packet
@@ -55,6 +56,10 @@ class StampingHooks(ABC):
         self._emit_on, self._send_on = server.manager.emit, server._send_packet
         server._handle_event, server._handle_event_internal = self._handle_event, self._handle_event_internal
         server.manager.emit, server._send_packet = self._emit, self._send_packet
+        # With a message queue, what another process emits does not pass through `emit` here.
+        if hasattr(server.manager, "_handle_emit"):
+            self._emit_queued_on: Callable[[Any], Any] = server.manager._handle_emit
+            server.manager._handle_emit = self._emit_queued
         # The module-wide table of the async driver is shared by all servers: ours gets a copy.
         server.eio._async = {**server.eio._async, "websocket": self._stamped_websocket()}
 
@@ -73,6 +78,12 @@ class StampingHooks(ABC):
     @abstractmethod
     def _emit(self, *args: Any, **kwargs: Any) -> Any:
         """Before the answer is encoded."""
+
+    def _emit_queued(self, message: dict[str, Any]) -> Any:
+        """Before an answer that came by the message queue is encoded; of an ``AsyncServer`` to be awaited."""
+        for data in message["data"] if isinstance(message.get("data"), list) else ():
+            self.emitted(data)
+        return self._emit_queued_on(message)
 
     @abstractmethod
     def _send_packet(self, eio_sid: str, packet: Any) -> Any:

@@ -20,6 +20,7 @@ import psutil
 
 from labkit.base import clock, processes
 from labkit.base.errors import NotStarted, UsageError
+from labkit.base.ports import free_port
 from labkit.base.warden import Watch
 
 #: How long a version may take until it listens, and to end when it is asked to, in seconds.
@@ -87,7 +88,7 @@ class Version:
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
-        self.port = _free_port()
+        self.port = free_port()
         self._watch = Watch()
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process; a pipe would fill)
         arguments = self.launch.arguments(self.port)
@@ -192,10 +193,3 @@ class Version:
 
     def __exit__(self, *exc: object) -> None:
         self.stop()
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port

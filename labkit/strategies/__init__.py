@@ -7,6 +7,9 @@ A strategy is ordinary Flask-SocketIO code without a labkit import. It has
 ``register(socketio, complex_calculation, **parameters)``
                registers a handler for the event ``message``; may return a function that releases what it acquired
 ``NEEDS_PICKLE`` (optional) True where the work is sent to another process
+``work(complex_calculation, **parameters)``
+               (optional) the other end of a queue, which serves it in processes of its own until it is ended. Both ends
+               take ``url``, a Redis, and ``name``, which nobody else uses there
 
 In mode ``asgi``, `socketio` is python-socketio's ``AsyncServer``, and handlers are ``async def handle(sid, data)``. A
 function of the reader's that is meant for it says so: ``register.MODES = {"asgi"}``.
@@ -45,7 +48,7 @@ DEFAULT = (
 )
 
 #: All strategies of the lab, in the order in which it shows them: the default ones, those about too much of something,
-#: the one for mixed traffic, and those of other modes than threading.
+#: the one for mixed traffic, the one past one machine, and those of other modes than threading.
 NAMES = (
     *DEFAULT,
     "load-shedding",
@@ -54,6 +57,7 @@ NAMES = (
     "ordered-pool",
     "drop-for-slow",
     "dear-elsewhere",
+    "celery",
     "gevent-hub-pool",
     "asgi-inline",
     "asgi-to-thread",
@@ -64,6 +68,9 @@ NAMES = (
 MODES = modes.MODES
 
 Register = Callable[..., Callable[[], object] | None]
+
+#: Parameters of a strategy with a queue that say where that is: whoever serves it gives them.
+AT_A_QUEUE = ("url", "name")
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,7 @@ class Strategy:
         options: arguments of ``SocketIO(...)``.
         parameters: keyword arguments of `register`.
         needs_pickle: the work must be picklable.
+        work: the other end of a queue, for processes of its own; None where there is none.
         about: one sentence on what it does.
         source: its code, for people to read; empty where it cannot be found.
     """
@@ -87,14 +95,32 @@ class Strategy:
     options: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     needs_pickle: bool = False
+    work: Callable[..., object] | None = None
     about: str = ""
     source: str = field(default="", repr=False)
 
     @property
     def settled(self) -> dict[str, Any]:
         """Every parameter of `register` with its value, also those that were left at their defaults."""
-        known = list(inspect.signature(self.register).parameters.values())[2:]
-        return {p.name: p.default for p in known if p.default is not p.empty} | dict(self.parameters)
+        found = {p.name: p.default for p in self._known() if p.default is not p.empty} | dict(self.parameters)
+        return {name: value for name, value in found.items() if self.work is None or name not in AT_A_QUEUE}
+
+    def _known(self) -> list[inspect.Parameter]:
+        """The parameters of `register`, and those of `work`."""
+        other = [] if self.work is None else list(inspect.signature(self.work).parameters.values())[1:]
+        own = list(inspect.signature(self.register).parameters.values())[2:]
+        return own + [each for each in other if each.name not in {p.name for p in own}]
+
+    def parameters_of(self, end: Callable[..., object]) -> dict[str, Any]:
+        """Those of :attr:`parameters` that one end takes: `register`, or `work`."""
+        takes = inspect.signature(end).parameters
+        takes_any = any(p.kind is p.VAR_KEYWORD for p in takes.values())
+        return {name: value for name, value in self.parameters.items() if takes_any or name in takes}
+
+    def at(self, url: str, name: str) -> "Strategy":
+        """The same, at the queue of this name of this Redis."""
+        options = {**self.options, "message_queue": url, "channel": name}
+        return replace(self, options=options, parameters={**self.parameters, "url": url, "name": name})
 
     def runs_in(self, mode: str) -> bool:
         """Whether it can run in a mode; `ModeError` where there is none of that name."""
@@ -145,7 +171,7 @@ def strategy(
         StrategyError: there is no such strategy, it is not one, or `register` does not know a parameter.
     """
     found = _base(base)
-    known = dict(list(inspect.signature(found.register).parameters.items())[2:])
+    known = {each.name: each for each in found._known()}
     takes_any = any(p.kind is p.VAR_KEYWORD for p in known.values())
     for parameter in parameters:
         if parameter not in known and not takes_any:
@@ -193,6 +219,7 @@ def _from_module(module: ModuleType, name: str) -> Strategy:
         modes=frozenset(getattr(module, "MODES", FLASK_MODES)),
         options=dict(getattr(module, "OPTIONS", {})),
         needs_pickle=bool(getattr(module, "NEEDS_PICKLE", False)),
+        work=getattr(module, "work", None),
         about=_first_line(module.__doc__),
         source=_source(module),
     )
@@ -212,7 +239,7 @@ def _source(thing: Any) -> str:
 def runnable(name: str) -> str:
     """A strategy as a complete app, of a mode in which it can run, that needs no labkit."""
     chosen = strategy(name)
-    return around(chosen.source, chosen.modes)
+    return around(chosen.source, chosen.modes, has_workers=chosen.work is not None)
 
 
 def show(which: str | Register | ModuleType | Strategy) -> Plain:

@@ -1,4 +1,4 @@
-"""A socket that listens, or a sentence that says why there is none."""
+"""A socket that listens, or a sentence that says why there is none; a port that is free."""
 
 import contextlib
 import errno
@@ -26,6 +26,16 @@ def listen(host: str, port: int) -> socket.socket:
             raise PortInUse(f"port {port} on {host} is in use: stop what listens there, or leave port=0") from error
         raise ServerError(f"cannot listen on {host}:{port}: {error.strerror}") from error
     return listening
+
+
+def free_port() -> int:
+    """A port of the loopback address that is free now, for a program that cannot be handed a socket.
+
+    Another may take it before that program does: look whether it is the program that answers.
+    """
+    with listen("127.0.0.1", 0) as free:
+        port: int = free.getsockname()[1]
+        return port
 
 
 def knock(host: str, port: int) -> None:

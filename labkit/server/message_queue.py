@@ -1,0 +1,38 @@
+"""The thread of a server that listens to its message queue ends with the server. python-socketio's own never ends.
+
+It waits in a read from Redis, and after an error in a plain ``time.sleep`` (python-socketio's ``redis_manager.py``).
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+
+def end_at_stop(manager: Any, sleep: Callable[[float], None]) -> None:
+    """Let the thread end with the server.
+
+    Args:
+        manager: the server's, with a message queue or without.
+        sleep: raises SystemExit once the server stops.
+    """
+    listen, connect = getattr(manager, "_listen", None), getattr(manager, "_redis_connect", None)
+    if listen is None or connect is None:
+        return
+
+    def listen_until_stopped() -> Iterator[Any]:
+        for message in listen():
+            sleep(0)
+            yield message
+
+    def connect_unless_stopped() -> None:
+        sleep(0)
+        connect()
+
+    manager._listen, manager._redis_connect = listen_until_stopped, connect_unless_stopped
+
+
+def wake(manager: Any) -> None:
+    """Let the thread see that its server stops: a message that says nothing."""
+    if getattr(manager, "pubsub", None) is not None:
+        with contextlib.suppress(Exception):  # Redis may be gone before its servers are
+            manager.redis.publish(manager.channel, "{}")
