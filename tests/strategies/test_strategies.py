@@ -285,13 +285,14 @@ class App:
         return f"http://127.0.0.1:{self.port}"
 
     def end(self):
-        """Afterwards it is gone, and its children too."""
+        """Afterwards it is gone, and its children too; those that remove what is in shared memory end by themselves."""
         children = [] if self.process.poll() is not None else psutil.Process(self.process.pid).children(recursive=True)
         self.process.kill()
         self.process.wait()
         for child in children:
             with contextlib.suppress(psutil.NoSuchProcess):
-                child.kill()
+                if "resource_tracker" not in " ".join(child.cmdline()):
+                    child.kill()
         psutil.wait_procs(children, timeout=5)
 
 
