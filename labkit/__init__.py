@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from labkit.experiments.capacity import Capacity
     from labkit.experiments.capacity_search import capacity
     from labkit.experiments.compare import compare, compare_modes, vary
+    from labkit.experiments.delivery import delivery
     from labkit.experiments.diagnose import Diagnosis, diagnose
     from labkit.experiments.eight_cases import EightCases, eight_cases
     from labkit.experiments.fire import fire
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from labkit.plan.work import Work, call, cpu, cpu_nogil, io_wait, similar_prices
     from labkit.runs.comparison import Comparison
     from labkit.runs.conditions import Conditions
+    from labkit.runs.delivery import Delivery
     from labkit.runs.diff import Diff, diff
     from labkit.runs.difference import Difference
     from labkit.runs.gate import Judgement
@@ -62,6 +64,7 @@ _HOMES = {
     "Capacity": "experiments.capacity",
     "Comparison": "runs.comparison",
     "Conditions": "runs.conditions",
+    "Delivery": "runs.delivery",
     "Diagnosis": "experiments.diagnose",
     "Diff": "runs.diff",
     "Difference": "runs.difference",
@@ -95,6 +98,7 @@ _HOMES = {
     "constant": "plan.schedules",
     "cpu": "plan.work",
     "cpu_nogil": "plan.work",
+    "delivery": "experiments.delivery",
     "diagnose": "experiments.diagnose",
     "diff": "runs.diff",
     "eight_cases": "experiments.eight_cases",
@@ -129,6 +133,7 @@ __all__ = [
     "Capacity",
     "Comparison",
     "Conditions",
+    "Delivery",
     "Diagnosis",
     "Diff",
     "Difference",
@@ -162,6 +167,7 @@ __all__ = [
     "constant",
     "cpu",
     "cpu_nogil",
+    "delivery",
     "diagnose",
     "diff",
     "eight_cases",

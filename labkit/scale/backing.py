@@ -21,13 +21,20 @@ class Backing:
     Args:
         strategy: one that has a `work`.
         calculation: what its workers call with an event's data.
+        redis: one of the lab's own, which is started and stopped with the workers, and may be killed meanwhile; None
+            for that of LABKIT_REDIS_URL, or one that nobody kills.
+
+    Attributes:
+        workers: the group of them, where any were started. Killed, they take tasks again after their ``begin()``.
     """
 
-    def __init__(self, strategy: Strategy, calculation: Callable[[Any], Any]) -> None:
+    workers: QueueProcess
+
+    def __init__(self, strategy: Strategy, calculation: Callable[[Any], Any], redis: RedisServer | None = None) -> None:
         self._strategy, self._calculation = strategy, calculation
         self._queue = strategy.parameters.get("queue") or f"labkit-{secrets.token_hex(8)}"
-        self._named_url = os.environ.get(redis_server.VARIABLE, "")
-        self._redis = RedisServer()  # at the same address again after another start
+        self._named_url = "" if redis is not None else os.environ.get(redis_server.VARIABLE, "")
+        self._redis = redis or RedisServer()  # at the same address again after another start
         self._open: contextlib.ExitStack | None = None
 
     def start(self) -> Strategy:
@@ -49,9 +56,9 @@ class Backing:
                 stack.enter_context(self._redis)
             at_queue = self._strategy.at(self._url, self._queue)
             if at_queue.work is not None and at_queue.parameters.get("workers") != 0:
-                workers = QueueProcess(at_queue.work, self._calculation, at_queue.parameters_of(at_queue.work))
-                stack.enter_context(workers)
-                workers.begin()
+                self.workers = QueueProcess(at_queue.work, self._calculation, at_queue.parameters_of(at_queue.work))
+                stack.enter_context(self.workers)
+                self.workers.begin()
             self._open = stack.pop_all()
         return at_queue
 
@@ -81,4 +88,5 @@ def _cleared(url: str, queue: str) -> Iterator[None]:
         import redis
 
         with contextlib.suppress(redis.RedisError), redis.Redis.from_url(url, socket_timeout=1) as client:
-            client.delete(queue, f"_kombu.binding.{queue}", f"_kombu.binding_permanent.{queue}")
+            kept = client.scan_iter(match=f"{queue}:*", count=1000)
+            client.delete(queue, f"_kombu.binding.{queue}", f"_kombu.binding_permanent.{queue}", *kept)

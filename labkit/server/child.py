@@ -106,6 +106,10 @@ class ChildServer(ServedByOrder):
             process.kill()
         self._end_watch()
 
+    def kill(self) -> None:
+        """End its processes as ``kill -9`` does; :meth:`start` serves again, at the same port if one was asked for."""
+        self._kill()
+
     def stop(self, timeout_s: float = 5.0) -> None:
         """Let the app close and the process end; nothing that it started stays. Twice does no harm.
 

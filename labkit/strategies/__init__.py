@@ -7,6 +7,8 @@ A strategy is ordinary Flask-SocketIO code without a labkit import. It has
 ``register(socketio, complex_calculation, **parameters)``
                registers a handler for the event ``message``; may return a function that releases what it acquired
 ``NEEDS_PICKLE`` (optional) True where the work is sent to another process
+``KEEPS_RESULTS`` (optional) True where results are kept for who asks by the event ``resume``: a client with an outbox
+               (:mod:`labkit.client.outbox`) loses none
 ``work(complex_calculation, **parameters)``
                (optional) the other end of a queue, which serves it in processes of its own until it is ended. Both ends
                take ``url``, a Redis, and ``queue``, a name that nobody else uses there; ``workers=0`` starts none
@@ -58,6 +60,7 @@ NAMES = (
     "drop-for-slow",
     "dear-elsewhere",
     "celery",
+    "celery-zero-loss",
     "gevent-hub-pool",
     "asgi-inline",
     "asgi-to-thread",
@@ -84,6 +87,7 @@ class Strategy:
         options: arguments of ``SocketIO(...)``.
         parameters: keyword arguments of `register`.
         needs_pickle: the work must be picklable.
+        keeps_results: a client with an outbox can ask for results.
         work: the other end of a queue, for processes of its own; None where there is none.
         about: one sentence on what it does.
         source: its code, for people to read; empty where it cannot be found.
@@ -95,6 +99,7 @@ class Strategy:
     options: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     needs_pickle: bool = False
+    keeps_results: bool = False
     work: Callable[..., object] | None = None
     about: str = ""
     source: str = field(default="", repr=False)
@@ -219,6 +224,7 @@ def _from_module(module: ModuleType, name: str) -> Strategy:
         modes=frozenset(getattr(module, "MODES", FLASK_MODES)),
         options=dict(getattr(module, "OPTIONS", {})),
         needs_pickle=bool(getattr(module, "NEEDS_PICKLE", False)),
+        keeps_results=bool(getattr(module, "KEEPS_RESULTS", False)),
         work=getattr(module, "work", None),
         about=_first_line(module.__doc__),
         source=_source(module),
