@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 from labkit.base import clock
 from labkit.base.errors import UsageError
@@ -65,7 +64,7 @@ def delivery(
         MissingExtra: a package is absent, or there is no Redis.
         RedisError, ServerError, ClientError: one of them did not do what it had to, before the fault or after it.
     """
-    chosen = _require(strategy, work, fault, mode, outage_s=outage_s, patience_s=patience_s, again_s=again_s)
+    chosen = require(strategy, work, fault, mode, outage_s=outage_s, patience_s=patience_s, again_s=again_s)
     has_outbox = chosen.keeps_results if outbox is None else outbox
     payloads = list(work.make_payloads(len(plan), plan.seed))
     due_ns = plan.intended_ns.tolist()
@@ -129,8 +128,18 @@ def _wait_for_all(look: _Look, events: int, patience_s: float, deployment: Deplo
     look.until(is_over)
 
 
-def _require(strategy: Any, work: Work, fault: str, mode: str, **seconds: float) -> Strategy:
-    """The strategy, where all of this can be done. Nothing is started."""
+def require(
+    strategy: str | Register | Strategy, work: Work, fault: str, mode: str = "gunicorn", **seconds: float
+) -> Strategy:
+    """The strategy, where all of this can be done. Nothing is started.
+
+    Args:
+        strategy, work, fault, mode: as of :func:`delivery`.
+        seconds: durations of it, by their names.
+
+    Raises:
+        UsageError, MissingExtra, NotPicklable: as of :func:`delivery`.
+    """
     if fault not in FAULTS:
         raise UsageError(f"there is no fault {fault!r}: choose from {', '.join(FAULTS)}")
     for name, value in seconds.items():

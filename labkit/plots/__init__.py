@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from labkit.plots.capacity import capacity_curve
     from labkit.plots.cases import eight_cases
     from labkit.plots.claims import advice_lines
-    from labkit.plots.delivery import delivery, delivery_times
+    from labkit.plots.deliveries import delivery, delivery_times
     from labkit.plots.diagnosis import kinds, shares
     from labkit.plots.differences import diff
     from labkit.plots.load import batching_windows, resources, slow_readers, told
@@ -42,8 +42,8 @@ _HOMES = {
     "by_mode": "modes",
     "bystander_strip": "runs",
     "capacity_curve": "capacity",
-    "delivery": "delivery",
-    "delivery_times": "delivery",
+    "delivery": "deliveries",
+    "delivery_times": "deliveries",
     "diff": "differences",
     "distribution": "runs",
     "eight_cases": "cases",
