@@ -148,6 +148,8 @@ def require(
     chosen = require_possible(strategy, work, mode)
     if chosen.work is None:
         raise UsageError(f"{chosen.name} has no queue, so nothing but its server could be killed: choose celery")
+    if chosen.settled.get("workers") == 0:
+        raise UsageError(f"{chosen.name} starts no workers, so none could be killed: leave out workers=0")
     if modes.MODES[mode].is_in_process:
         raise UsageError(f"in mode {mode} the server runs in this process, which cannot be killed: choose gunicorn")
     _require_visibility(chosen, work)

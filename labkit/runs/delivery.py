@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labkit.base.clock import NS_PER_MS
+from labkit.base.text import ratio
 
 Float64 = NDArray[np.float64]
 
@@ -119,7 +120,7 @@ class Delivery:
     def rate_hz(self) -> float:
         """Answered events per second, from the first that was due to the last answer; 0 where none was answered."""
         came = self.answered_ms[np.isfinite(self.answered_ms)]
-        return 0.0 if not len(came) else 1000 * len(came) / float(came.max() - self.due_ms[0])
+        return ratio(1000 * len(came), float(came.max() - self.due_ms[0])) if len(came) else 0.0
 
     def __repr__(self) -> str:
         killed = "nothing killed" if self.fault == NO_FAULT else f"kill -9 of {FAULTS[self.fault]}"

@@ -178,6 +178,15 @@ BROKEN = {
         # A worker knows no request: without to= it tells everybody.
         {", to=sid": ""},
     ),
+    "celery-zero-loss": (
+        [],
+        5,
+        io_wait(20),
+        "ledger-is-closed",
+        DOES_NOT_HOLD,
+        # The same.
+        {", to=client": ""},
+    ),
     "gevent-hub-pool": (
         [],
         5,

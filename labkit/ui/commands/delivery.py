@@ -104,7 +104,7 @@ class _Killing(Session):
         plan = self.request.plan()
         work: Work = session.named(self.request.target, mode="gunicorn")
         for fault, strategy in self.rounds:  # all of them, before the first is measured
-            require(strategy, work, fault)
+            require(strategy, work, fault, patience_s=self.request.patience)
         for fault, strategy in self.rounds:
             with self.console.status(f"{strategy.name}, {fault}") as shown:
 
