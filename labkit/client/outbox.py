@@ -13,18 +13,18 @@ import socketio
 
 
 class Outbox:
-    """Sends events, and submits those again, under their own ids, of which no result has come.
+    """Sends events, and sends those again, under their own ids, of which no result has come.
 
-    It asks for missing results when it connects again, and after `again_s` for those of which none has come for so
-    long: the server emits those that it has kept, and names the others, which are then submitted again.
+    It does so when it connects again, and after `again_s` for those of which none has come for so long. Whoever
+    calculates has kept the results, and hands over what is there.
 
     Args:
         on_result: called once for each event, with the result, which has the event's ``id``.
-        again_s: longer than a result usually takes, or work is asked for twice.
+        again_s: longer than a result usually takes, or everything is asked for twice.
 
     Attributes:
-        waiting: the data of every event without a result, by its id. To outlive this process, keep it on disk.
-        client: who asks, whatever connection it has; it has to be kept with it.
+        client: who asks, whatever connection it has.
+        waiting: the data of every event without a result, by its id. To outlive this process, keep both on disk.
     """
 
     def __init__(self, on_result: Callable[[Any], object], again_s: float = 2.0) -> None:
@@ -36,10 +36,10 @@ class Outbox:
 
     def connect(self, url: str) -> None:
         """Connect, and stay connected until :meth:`close`."""
-        self.socket.on("connect", lambda: self._resume(self.waiting))
+        self.socket.on("connect", lambda: self._submit(self.waiting))
         self.socket.on("response", self._take)
         self.socket.connect(url, transports=["websocket"])
-        threading.Thread(target=self._ask_again, daemon=True).start()
+        threading.Thread(target=self._submit_again, daemon=True).start()
 
     def send(self, data: dict[str, Any]) -> None:
         """Send an event, and again until its result is there; its ``id`` is its own for ever."""
@@ -52,27 +52,20 @@ class Outbox:
         self.socket.shutdown()
 
     def _submit(self, ids: Any) -> None:
-        for event in ids:
+        for event in list(ids):
             if (data := self.waiting.get(event)) is not None:
-                self._emit("message", data)
+                with suppress(socketio.exceptions.SocketIOError):  # not connected: it is sent as soon as it is
+                    self.socket.emit("message", data)
 
     def _take(self, result: dict[str, Any]) -> None:
         if self.waiting.pop(result["id"], None) is not None:  # a second result is dropped
             self._on_result(result)
 
-    def _resume(self, ids: Any) -> None:
-        if ids := list(ids):
-            self._emit("resume", (self.client, ids), callback=self._submit)
-
-    def _emit(self, event: str, data: Any, **more: Any) -> None:
-        with suppress(socketio.exceptions.SocketIOError):  # not connected: it is asked for as soon as it is
-            self.socket.emit(event, data, **more)
-
-    def _ask_again(self) -> None:
+    def _submit_again(self) -> None:
         wait_s, before = self._again_s, set[Any]()
         while not self._closed.wait(wait_s):
             overdue = before & self.waiting.keys()
-            self._resume(overdue)
+            self._submit(overdue)
             # Seldomer while nothing helps: a server that has too much to do would get still more.
             wait_s = min(2 * wait_s, 4 * self._again_s) if overdue else self._again_s
             before = set(self.waiting)

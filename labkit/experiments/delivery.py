@@ -1,10 +1,11 @@
 """What a ``kill -9`` in the middle of a burst loses: of a strategy with a queue, and of the clients before it."""
 
+import importlib.util
 import math
 from collections.abc import Callable
 
 from labkit.base import clock
-from labkit.base.errors import UsageError
+from labkit.base.errors import MissingExtra, UsageError
 from labkit.client.outbox_process import OutboxProcess
 from labkit.experiments.deployment import Deployment
 from labkit.plan import modes
@@ -155,6 +156,8 @@ def require(
         raise UsageError(f"in mode {mode} the server runs in this process, which cannot be killed: choose gunicorn")
     _require_visibility(chosen, work)
     redis_server.require_program()  # nobody's own Redis is killed
+    if importlib.util.find_spec("websocket") is None:
+        raise MissingExtra("the clients need the package websocket-client: pip install 'labkit[scale]'")
     return chosen
 
 

@@ -127,7 +127,7 @@ def delivery_title(rows: Sequence[_Row]) -> str:
         worst = max(own, key=lambda row: row.count("lost") / row.events)
         share = 100 * worst.count("lost") / worst.events
         part = f"{share:.0f}%" if share >= 1 else "under 1%"
-        where = f" with {FAULTS[worst.fault]} killed" if len(own) > 1 or worst.fault != NO_FAULT else ""
+        where = f" when {FAULTS[worst.fault]} was killed" if len(own) > 1 or worst.fault != NO_FAULT else ""
         most = "up to " if len(own) > 1 else ""
         said.append(f"{setting} lost {most}{part} of the events{where}")
     return "; ".join(said)
@@ -176,9 +176,9 @@ def delivery_times(result: Delivery, *, title: str | None = None) -> Figure:
 
 
 def _times_title(result: Delivery) -> str:
-    setting, killed = _setting(result), FAULTS[result.fault]
+    setting = _setting(result)
+    killed = "" if result.fault == NO_FAULT else f" when {FAULTS[result.fault]} was killed"
     if not result.lost:
-        text = f"{setting}: none of {len(result)} events lost, {killed} killed"
-        came = result.answered_ms - result.due_ms
-        return f"{text}; the last of them waited {came.max() / _MS_PER_S:.1f} s"
-    return f"{setting}: {result.lost} of {len(result)} events are lost, {killed} killed"
+        longest_s = (result.answered_ms - result.due_ms).max() / _MS_PER_S
+        return f"{setting} lost none of {len(result)} events{killed}; the longest wait was {longest_s:.1f} s"
+    return f"{setting} lost {result.lost} of {len(result)} events{killed}"

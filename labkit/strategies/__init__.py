@@ -7,7 +7,7 @@ A strategy is ordinary Flask-SocketIO code without a labkit import. It has
 ``register(socketio, complex_calculation, **parameters)``
                registers a handler for the event ``message``; may return a function that releases what it acquired
 ``NEEDS_PICKLE`` (optional) True where the work is sent to another process
-``KEEPS_RESULTS`` (optional) True where results are kept for who asks by the event ``resume``: a client with an outbox
+``KEEPS_RESULTS`` (optional) True where results are kept for who asks again: a client with an outbox
                (:mod:`labkit.client.outbox`) loses none
 ``work(complex_calculation, **parameters)``
                (optional) the other end of a queue, which serves it in processes of its own until it is ended. Both ends

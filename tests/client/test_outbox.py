@@ -22,13 +22,13 @@ class Wire:
     def shutdown(self):
         self.connected = False
 
-    def emit(self, event, data, callback=None):
+    def emit(self, event, data):
         if not self.connected:
             raise socketio.exceptions.BadNamespaceError
-        self.emitted.append((event, data, callback))
+        self.emitted.append((event, data))
 
     def of(self, event):
-        return [data for name, data, _ in self.emitted if name == event]
+        return [data for name, data in self.emitted if name == event]
 
 
 @pytest.fixture
@@ -55,22 +55,21 @@ def test_only_the_result_clears_and_a_second_one_is_dropped(outbox, results):
     assert not outbox.waiting
 
 
-def test_what_is_sent_without_a_connection_waits_and_is_asked_for_with_the_next(outbox):
+def test_what_is_sent_without_a_connection_is_sent_with_the_next(outbox):
     outbox.socket.connected = False
     outbox.send({"id": 1, "payload": 1})
+    assert not outbox.socket.emitted
     outbox.socket.connected = True
     outbox.socket.handlers["connect"]()
-    ((event, data, submit),) = outbox.socket.emitted
-    assert (event, data) == ("resume", (outbox.client, [1]))
-    submit([1])  # the server has no result of it
     assert outbox.socket.of("message") == [{"id": 1, "payload": 1, "client": outbox.client}]
 
 
-def test_what_was_answered_meanwhile_is_not_submitted_again(outbox):
-    outbox.send({"id": 1})
+def test_what_was_answered_is_not_sent_again(outbox):
+    for event in (1, 2):
+        outbox.send({"id": event})
     outbox.socket.handlers["response"]({"id": 1})
-    outbox._submit([1])
-    assert len(outbox.socket.of("message")) == 1
+    outbox.socket.handlers["connect"]()
+    assert [data["id"] for data in outbox.socket.of("message")] == [1, 2, 2]
 
 
 def test_a_first_connection_asks_for_nothing(outbox):
@@ -85,6 +84,6 @@ def test_it_asks_again_for_what_has_waited_for_long_seldomer_each_time(results):
     box.socket = Wire()
     box.send({"id": 1})
     box.connect("http://nowhere")
-    assert wait_until(lambda: len(box.socket.of("resume")) >= 4)
+    assert wait_until(lambda: len(box.socket.of("message")) >= 5)
     box.close()
     assert waits[:6] == [0.01, 0.01, 0.02, 0.04, 0.04, 0.04]

@@ -39,7 +39,7 @@ def test_rows_are_faults_and_settings_and_bars_are_shares():
 def test_the_title_says_who_lost_how_much_and_when_and_who_nothing():
     found = title(plots.delivery([delivered(), whole(), delivered(fault="redis", answered=2, late=0, lost=8)]))
     assert found == (
-        "celery lost up to 80% of the events with Redis that keeps nothing on disk killed; "
+        "celery lost up to 80% of the events when Redis that keeps nothing on disk was killed; "
         "celery-zero-loss lost none of 10 events in 1 run"
     )
 
@@ -61,11 +61,11 @@ def test_over_time_each_event_is_there_and_the_fault_is_a_line():
     found = delivered()
     figure = plots.delivery_times(found)
     axes = figure.axes[0]
-    assert title(figure) == "celery: 1 of 10 events are lost, the whole worker group killed"
+    assert title(figure) == "celery lost 1 of 10 events when the whole worker group was killed"
     marks = {line.get_label(): line for line in axes.lines if not line.get_label().startswith("_")}
     assert {label.split()[1].strip(":"): len(line.get_xdata()) for label, line in marks.items()} == {
         "answered": 6, "late": 3, "lost": 1,
     }  # fmt: skip
     assert found.fault_ms / 1000 in [line.get_xdata()[0] for line in axes.lines]
-    assert "the last of them waited" in title(plots.delivery_times(whole()))
+    assert "the longest wait was" in title(plots.delivery_times(whole()))
     assert len(plots.delivery_times(delivered(fault="none", late=0, lost=0)).axes[0].lines) == 1
