@@ -47,7 +47,7 @@ def delivery(
         strategy: one with a queue: ``celery``, ``celery-zero-loss``, or one of yours that has a `work`. Its own
             `workers` say how many processes calculate: ``lab.strategy("celery", workers=2)``.
         work: what an event costs.
-        plan: what is sent when.
+        plan: what is sent when. The fault strikes at the beginning of one whose events are all due at one instant.
         fault: what is killed: one of ``pool-child``, ``workers``, ``server``, ``redis`` (which keeps nothing on disk),
             ``redis-aof`` (which writes every command to disk before it answers); ``none`` for nothing.
         outbox: whether clients keep what they sent until its result is there, and ask for it

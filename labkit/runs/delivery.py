@@ -128,6 +128,8 @@ class Delivery:
             f"{self.strategy}, {killed}: of {len(self)} events {self.answered} answered, {self.late} late, {self.lost} "
             f"lost; {_counted(self.duplicates, 'duplicate')}, {_counted(self.resubmissions, 'resubmission')}"
         )
+        if self.errors:
+            text += f"; {_counted(self.errors, 'answer')} with an error of the work"
         if self.lost and self.unacknowledged is not None:
             text += f" (in Redis at the end: {self.queued} queued, {self.unacknowledged} unacknowledged)"
         if self.restarts:

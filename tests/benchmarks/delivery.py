@@ -17,6 +17,11 @@ EVENTS, RATE_HZ, MS, WORKERS, PATIENCE_S = 200, 80, 11, 2, 15
 
 RECIPE, DEFAULTS = "celery-zero-loss", "celery"
 
+KILLED = [fault for fault in FAULTS if fault != NO_FAULT]
+
+#: What is counted beside what is lost.
+BESIDE = ("duplicates", "resubmissions", "restarts")
+
 
 def with_settings(name, **settings):
     """Celery with some of its settings changed: which of them is why?"""
@@ -33,26 +38,29 @@ def with_settings(name, **settings):
     )
 
 
-def lost(strategy, fault, times, **settings):
-    """Books of so many runs; one that failed is told, and counted."""
-    plan, found, failed = lab.constant(RATE_HZ, events=EVENTS), [], 0
-    for turn in range(times):
-        try:
-            found.append(lab.delivery(strategy, lab.cpu(MS), plan, fault=fault, patience_s=PATIENCE_S, **settings))
-        except LabError as error:
-            failed += 1
-            print(f"  failed: {error}", flush=True)
-            continue
-        if found[-1].lost or turn == 0:
-            print(f"  {found[-1]}", flush=True)
-    numbers = Counter(each.lost for each in found)
-    told = ", ".join(f"{lost} lost in {runs}" for lost, runs in sorted(numbers.items()))
-    beside = {name: sum(getattr(each, name) for each in found) for name in ("duplicates", "resubmissions", "restarts")}
-    print(
-        f"{getattr(strategy, 'name', strategy)}, {FAULTS[fault]}, {len(found)} runs: {told or 'none'}; {beside}", end=""
-    )
-    print(f"; {failed} FAILED" if failed else "", flush=True)
+def kill(strategy, fault, **settings):
+    """The books of one run; None where it failed, which is told."""
+    plan = lab.constant(RATE_HZ, events=EVENTS)
+    try:
+        found = lab.delivery(strategy, lab.cpu(MS), plan, fault=fault, patience_s=PATIENCE_S, **settings)
+    except LabError as error:
+        print(f"{strategy.name}, {FAULTS[fault]}, failed: {error}", flush=True)
+        return None
+    print(found, flush=True)
     return found
+
+
+def told(found):
+    """A line for each fault and strategy: how often how many were lost."""
+    for fault in FAULTS:
+        for name in dict.fromkeys(each.strategy for each in found):
+            own = [each for each in found if (each.fault, each.strategy) == (fault, name)]
+            if own:
+                lost = ", ".join(
+                    f"{n} lost in {runs}" for n, runs in sorted(Counter(each.lost for each in own).items())
+                )
+                beside = (f"{sum(getattr(each, what) for each in own)} {what}" for what in BESIDE)
+                print(f"{FAULTS[fault]}, {name}, {len(own)} runs: {lost}; {', '.join(beside)}", flush=True)
 
 
 def throughput(rounds):
@@ -77,30 +85,45 @@ def main():
     asked.add_argument("--settings", action="store_true", help="instead: which of Celery's settings is why")
     asked.add_argument("--figure", help="a file for the figure")
     options = asked.parse_args()
-    if options.settings:
-        for changed in (
-            {"task_acks_late": True},
-            {"worker_prefetch_multiplier": 1},
-            {"task_acks_late": True, "worker_prefetch_multiplier": 1},
-            {"task_acks_late": True, "task_reject_on_worker_lost": True, "worker_prefetch_multiplier": 1},
-        ):
-            for fault in ("pool-child", "workers"):
-                lost(with_settings(", ".join(changed), **changed), fault, options.beside)
-        for fault in FAULTS:
-            if fault != NO_FAULT:
-                lost(lab.strategy(DEFAULTS, name="celery behind an outbox", workers=WORKERS), fault, 2, outbox=True)
-                lost(lab.strategy(RECIPE, name="recipe without an outbox", workers=WORKERS), fault, 2, outbox=False)
-        return
-    throughput(options.rounds)
+    if options.rounds and not options.settings:
+        throughput(options.rounds)
     found = []
-    for fault in FAULTS:
-        if fault != NO_FAULT:
-            found += lost(lab.strategy(DEFAULTS, name=DEFAULTS, workers=WORKERS), fault, options.beside)
-            found += lost(lab.strategy(RECIPE, name=RECIPE, workers=WORKERS), fault, options.times)
-    if options.figure:
+    try:
+        for strategy, fault, settings in runs_of_settings(options) if options.settings else runs(options):
+            if one := kill(strategy, fault, **settings):
+                found.append(one)
+    except KeyboardInterrupt:
+        print("Interrupted.")
+    told(found)
+    if options.figure and found:
         from labkit import plots
 
         plots.delivery(found).savefig(options.figure)
+
+
+def runs(options):
+    """The recipe and the defaults, interleaved: a round is one run with each fault."""
+    for turn in range(options.times):
+        for fault in KILLED:
+            yield lab.strategy(RECIPE, name=RECIPE, workers=WORKERS), fault, {}
+            if turn < options.beside:
+                yield lab.strategy(DEFAULTS, name=DEFAULTS, workers=WORKERS), fault, {}
+
+
+def runs_of_settings(options):
+    """One thing changed at a time."""
+    changes = [
+        {"task_acks_late": True},
+        {"worker_prefetch_multiplier": 1},
+        {"task_acks_late": True, "task_reject_on_worker_lost": True, "worker_prefetch_multiplier": 1},
+    ]
+    for _ in range(options.beside):
+        for changed in changes:
+            for fault in ("pool-child", "workers"):
+                yield with_settings("celery, " + ", ".join(changed), **changed), fault, {}
+        for fault in KILLED:
+            yield lab.strategy(DEFAULTS, name="celery behind an outbox", workers=WORKERS), fault, {"outbox": True}
+            yield lab.strategy(RECIPE, name="recipe without an outbox", workers=WORKERS), fault, {"outbox": False}
 
 
 if __name__ == "__main__":

@@ -76,6 +76,7 @@ def test_the_sentence_has_every_count_and_where_lost_tasks_lie():
         "celery, kill -9 of the whole worker group: of 10 events 6 answered, 3 late, 1 lost; 1 duplicate, 2 "
         "resubmissions (in Redis at the end: 0 queued, 8 unacknowledged); the workers ended by themselves, 1 time"
     )
+    assert repr(delivered(lost=0, errors=2)).endswith("0 resubmissions; 2 answers with an error of the work")
     assert "nothing killed" in repr(delivered(fault="none", late=0))
     assert "Redis at the end" not in repr(delivered(lost=0, queued=0, unacknowledged=0))
 
