@@ -49,7 +49,11 @@ class OutboxProcess(OrderedProcess):
         return start_ns
 
     def progress(self) -> tuple[int, int]:
-        """How many events were sent so far, and how many answered."""
+        """How many events were sent so far, and how many answered.
+
+        Raises:
+            ClientError: one of them cannot be sent.
+        """
         sent, answered = self.order("progress")
         return sent, answered
 

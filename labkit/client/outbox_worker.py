@@ -12,6 +12,7 @@ import socketio
 from labkit.base import clock
 from labkit.base.errors import ClientError, ConnectFailed, LabError
 from labkit.base.processes import Pipes
+from labkit.base.text import told
 from labkit.client.outbox import Outbox
 
 #: From the order to fire until the first event is due.
@@ -72,6 +73,7 @@ class Clients:
         self._answers: list[tuple[int, int, bool]] = []
         self._answered: set[int] = set()
         self._sent = 0
+        self._failure: LabError | None = None
 
     def connect(
         self, url: str, clients: int, payloads: list[Any], outbox: bool, again_s: float, timeout_s: float
@@ -111,7 +113,9 @@ class Clients:
         return start_ns
 
     def progress(self) -> tuple[int, int]:
-        """Events of the plan that were sent, and that were answered."""
+        """Events of the plan that were sent, and that were answered; raises where no further one can be sent."""
+        if self._failure is not None:
+            raise self._failure
         return self._sent, sum(event >= 0 for event in list(self._answered))
 
     def collect(self) -> tuple[list[tuple[int, int]], list[tuple[int, int, bool]]]:
@@ -123,7 +127,11 @@ class Clients:
         for event, (due, who, payload) in enumerate(zip(due_ns, client, payloads, strict=True)):
             if (wait_ns := start_ns + due - clock.now_ns()) > 0:
                 clock.sleep(wait_ns / clock.NS_PER_S)
-            self._clients[who].send({"id": event, "payload": payload})
+            try:
+                self._clients[who].send({"id": event, "payload": payload})
+            except Exception as error:  # noqa: BLE001 (nobody waits for this thread: it is told with the progress)
+                self._failure = ClientError(f"event {event} cannot be sent ({told(error)}): see what its payload is")
+                return
             self._sent += 1
 
     def _note_submissions(self, socket: Any) -> None:

@@ -3,6 +3,7 @@
 import pytest
 import socketio
 
+from labkit.base.errors import ClientError
 from labkit.client.outbox_worker import Clients, Ordinary
 
 
@@ -62,3 +63,16 @@ def test_the_first_answers_before_the_plan_are_not_among_its_answers():
         clients._take(answer)
     assert clients.progress() == (0, 1)
     assert [(event, is_error) for _, event, is_error in clients.collect()[1]] == [(0, False), (0, True)]
+
+
+def test_what_cannot_be_sent_is_told_to_who_waits_for_it():
+    class Refusing:
+        def send(self, data):
+            if data["id"] == 1:
+                raise TypeError("no JSON")
+
+    clients = Clients()
+    clients._clients.append(Refusing())
+    clients._send(0, [0, 0, 0], [0, 0, 0], [1, {1}, 1])
+    with pytest.raises(ClientError, match=r"event 1 cannot be sent \(TypeError: no JSON\)"):
+        clients.progress()
