@@ -19,8 +19,8 @@ class OutboxProcess(OrderedProcess):
     def __init__(self) -> None:
         super().__init__("from labkit.client.outbox_worker import main; main()", own_group=True)
 
-    def connect(self, url: str, clients: int, payloads: list[Any], *, outbox: bool, again_s: float) -> None:
-        """Connect, and let each client send one event of which it has to have the answer.
+    def connect(self, url: str, clients: int, payloads: list[Any], *, outbox: bool, again_s: float) -> float:
+        """Connect, and let each client send one event, which has to be answered; how long the work took, in ms.
 
         Args:
             url: of the server.
@@ -35,7 +35,8 @@ class OutboxProcess(OrderedProcess):
         """
         late = ClientError(f"the clients were not answered within {CONNECT_S:g} s: see what the work does")
         with self.time_limit(CONNECT_S + 5, late):
-            self.order("connect", url, clients, payloads, outbox, again_s, CONNECT_S)
+            service_ms: float = self.order("connect", url, clients, payloads, outbox, again_s, CONNECT_S)
+        return service_ms
 
     def fire(self, due_ns: list[int], client: list[int], payloads: list[Any]) -> int:
         """Begin to send, and return: when on the common clock the first event's time is 0.

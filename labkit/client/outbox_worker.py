@@ -73,11 +73,12 @@ class Clients:
         self._answers: list[tuple[int, int, bool]] = []
         self._answered: set[int] = set()
         self._sent = 0
+        self._service_ms = 0.0  # the longest
         self._failure: LabError | None = None
 
     def connect(
         self, url: str, clients: int, payloads: list[Any], outbox: bool, again_s: float, timeout_s: float
-    ) -> None:
+    ) -> float:
         """Connect, and wait until each was answered: who listens to the message queue may have begun just now."""
         for _ in range(clients):
             client: Ordinary | Outbox = _Watched(self._take, again_s) if outbox else Ordinary(self._take)
@@ -104,6 +105,7 @@ class Clients:
                 asked_ns = clock.now_ns()
                 while greeting not in self._answered and clock.now_ns() - asked_ns < clock.NS_PER_S:
                     clock.sleep(0.005)
+        return self._service_ms
 
     def fire(self, due_ns: list[int], client: list[int], payloads: list[Any]) -> int:
         """Begin to send."""
@@ -147,6 +149,7 @@ class Clients:
 
     def _take(self, result: dict[str, Any]) -> None:
         self._answers.append((clock.now_ns(), result["id"], "error" in result))
+        self._service_ms = max(self._service_ms, (result["end_ns"] - result["start_ns"]) / clock.NS_PER_MS)
         self._answered.add(result["id"])
 
 

@@ -14,14 +14,11 @@ from labkit.plan.work import Work
 from labkit.runs import delivery as books
 from labkit.runs.delivery import FAULTS, NO_FAULT, Delivery
 from labkit.scale import redis_server
-from labkit.server.serving import require_possible
+from labkit.server.serving import require_possible, require_visible
 from labkit.strategies import Register, Strategy
 
 #: How often the clients are asked how far they are, in seconds.
 _LOOK_S = 0.01
-
-#: The parameter of a strategy that says after how long the broker gives a task to another worker.
-_VISIBILITY = "visibility_timeout_s"
 
 
 def delivery(
@@ -72,7 +69,8 @@ def delivery(
     due_ns = plan.intended_ns.tolist()
     keeps = fault == "redis-aof"
     with Deployment(chosen, work, mode=mode, keeps=keeps) as deployment, OutboxProcess() as clients:
-        clients.connect(deployment.url, plan.connections, payloads[:1], outbox=has_outbox, again_s=again_s)
+        service_ms = clients.connect(deployment.url, plan.connections, payloads[:1], outbox=has_outbox, again_s=again_s)
+        require_visible(chosen, work, service_ms)  # of a function of the reader's, nobody knew it before
         start_ns = clients.fire(due_ns, plan.connection.tolist(), payloads)
         look = _Look(clients, progress)
         fault_ns = recovered_ns = math.inf
@@ -154,20 +152,7 @@ def require(
         raise UsageError(f"{chosen.name} starts no workers, so none could be killed: leave out workers=0")
     if modes.MODES[mode].is_in_process:
         raise UsageError(f"in mode {mode} the server runs in this process, which cannot be killed: choose gunicorn")
-    _require_visibility(chosen, work)
     redis_server.require_program()  # nobody's own Redis is killed
     if importlib.util.find_spec("websocket") is None:
         raise MissingExtra("the clients need the package websocket-client: pip install 'labkit[scale]'")
     return chosen
-
-
-def _require_visibility(chosen: Strategy, work: Work) -> None:
-    """Raise `UsageError` where the broker would give a task to another worker while it is still at work."""
-    timeout_s = chosen.settled.get(_VISIBILITY)
-    if timeout_s is None:
-        return
-    if work.ms is not None and work.ms >= 1000 * timeout_s:
-        raise UsageError(
-            f"{_VISIBILITY}={timeout_s:g} is shorter than a task of {work.name}: the broker would give it to a second "
-            "worker while the first is at it, and to a third; make it longer than the longest task"
-        )

@@ -177,6 +177,25 @@ def require_possible(strategy: str | Register | Strategy, work: Work, mode: str 
         )
     if chosen.work is not None:
         redis_server.require()
+    if work.ms is not None:
+        require_visible(chosen, work, work.ms)
     if chosen.needs_pickle or not modes.MODES[mode].is_in_process:
         require_picklable(work)
     return chosen
+
+
+def require_visible(strategy: Strategy, work: Work, service_ms: float) -> None:
+    """Raise `UsageError` where the broker would give a task to a second worker while the first is still at it.
+
+    Args:
+        strategy: one whose parameter `visibility_timeout_s` says after how long; any other will do.
+        work: what an event costs.
+        service_ms: how long it takes.
+    """
+    timeout_s = strategy.settled.get("visibility_timeout_s")
+    if timeout_s is not None and service_ms >= 1000 * timeout_s:
+        raise UsageError(
+            f"visibility_timeout_s={timeout_s:g} is shorter than a task of {work.name}, which takes {service_ms:.0f} ms, "
+            "so the broker would give it to a second worker while the first is at it, and to a third: make it longer "
+            "than the longest task"
+        )

@@ -60,7 +60,8 @@ def test_an_event_counts_as_submitted_when_it_went_out(ordinary):
 def test_the_first_answers_before_the_plan_are_not_among_its_answers():
     clients = Clients()
     for answer in ({"id": -1, "result": 1}, {"id": 0, "result": 1}, {"id": 0, "error": "no"}):
-        clients._take(answer)
+        clients._take({**answer, "start_ns": 0, "end_ns": 5_000_000})
+    assert clients._service_ms == 5
     assert clients.progress() == (0, 1)
     assert [(event, is_error) for _, event, is_error in clients.collect()[1]] == [(0, False), (0, True)]
 

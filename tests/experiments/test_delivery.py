@@ -8,6 +8,7 @@ import labkit as lab
 from labkit.base.errors import MissingExtra, NotPicklable, UsageError
 from labkit.experiments import delivery as experiment
 from labkit.scale import redis_server
+from labkit.server.serving import require_visible
 from tests.support.helpers import nothing_left_behind
 from tests.support.redis_needed import require_redis
 
@@ -61,7 +62,7 @@ def test_of_workers_that_are_killed_is_lost_what_they_had_taken_and_not_what_wai
         ({"patience_s": 0}, "patience_s must be above 0"),
         (
             {"strategy": lab.strategy("celery-zero-loss", visibility_timeout_s=2), "work": lab.io_wait(9000)},
-            "visibility_timeout_s=2 is shorter than a task of io_wait:9000ms: the broker would give it to a second",
+            "visibility_timeout_s=2 is shorter than a task of io_wait:9000ms, which takes 9000 ms, so the broker would",
         ),
     ],
 )
@@ -70,6 +71,16 @@ def test_what_makes_no_sense_is_refused_before_anything_starts(changed, said):
     with pytest.raises(UsageError) as raised:
         lab.delivery(**asked)
     assert said in str(raised.value)
+
+
+def test_wherever_it_is_served_a_task_is_shorter_than_the_visibility_timeout():
+    chosen = lab.strategy("celery-zero-loss", visibility_timeout_s=2)
+    with pytest.raises(UsageError, match="make it longer than the longest task"):
+        lab.serve(chosen, lab.io_wait(2000))
+    with pytest.raises(UsageError, match="which takes 2500 ms"):
+        require_visible(chosen, lab.call(lambda: 1), 2500.4)
+    require_visible(chosen, lab.call(lambda: 1), 1999)
+    require_visible(lab.strategy("celery"), lab.call(lambda: 1), 1e9)
 
 
 def test_work_that_cannot_be_sent_and_no_redis_are_a_sentence_each(monkeypatch):
