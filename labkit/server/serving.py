@@ -194,8 +194,8 @@ def require_visible(strategy: Strategy, work: Work, service_ms: float) -> None:
     """
     timeout_s = strategy.settled.get("visibility_timeout_s")
     if timeout_s is not None and service_ms >= 1000 * timeout_s:
+        took = f"{work.name}, which takes {service_ms:.0f} ms"
         raise UsageError(
-            f"visibility_timeout_s={timeout_s:g} is shorter than a task of {work.name}, which takes {service_ms:.0f} ms, "
-            "so the broker would give it to a second worker while the first is at it, and to a third: make it longer "
-            "than the longest task"
+            f"visibility_timeout_s={timeout_s:g} is shorter than a task of {took}, so the broker would give it "
+            "to a second worker while the first is at it, and to a third: make it longer than the longest task"
         )
