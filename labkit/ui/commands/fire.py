@@ -105,6 +105,7 @@ class Duration(_Type):
 )
 @click.option("--bystander-data", metavar="JSON", help="What the bystander's event carries.")
 @click.option("--ping-rate", type=float, metavar="HZ", help="The bystander's.  [default: 50, of an event 10]")
+@click.option("--network", metavar="DELAY,JITTER,LOSS", help=session.NETWORK)
 @click.option("--fan-out", is_flag=True, help="Answers are meant for everybody in the namespace: who has them when.")
 @click.option("--listeners", type=int, default=0, metavar="N", help="So many more clients only listen.")
 @click.option("--timeout", type=Duration(), help="Without an answer for so long an event is lost.  [default: 10]")
@@ -197,6 +198,7 @@ class Asked:
     warm_up: int | None
     seed: int
     i_own_this_server: bool
+    network: str | None = None
 
     @contextlib.contextmanager
     def client(self) -> "Iterator[ClientFleet | None]":
@@ -320,6 +322,8 @@ class Asked:
 
     @property
     def _firing(self) -> "FireSettings":
+        from labkit.plan.link import Link
+
         return {
             "event": self.event,
             "namespace": self.namespace,
@@ -329,6 +333,7 @@ class Asked:
             "ping_hz": self.ping_rate,
             "timeout_s": self.timeout,
             "warm_up": self.warm_up,
+            "network": Link.of(self.network, self.seed),
         }
 
 
