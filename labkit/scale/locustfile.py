@@ -4,6 +4,7 @@ The file is to be taken elsewhere, so it imports nothing of labkit's, and labkit
 standard library of its process.
 """
 
+import functools
 import json
 import math
 import pprint
@@ -11,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import jinja2
 
 from labkit.base.errors import UsageError
 from labkit.plan import address, payloads
@@ -27,6 +30,12 @@ MOST_BYTES = 4 * 2**20
 
 #: Beyond that, one cluster would need more numbers than a worker gives.
 MOST_CLIENTS = 50_000
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    maker = jinja2.Environment(keep_trailing_newline=True, autoescape=False)  # it makes Python, and no markup
+    return maker.from_string(_TEMPLATE.read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
@@ -68,8 +77,6 @@ class LocustPlan:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _ = self.address, self.exchange, self._plan
-        Handshake(self.path, {}, self.headers, {}, self.auth)
         for name in ("rate_hz", "seconds", "timeout_s", "connect_s"):
             value = getattr(self, name)
             if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1e6:
@@ -78,6 +85,8 @@ class LocustPlan:
             raise UsageError(f"a locustfile has 1 to {MOST_CLIENTS:,} clients, not {self.clients!r:.40}")
         if type(self.seed) is not int:
             raise UsageError(f"the seed of a locustfile is a whole number, not {self.seed!r:.40}")
+        Handshake(self.path, {}, self.headers, {}, self.auth)
+        _ = self.address, self.exchange, self._plan
 
     @property
     def address(self) -> address.Address:
@@ -134,11 +143,7 @@ class LocustPlan:
     @property
     def text(self) -> str:
         """The file. Whatever was typed is a literal in it, and never code."""
-        import jinja2
-
-        maker = jinja2.Environment(keep_trailing_newline=True, autoescape=False)
-        literal = pprint.pformat(self._plan, width=110, sort_dicts=False)
-        return maker.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(plan=literal)
+        return _template().render(plan=pprint.pformat(self._plan, width=110, sort_dicts=False))
 
     @property
     def lasts_s(self) -> float:
