@@ -34,13 +34,12 @@ MOST_BYTES = 500 * 2**20
 _DAMAGED = (AttributeError, KeyError, LookupError, OSError, RecursionError, TypeError, ValueError, OverflowError)
 
 
-def read(folder: str | Path, exchange: Exchange, *, is_cut_short: bool = False) -> Run:
-    """The run that a folder's rows are.
+def read(folder: str | Path, exchange: Exchange) -> Run:
+    """The run that a folder's rows are. One that was stopped early ends with the first event that was still under way.
 
     Args:
         folder: where the files ``rows-*.jsonl`` are, one of each worker.
         exchange: how events were asked and answered.
-        is_cut_short: somebody had enough before the end.
 
     Raises:
         RecordError: there are none, or one is damaged.
@@ -54,6 +53,7 @@ def read(folder: str | Path, exchange: Exchange, *, is_cut_short: bool = False) 
     asked: dict[str, Any] = {}
     rows: list[dict[str, Any]] = []
     refusals: list[str] = []
+    cuts_ns: list[int] = []
     for number, file in enumerate(files):
         try:
             first, *others = limited_text(file, MOST_BYTES).splitlines()
@@ -61,14 +61,18 @@ def read(folder: str | Path, exchange: Exchange, *, is_cut_short: bool = False) 
             to_wall_ns = int(began["wall_ns"]) - int(began["clock_ns"])
             asked = asked or dict(began["plan"])
             refusals += map(str, began["refusals"])
+            if began.get("cut_ns") is not None:
+                cuts_ns.append(int(began["cut_ns"]) + to_wall_ns)
             rows += [_row(json.loads(line), number, to_wall_ns) for line in others]
         except _DAMAGED as error:
             raise RecordError(f"{file.name} is damaged ({type(error).__name__}): have Locust write it again") from None
+    # What was known of later events would be of the fast ones alone.
+    rows = [row for row in rows if not cuts_ns or row["intended_ns"] < min(cuts_ns)]
     if not rows:
         why = one_line(refusals[0]) if refusals else "no event was due"
         raise ConnectFailed(f"Locust sent nothing ({why}): look whether the server runs, and lets its clients in")
     try:
-        return _run(rows, asked, refusals, exchange, is_cut_short)
+        return _run(rows, asked, refusals, exchange, bool(cuts_ns))
     except (*_DAMAGED, LabError) as error:
         raise RecordError(f"the rows in {folder} are damaged ({error}): have Locust write them again") from None
 

@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from labkit.base import clock, processes
-from labkit.base.errors import ClientError, MissingExtra, UsageError
+from labkit.base.errors import ClientError, ConnectFailed, MissingExtra, UsageError
 from labkit.base.ports import free_port
 from labkit.base.warden import Watch
 from labkit.plan import address
@@ -46,7 +47,7 @@ def run(plan: LocustPlan, workers: int = 2) -> tuple[Run, KeyboardInterrupt | No
     Raises:
         MissingExtra: Locust is not installed.
         UsageError: the server is on another machine, or there are no workers.
-        ClientError: Locust failed, with its own last line; nobody was let in.
+        ClientError: Locust failed, with its own last line; nobody listens there, or lets anybody in.
     """
     require()
     if not 1 <= workers <= 64 or workers > plan.clients:
@@ -58,13 +59,24 @@ def run(plan: LocustPlan, workers: int = 2) -> tuple[Run, KeyboardInterrupt | No
             f"{plan.address.host} is not this machine: take the locustfile to machines of yours, or give a server of "
             "this one"
         )
+    _require_listening(plan.address)
     with Watch(), tempfile.TemporaryDirectory(prefix=processes.temporary_prefix(os.getpid())) as name:
         folder = Path(name)
         interrupt = _run(plan, folder, workers)
         files = len([*folder.glob("rows-*.jsonl")])
         if files < workers:
             raise ClientError(f"{workers - files} of {workers} Locust workers left no rows ({because(folder)})")
-        return locust_rows.read(folder, plan.exchange, is_cut_short=interrupt is not None), interrupt
+        return locust_rows.read(folder, plan.exchange), interrupt
+
+
+def _require_listening(server: address.Address) -> None:
+    """Raise `ConnectFailed` at once where nothing listens: Locust would try until the end."""
+    try:
+        socket.create_connection((server.host, server.port), timeout=START_S).close()
+    except OSError as error:
+        raise ConnectFailed(
+            f"nothing listens at {server.url} ({error.strerror}): start the server, or check host and port"
+        ) from None
 
 
 def _run(plan: LocustPlan, folder: Path, workers: int) -> KeyboardInterrupt | None:
@@ -79,7 +91,7 @@ def _run(plan: LocustPlan, folder: Path, workers: int) -> KeyboardInterrupt | No
     with contextlib.ExitStack() as stack:
         started = {name: stack.enter_context(_locust(file, name, more)) for name, more in parts.items()}
         try:
-            return _ended(started, START_S + plan.connect_s + plan.lasts_s + STOP_S)
+            return _ended(started, folder / "stop", START_S + plan.connect_s + plan.lasts_s + STOP_S)
         except subprocess.TimeoutExpired:
             raise ClientError(f"Locust did not end in time ({because(folder)}): try it again, for longer") from None
 
@@ -108,15 +120,15 @@ def _locust(file: Path, name: str, more: list[str]) -> Iterator[subprocess.Popen
         process.wait()
 
 
-def _ended(started: dict[str, subprocess.Popen[bytes]], limit_s: float) -> KeyboardInterrupt | None:
-    """Wait for all of them; an interrupt ends the master, who ends the workers, and they leave their rows."""
+def _ended(started: dict[str, subprocess.Popen[bytes]], stop: Path, limit_s: float) -> KeyboardInterrupt | None:
+    """Wait for all of them; after an interrupt a file asks the master to end, who asks the workers: they leave rows."""
     deadline_ns = clock.now_ns() + round(limit_s * clock.NS_PER_S)
     interrupt = None
     try:
         started["master"].wait(limit_s)
     except KeyboardInterrupt as error:
         interrupt = error
-        started["master"].terminate()
+        stop.touch()
     for process in started.values():
         process.wait(max(STOP_S, (deadline_ns - clock.now_ns()) / clock.NS_PER_S) if interrupt is None else STOP_S)
     return interrupt

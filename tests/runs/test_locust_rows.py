@@ -29,9 +29,10 @@ def row(client, intended_ms, sent_ms=None, answered_ms=None, problem=None):
     return {"client": client, **told, **({} if problem is None else {"problem": problem})}
 
 
-def left(folder, number, rows, wall_ms=0, refusals=()):
+def left(folder, number, rows, wall_ms=0, refusals=(), cut_ms=None):
     """A worker's file."""
     began = {"wall_ns": wall_ms * NS_PER_MS, "clock_ns": 0, "plan": PLAN, "refusals": list(refusals)}
+    began["cut_ns"] = None if cut_ms is None else cut_ms * NS_PER_MS
     text = "\n".join(map(json.dumps, [began, *rows]))
     (folder / f"rows-here-{number}.jsonl").write_text(text)
 
@@ -91,9 +92,15 @@ def test_a_folder_without_rows_says_how_to_get_them(tmp_path):
         locust_rows.read(tmp_path, ACK)
 
 
-def test_a_run_that_was_cut_short_says_so(tmp_path):
+def test_a_run_that_was_stopped_early_ends_where_an_event_was_still_under_way(tmp_path):
+    """Else it would hold the fast ones of its last moments, and not the slow ones."""
+    left(tmp_path, 1, [row(0, 0, 0, 4), row(1, 10, 10, 12), row(2, 20, 20, 21)], cut_ms=10)
+    left(tmp_path, 2, [row(0, 5, 5, 9)])
+    run = locust_rows.read(tmp_path, ACK)
+    assert run.events["intended"].tolist() == [0, 5 * NS_PER_MS]
+    assert run.conditions.is_cut_short
     left(tmp_path, 1, [row(0, 0, 0, 4)])
-    assert locust_rows.read(tmp_path, ACK, is_cut_short=True).conditions.is_cut_short
+    assert not locust_rows.read(tmp_path, ACK).conditions.is_cut_short
 
 
 damage = st.binary(max_size=200) | st.text(max_size=200).map(str.encode)

@@ -227,3 +227,37 @@ def test_what_cannot_be_sent_is_told_once(loaded):
     one.give_up(None)
     (row,) = file.rows
     assert (row["sent_ns"], row["problem"]) == (None, "ConnectionError: gone")
+
+
+def test_what_is_under_way_when_somebody_stops_the_test_is_neither_lost_nor_answered(loaded):
+    file = loaded(timeout_s=1000)
+    one = person(file)
+    one.reader = None
+    one.send(file.time.perf_counter_ns())
+    one.on_stop()
+    assert (file.rows, len(file.unfinished)) == ([], 1)
+
+
+def test_the_plan_ends_after_its_last_answers_or_where_a_file_asks_for_it(loaded, tmp_path):
+    file = loaded(seconds=5, timeout_s=2, clients=3)
+    plan = file.Plan()
+    now_s, users = 0.0, 0
+    plan.get_run_time, plan.get_current_user_count = lambda: now_s, lambda: users
+    assert plan.tick() == (3, 3)
+    now_s, users = 2.0, 3
+    assert plan.tick() == (3, 3)  # from here on events are due
+    now_s = 2 + 5 + 2 + 0.5
+    assert plan.tick() == (3, 3)
+    now_s = 2 + 5 + 2 + 1.5
+    assert plan.tick() is None
+    now_s = 3.0
+    assert plan.tick() == (3, 3)
+    (tmp_path / "stop").touch()
+    assert plan.tick() is None
+
+
+def test_a_plan_whose_clients_never_come_ends_too(loaded):
+    file = loaded(seconds=5, timeout_s=2, clients=3)
+    plan = file.Plan()
+    plan.get_run_time, plan.get_current_user_count = lambda: 10 + 5 + 2 + 1.5, lambda: 2
+    assert plan.tick() is None
