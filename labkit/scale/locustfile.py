@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
 
@@ -115,6 +116,7 @@ class LocustPlan:
         told = {
             "url": self.address.url,
             "path": f"/{self.path.strip('/')}",
+            "query": "".join(f"&{quote(name)}={quote(value)}" for name, value in self.address.query),
             "namespace": self.namespace,
             "headers": [f"{name}: {value}" for name, value in self.headers.items()],
             "auth": self.auth,

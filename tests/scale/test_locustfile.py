@@ -4,6 +4,7 @@ Locust itself is no part of this: importing it would patch this process. Its nam
 """
 
 import ast
+import json
 import re
 import sys
 import types
@@ -261,3 +262,22 @@ def test_a_plan_whose_clients_never_come_ends_too(loaded):
     plan = file.Plan()
     plan.get_run_time, plan.get_current_user_count = lambda: 10 + 5 + 2 + 1.5, lambda: 2
     assert plan.tick() is None
+
+
+def test_what_a_url_asks_for_is_asked_for():
+    assert literal(LocustPlan(f"{URL}/?room=a b&x=%26").text)["query"] == "&room=a%20b&x=%26"
+
+
+def test_rows_are_written_whole_with_what_belongs_to_all_of_them(loaded, tmp_path):
+    file = loaded()
+    one = person(file)
+    one.send(0)
+    one.connection.heed("430[]", 1_000_000)
+    file.events.request.fire(request_type="connect", exception=ConnectionError("no"), context={})
+    for runner in ("MasterRunner", "WorkerRunner"):
+        file.write(types.SimpleNamespace(runner=type(runner, (), {})()))
+    (rows,) = tmp_path.iterdir()
+    first, only = map(json.loads, rows.read_text().splitlines())
+    assert (first["refusals"], first["cut_ns"], first["plan"]["url"]) == (["ConnectionError: no"], None, URL)
+    assert "auth" not in first["plan"]  # nor headers: it may be a password
+    assert (only["client"], only["answered_ns"]) == (3, 1_000_000)
