@@ -40,17 +40,23 @@ class Network:
     Attributes:
         link: its delay, jitter and loss.
         address: of the server behind it.
-        url: where clients connect.
+        url: where clients connect, since it was started.
     """
 
     def __init__(self, address: Address, link: Link) -> None:
         self.address, self.link = address, link
         self._process = _RelayProcess()
         weakref.finalize(self, self._process.kill)
-        self.url = self._start()
-        _running[self.url] = self
+        self.url = ""
 
-    def _start(self) -> str:
+    def start(self) -> Self:
+        """Listen, also again after :meth:`stop`; then at another port.
+
+        Raises:
+            ServerError: it did not start.
+        """
+        if self.is_running:
+            return self
         host = self.address.host
         try:
             with self._process.time_limit(START_S, ServerError("the network did not start: try it again")):
@@ -60,7 +66,9 @@ class Network:
             raise
         # The name that a certificate is for stays the same, and so does what the server is told it is called.
         scheme = self.address.url.partition("://")[0]
-        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+        self.url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+        _running[self.url] = self
+        return self
 
     @property
     def is_running(self) -> bool:
@@ -122,7 +130,7 @@ def network(server: Any, *, delay_ms: float = 0.0, jitter_ms: float = 0.0, loss:
 
 def _to(server: Address, link: Link) -> Network:
     require_loopback(server)
-    return Network(server, link)
+    return Network(server, link).start()
 
 
 def require_loopback(server: Address) -> None:

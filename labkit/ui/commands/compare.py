@@ -217,7 +217,8 @@ class Request:
             if seconds is not None and not 0 < seconds < 1e6:
                 raise UsageError(f"--{name[:-2].replace('_', '-')} must be above 0, not {seconds:g}")
         named: Settings = {"mode": self.mode, "options": parsed(self.option)}
-        named["network"] = Link.of(self.network, self.seed)
+        if self.network is not None:
+            named["network"] = Link.of(self.network, self.seed)
         return {**named, "ping_interval_s": self.ping_interval, "ping_timeout_s": self.ping_timeout}
 
     @cached_property
@@ -469,7 +470,7 @@ class _Comparing(Session):
         one_client = [] if greedy is None else [summary.to_dict() for summary in greedy.summaries]
         notes = [*result.notes, *(greedy.out_of_order if greedy is not None else ())]
         more = {"load": self.request.load, "one_client": one_client, "notes": notes, **advice.json}
-        link = self.request.serving["network"]
+        link = self.request.serving.get("network")
         more["network"] = link.to_dict() if isinstance(link, Link) else None
         more["output"] = None if output is None else str(output)
         # What is not there yet cannot be judged, and an early end has an exit code of its own.
