@@ -34,15 +34,15 @@ def test_each_variant_is_measured_as_often_as_asked_in_one_browser(monkeypatch):
 
 
 @pytest.mark.measured
-def test_over_a_network_a_click_takes_a_round_trip_more_to_its_result_and_that_is_told():
+def test_over_a_network_the_page_is_a_round_trip_away_and_that_is_told():
+    """The shortest of many round trips of the page's, half of it: at least the delay."""
     needed()
     with nothing_left_behind(5):
-        found = interact_each({"here": {}, "far": {"network": "100ms"}}, repeats=1, **QUICK)
-    here, far = (each.pooled("click_to_result_ms").p50_ms for each in found.measured)
-    assert far >= 200
-    assert far > here + 100
-    assert "network" not in found.measured[0].settings
-    assert repr(found).count("between page and server: 100 ms one way.") == 1
+        found = interact_each({"far": {"network": "8ms"}}, repeats=1, **QUICK)
+    (far,) = found.measured
+    assert far.runs[0].clock_error_ms >= 8
+    assert far.pooled("click_to_result_ms").p50_ms >= 16
+    assert repr(found).count("between page and server: 8 ms one way.") == 1
 
 
 @pytest.mark.measured
