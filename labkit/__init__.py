@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from labkit.experiments.sustained_runs import sustain
     from labkit.inside.instrument import Inside, instrument
     from labkit.inside.record import Record
+    from labkit.plan.link import Link
     from labkit.plan.mix import mix
     from labkit.plan.replay import Replay, replay
     from labkit.plan.schedules import Schedule, burst, constant, poisson, ramp
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from labkit.runs.run import Run
     from labkit.runs.summary import Summary
     from labkit.runs.verdicts import Verdicts, expect, verdicts
+    from labkit.scale.network import Network, network
     from labkit.server.serving import Serving, serve
     from labkit.strategies import Strategy, show, strategy
     from labkit.ui.panel import panel
@@ -72,6 +74,8 @@ _HOMES = {
     "Inside": "inside.instrument",
     "Judgement": "runs.gate",
     "LabError": "base.errors",
+    "Link": "plan.link",
+    "Network": "scale.network",
     "Prediction": "experiments.predict",
     "Recommendation": "experiments.recommend",
     "Record": "inside.record",
@@ -109,6 +113,7 @@ _HOMES = {
     "io_wait": "plan.work",
     "measure": "experiments.measure",
     "mix": "plan.mix",
+    "network": "scale.network",
     "panel": "ui.panel",
     "poisson": "plan.schedules",
     "predict": "experiments.predict",
@@ -141,6 +146,8 @@ __all__ = [
     "Inside",
     "Judgement",
     "LabError",
+    "Link",
+    "Network",
     "Prediction",
     "Recommendation",
     "Record",
@@ -178,6 +185,7 @@ __all__ = [
     "io_wait",
     "measure",
     "mix",
+    "network",
     "panel",
     "poisson",
     "predict",

@@ -18,8 +18,11 @@ from labkit.browser.page.patterns import Pattern
 from labkit.browser.page.server import Page
 from labkit.browser.passes import CLICK_STAGES, Exact, Explained, Int64, Timed
 from labkit.browser.trace import frames
+from labkit.plan import address
+from labkit.plan.link import Link
 from labkit.plan.work import Work
 from labkit.runs.stages import NEVER
+from labkit.scale import network
 from labkit.server.in_process import Server
 from labkit.server.stamps import Stamps
 
@@ -44,6 +47,8 @@ class Setting:
             equal clicks are all rounded alike.
         update_block_ms: how long the page's own code computes for each update.
         events_per_frame: updates before each frame of the exact pass.
+        network: between page and server, as ``40ms,10ms,2%``; empty for loopback alone. The exact pass has no time, and
+            so no network.
     """
 
     rate_hz: float = 200.0
@@ -57,8 +62,10 @@ class Setting:
     click_block_step_ms: float = 0.0
     update_block_ms: float = 0.0
     events_per_frame: int = 20
+    network: str = ""
 
     def __post_init__(self) -> None:
+        Link.of(self.network or None)
         for name, low, high in (
             ("rate_hz", 0, 100_000),
             ("events", 0, MAX_EVENTS),
@@ -93,7 +100,9 @@ class Bench:
         every_s = span_s / (setting.clicks + 1) if every_s is None else every_s
         self.click_at_s = [every_s * (i + 1) for i in range(setting.clicks)]
 
-    def _job(self, way: Pattern, browser: chromium.Browser, events: int) -> dict[str, Any]:
+        self._timed = 0
+
+    def _job(self, way: Pattern, browser: chromium.Browser, events: int, url: str = "") -> dict[str, Any]:
         setting = self.setting
         settings = {
             "pattern": way.page,
@@ -103,7 +112,7 @@ class Bench:
             "click_block_step_ms": setting.click_block_step_ms,
             "update_block_ms": setting.update_block_ms,
         }
-        return {"program": str(browser.path), "url": self.server.url, "page": settings, "keys": setting.keys}
+        return {"program": str(browser.path), "url": url or self.server.url, "page": settings, "keys": setting.keys}
 
     def exact(self, way: Pattern, shell: chromium.Browser) -> Exact:
         """Frame by frame. What a batching server or a worker collects within a frame is sent as one message."""
@@ -144,7 +153,6 @@ class Bench:
         timeout_s = 30 + 10 * setting.span_s + 5 * work_s + max(self.click_at_s, default=0.0)
         timeout_s += setting.events * setting.update_block_ms / 500
         job = {
-            **self._job(way, browser, setting.events),
             "pass": "timed",
             "feed": {**feed, "window_ms": way.window_ms} if setting.events else None,
             "throttle": setting.throttle,
@@ -156,8 +164,12 @@ class Bench:
         assert self.server.hooks is not None
         self.server.hooks.record(stamps)
         before = [*self.page.feeds]
+        self._timed += 1
+        link = Link.of(setting.network or None, seed=self._timed)  # of each run another, or all would lose the same
         try:
-            told = self.driver.run(job, limit_s=timeout_s + 60)
+            with network.between(address.parsed(self.server.url), link) as url:
+                job |= self._job(way, browser, setting.events, url)
+                told = self.driver.run(job, limit_s=timeout_s + 60)
         finally:
             self.server.hooks.record(None)
         fed = [feed for feed in self.page.feeds if all(feed is not each for each in before)]

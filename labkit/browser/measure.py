@@ -45,6 +45,7 @@ def render(
     clicks: int = 9,
     update_block_ms: float = 0.0,
     events_per_frame: int = 20,
+    network: str = "",
     repeats: int = 3,
     passes: Sequence[str] = PASSES,
     folder: Path | None = None,
@@ -57,7 +58,7 @@ def render(
 
     Args:
         patterns: which, by name, by a file of the reader's (``mine.js``), or as `pattern(...)`.
-        rate_hz, events, burst, rows, keys, throttle, clicks, update_block_ms, events_per_frame: see
+        rate_hz, events, burst, rows, keys, throttle, clicks, update_block_ms, events_per_frame, network: see
             :class:`Setting`.
         repeats: runs of the timed pass, interleaved in random order.
         passes: ``exact`` (frame by frame, integers), ``timed`` (real time), ``explained`` (with a trace).
@@ -83,6 +84,7 @@ def render(
         clicks=clicks,
         update_block_ms=update_block_ms,
         events_per_frame=events_per_frame,
+        network=network,
     )
     return measured(
         required,
@@ -115,6 +117,7 @@ def interact(
     rows: int = 200,
     update_block_ms: float = 0.0,
     throttle: float = 1.0,
+    network: str = "",
     repeats: int = 1,
     trace: bool = False,
     folder: Path | None = None,
@@ -134,6 +137,7 @@ def interact(
         click_block_step_ms: how much longer with each further click.
         name: how to call it; strategy and work where None.
         by, rate_hz, events, rows, update_block_ms, throttle: a feed of updates meanwhile, and how the page takes it.
+        network: between page and server; see :class:`Setting`.
         repeats: runs.
         trace: record one more run, and explain it.
         folder: where that recording is kept; it is thrown away after reading where None.
@@ -151,6 +155,7 @@ def interact(
         click_block_ms=click_block_ms,
         click_block_step_ms=click_block_step_ms,
         update_block_ms=update_block_ms,
+        network=network,
     )
     chosen, work = strategy_of(strategy), work or io_wait(ms=1)
     longest_ms = (work.ms or 100.0) + click_block_ms + click_block_step_ms * clicks
@@ -308,9 +313,8 @@ class _Request:
         """What was found of a way, with all that decided it: runs that differ in any of that are never pooled."""
         work = {"work": self.work.name, "work_ms": self.work.ms}
         served = {"strategy": self.strategy.name, **work, "every_s": self.every_s}
-        return Measured(
-            way.name, {**vars(self.setting), "page": way.page, "window_ms": way.window_ms, **served}, **found
-        )
+        setting = {name: value for name, value in vars(self.setting).items() if name != "network" or value}
+        return Measured(way.name, {**setting, "page": way.page, "window_ms": way.window_ms, **served}, **found)
 
     def _found(
         self, bench: Bench, full: chromium.Browser, shell: chromium.Browser | None

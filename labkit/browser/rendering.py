@@ -18,6 +18,7 @@ from labkit.base.files import record_text, whole
 from labkit.base.renamed import RENAMED
 from labkit.browser import table
 from labkit.browser.passes import Exact, Explained, Float64, Timed
+from labkit.plan.link import Link
 from labkit.runs.stages import NEVER
 from labkit.runs.summary import Distribution
 
@@ -247,6 +248,8 @@ def _notes(each: Measured) -> Iterable[str]:
             yield f"{each.name}, run {number}: {run.lost} updates lost, {run.repeated} repeated: do not use it."
         elif run.clock_error_ms >= 1:
             yield f"{each.name}, run {number}: page and server clocks may differ by {run.clock_error_ms:.1f} ms."
+    if network := each.settings.get("network"):
+        yield f"{each.name}: between page and server: {Link.of(str(network))}."
     if said := work_said(each):
         yield f"{each.name}: {said}."
     if each.explained is not None and each.explained.inp_error_ms is not None:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labkit.base.clock import NS_PER_S, now_ns
+from labkit.base.event_loop import Loop
 from labkit.client import packets
-from labkit.client.connection import Loop
 from labkit.client.firing import Job
 from labkit.client.listening import Listening
 

@@ -4,15 +4,13 @@ import asyncio
 import contextlib
 import functools
 import logging
-import select
-import selectors
 from collections.abc import Callable, Sequence
 from socket import SO_RCVBUF, SOL_SOCKET
 from typing import Any, cast
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
-from labkit.base.clock import NS_PER_S, now_ns
+from labkit.base.clock import now_ns
 from labkit.base.errors import ConnectFailed
 from labkit.client import packets, polling
 from labkit.client.listening import Listening
@@ -37,35 +35,6 @@ _TEXT, _BINARY, _CLOSE, _PONG = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CLOS
 #: How the payload of a ping frame of ours begins. It is neither how a text frame of Socket.IO does nor how a close
 #: frame's code does, so that the frames of a burst need not be asked which they are.
 _PING_MARK = b"ping:"
-
-
-def fine_selector() -> selectors.BaseSelector:
-    """The cheapest selector of the platform whose timers are finer than a millisecond.
-
-    kqueue's are by themselves. epoll's are not, but the descriptor of an epoll is one that ``select`` can wait for.
-    """
-    if hasattr(selectors, "EpollSelector"):
-
-        class FineEpoll(selectors.EpollSelector):
-            def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-                if timeout is not None and timeout > 0:
-                    select.select([self.fileno()], [], [], timeout)
-                    timeout = 0
-                return super().select(timeout)
-
-        return FineEpoll()
-    return getattr(selectors, "KqueueSelector", selectors.SelectSelector)()
-
-
-class Loop(asyncio.SelectorEventLoop):
-    """asyncio's, with fine timers and on the clock of the stamps (Windows' monotonic clock ticks in 15 ms)."""
-
-    def __init__(self) -> None:
-        super().__init__(fine_selector())
-        self._clock_resolution = 1e-6
-
-    def time(self) -> float:
-        return now_ns() / NS_PER_S
 
 
 class Connection(Listening, WSListener):

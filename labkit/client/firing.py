@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from labkit.base.clock import NS_PER_MS, NS_PER_S, now_ns, process_cpu_ns
 from labkit.base.collector import collector_frozen
+from labkit.base.event_loop import Loop
 from labkit.client import matching, packets
-from labkit.client.connection import Loop, ping_of
+from labkit.client.connection import ping_of
 from labkit.client.inbox import Inbox
 from labkit.client.listening import Listening
 from labkit.plan.exchange import BY_EVENT, OWN_ID, USUAL, Exchange

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from labkit.base.clock import NS_PER_S, now_ns
 from labkit.base.errors import ClientError, UsageError
+from labkit.base.event_loop import Loop
 from labkit.client import closed_loop, packets, polling, scenario
-from labkit.client.connection import Loop, connect_all, hang_up
+from labkit.client.connection import connect_all, hang_up
 from labkit.client.firing import GRACE_MS, QUIET_S, Firing, Job
 from labkit.client.listening import Listening
 from labkit.plan.exchange import BY_ACK, BY_EVENT, BY_VALUE, OWN_ID, POLLING, UPGRADE, USUAL, Exchange

@@ -23,6 +23,7 @@ from labkit.experiments.confounders import ServerCost, spare_cpu
 from labkit.experiments.listening_process import pid_of
 from labkit.plan.address import Address
 from labkit.plan.exchange import BY_EVENT, BY_NOTHING, BY_ORDER, Exchange
+from labkit.plan.link import Link
 from labkit.plan.modes import NOT_KNOWN
 from labkit.plan.schedules import Schedule
 from labkit.plan.visit import Visit
@@ -31,6 +32,7 @@ from labkit.runs.conditions import NO_BYSTANDER, Conditions
 from labkit.runs.fired import Fired
 from labkit.runs.run import Run
 from labkit.runs.stages import NEVER, SERVER_COLUMNS
+from labkit.scale import network
 
 Int64 = NDArray[np.int64]
 
@@ -56,6 +58,8 @@ class Aim:
         bystander: the event that it sends, :data:`HEARTBEAT` or :data:`NO_BYSTANDER`.
         ping_hz, window_s, connect_s: of the bystander and of connecting.
         client: who fires; the session's client process where None.
+        link: what lies between clients and server; nothing where None.
+        way: the URL of a network that runs and leads there; empty where there is none.
     """
 
     address: Address
@@ -69,6 +73,8 @@ class Aim:
     window_s: float
     connect_s: float = CONNECT_S
     client: Client | None = None
+    link: Link | None = None
+    way: str = ""
 
     @property
     def has_listener(self) -> bool:
@@ -94,10 +100,14 @@ class Aim:
             ConnectFailed: the sentence says who listens there instead.
             ClientError: the scenario got no answer, or the client ended.
         """
+        with network.between(self.address, None if self.way else self.link) as url:
+            return self._fire(self.way or url, tick)
+
+    def _fire(self, url: str, tick: Callable[[], object]) -> tuple[Run, KeyboardInterrupt | None]:
         client = self.client or clients.shared()
         pid = pid_of(self.address)
         try:
-            came = self._connected(client)
+            came = self._connected(client, url)
             spare = [spare_cpu(client)]
             answered = client.warm(list(self.warm_up), self._timeout_s) if self.warm_up else 0
             cost, parted = _Cost(pid, client), clock.parting()
@@ -116,10 +126,10 @@ class Aim:
     def _timeout_s(self) -> float:
         return self.job.timeout_ns / clock.NS_PER_S
 
-    def _connected(self, client: Client) -> list[tuple[int, int, int, int, int]]:
+    def _connected(self, client: Client, url: str) -> list[tuple[int, int, int, int, int]]:
         try:
             client.open(
-                self.address.url,
+                url,
                 self.plan.connections,
                 self.bystander != NO_BYSTANDER,
                 self.has_listener,
@@ -177,6 +187,7 @@ class Aim:
             ping_hz=self.ping_hz,
             window_s=self.window_s,
             url=self.address.url,
+            network={} if self.link is None else self.link.to_dict(),
             bystander=self.bystander,
             ramp_s=self.visit.ramp_s,
             is_cut_short=fired.cut_ns > 0,

@@ -28,10 +28,12 @@ from labkit.experiments.settings import (
 from labkit.plan import address, payloads, scenario
 from labkit.plan.exchange import BY_ACK, BY_EVENT, BY_NOTHING, BY_NUMBER, BY_ORDER, MESSAGE, ROOT, Exchange
 from labkit.plan.handshake import PATH, Handshake
+from labkit.plan.link import Link
 from labkit.plan.replay import Replay
 from labkit.plan.schedules import Schedule
 from labkit.plan.visit import Visit
 from labkit.runs.conditions import HEARTBEAT, NO_BYSTANDER
+from labkit.scale import network as networks
 
 #: The bystander's rate where it sends an event of the app, whose handler costs something; :data:`PING_HZ` else.
 EVENT_HZ = 10.0
@@ -86,7 +88,14 @@ class _Request:
         self.replay = plan if isinstance(plan, Replay) else None
         if self.replay is not None:
             self._refuse_beside_replay()
-        self.address = address.parsed(url)
+        self.link = Link.of(firing.get("network"))
+        self.way = networks.running(url) if isinstance(url, str) else None
+        if self.way is None:
+            self.address = address.parsed(url)
+        elif self.link is not None:
+            raise UsageError(f"at {url} there is a network already: leave out network, or give the server's own URL")
+        else:
+            self.address, self.link = self.way.address, self.way.link
 
     def _refuse_beside_replay(self) -> None:
         """Raise where something is said that the recording says."""
@@ -131,6 +140,8 @@ class _Request:
             window_s,
             _positive("connect_s", self.settings.get("connect_s", CONNECT_S)),
             self.firing.get("client"),
+            self.link,
+            "" if self.way is None else self.way.url,
         )
         self._require_possible(found)
         return found
@@ -235,6 +246,8 @@ class _Request:
         """Raise where it is another machine's server, or more than this machine or one client process takes."""
         is_mine = self.settings.get("i_own_this_server", False)
         address.require_own(self.address, self.plan, aim.clients, is_mine=is_mine)
+        if aim.link is not None:
+            networks.require_loopback(self.address)
         require_descriptors(self.plan, aim.exchange)
         if aim.client is None:
             others = aim.clients - self.plan.connections

@@ -11,6 +11,7 @@ from labkit.experiments.measure import AnyStrategy, measure, require_measurable
 from labkit.experiments.settings import Settings
 from labkit.plan.calibration import expected_answers
 from labkit.plan.interleaving import interleaved
+from labkit.plan.link import Link
 from labkit.plan.schedules import Schedule
 from labkit.plan.work import Work
 from labkit.runs.comparison import Comparison, file_name, unused
@@ -155,8 +156,11 @@ class Ordered:
         """Measure them one by one, for those who show or save each as it comes. The work is calibrated at first."""
         lacking = any(settings.get("expected") is None for _, settings, _ in self.turns)
         expected = expected_answers(self.work, self.plan) if lacking else None
-        for strategy, settings, variant in self.turns:
+        for number, (strategy, settings, variant) in enumerate(self.turns):
             own = cast(Settings, {**settings, "expected": settings.get("expected") or expected})
+            if (link := Link.of(own.get("network"))) is not None:
+                # Else each repeat would meet the same jitter and lose the same segments, and be no sample of its own.
+                own["network"] = replace(link, seed=link.seed + number)
             yield replace(measure(strategy, self.work, self.plan, **own), variant=variant)
 
     def measure(

@@ -28,8 +28,10 @@ from labkit.experiments.settings import (
     require_memory,
     require_room,
 )
+from labkit.plan import address
 from labkit.plan.calibration import Expected, expected_answers
 from labkit.plan.exchange import BY_VALUE, MESSAGE, RESPONSE, ROOT, WEBSOCKET, Exchange
+from labkit.plan.link import Link
 from labkit.plan.replay import Replay
 from labkit.plan.schedules import Schedule
 from labkit.plan.work import Work
@@ -37,6 +39,7 @@ from labkit.runs import close, environment
 from labkit.runs.conditions import Conditions
 from labkit.runs.fired import Fired
 from labkit.runs.run import Run
+from labkit.scale import network as networks
 from labkit.server.contract import PING_EVENT
 from labkit.server.event_handlers import require_handler
 from labkit.server.serving import Serving
@@ -65,6 +68,7 @@ def fire(
     transport: str = WEBSOCKET,
     fan_out: bool = False,
     listeners: int = 0,
+    network: Link | str | None = None,
     **url: Unpack[UrlSettings],
 ) -> Run:
     """Fire a plan at a server, from another process, and return what became of every event.
@@ -80,7 +84,8 @@ def fire(
         server: of :func:`labkit.serve`, or the URL of any Socket.IO server of this machine.
         plan: what is sent when, and by how many clients.
         ping_hz, window_s, timeout_s, warm_up, acknowledge, reads_from_s, client, expected, event, answer_event,
-            namespace, answer, transport, fan_out, listeners: see :class:`labkit.experiments.settings.FireSettings`.
+            namespace, answer, transport, fan_out, listeners, network: see
+            :class:`labkit.experiments.settings.FireSettings`.
         url: with a URL: see :class:`labkit.experiments.settings.UrlSettings`. `answer_event`, `answer`, `expected`,
             `acknowledge` and `reads_from_s` are of the lab's own servers.
 
@@ -100,6 +105,7 @@ def fire(
         "transport": transport,
         "fan_out": fan_out,
         "listeners": listeners,
+        "network": network,
     }
     own: FireSettings = {
         "acknowledge": acknowledge,
@@ -154,9 +160,11 @@ def _at_own(server: Serving, plan: Schedule, asked: FireSettings) -> Run:
     )
     about = {"ping_hz": ping_hz, "window_s": window_s, "answers_checked": expected.checked, "client": client.place}
     about["too_large"] = foreseen.too_large(expected, server.mode, server.server.options)
-    fired, stamps, told = _fired(
-        server, client, job, plan.connections, warm_up_payloads(expected, warm_up, server.work, plan)
-    )
+    link = Link.of(asked["network"])
+    about["network"] = {} if link is None else link.to_dict()
+    first = warm_up_payloads(expected, warm_up, server.work, plan)
+    with networks.between(address.parsed(server.url), link) as url:
+        fired, stamps, told = _fired(server, url, client, job, plan.connections, first)
     about |= told
     return _closed(server, plan, job, expected, fired, stamps, _conditions(server, fired, plan, about))
 
@@ -210,12 +218,12 @@ def _job(plan: Schedule, expected: Expected) -> Job:
 
 
 def _fired(
-    server: Serving, client: Client, job: Job, connections: int, warm_up: list[Any]
+    server: Serving, url: str, client: Client, job: Job, connections: int, warm_up: list[Any]
 ) -> tuple[Fired, Mapping[str, Any], dict[str, Any]]:
     """Connect, warm up, fire, disconnect: what the clients saw, what the server stamped, and what it cost meanwhile."""
     served = server.server
     try:
-        client.open(server.url, connections, len(job.ping_ns) > 0, exchange=job.exchange)
+        client.open(url, connections, len(job.ping_ns) > 0, exchange=job.exchange)
         answered = client.warm(warm_up, job.timeout_ns / clock.NS_PER_S) if warm_up else 0
         seen = client.seen_answers() if warm_up else frozenset()
         exchange = job.exchange.settled(seen)

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_create_server
 
 from labkit.base.clock import NS_PER_S, now_ns
+from labkit.base.event_loop import Loop
 from labkit.client import packets
-from labkit.client.connection import Loop
 
 Int64 = NDArray[np.int64]
 

@@ -15,6 +15,7 @@ from labkit.client.generator import require_sockets
 from labkit.client.process import Client
 from labkit.plan.calibration import Expected
 from labkit.plan.exchange import POLLING, UPGRADE, USUAL, Exchange
+from labkit.plan.link import Link
 from labkit.plan.modes import MODES
 from labkit.plan.schedules import Schedule
 
@@ -78,6 +79,8 @@ class FireSettings(TypedDict, total=False):
         fan_out: every answer is meant for everybody who is connected to the namespace (``run.fan_out``); else one that
             reaches another client than its sender is a stray.
         listeners: further clients that only read: the silent members of a room.
+        network: what lies between all of them and the server: a ``lab.Link(delay_ms=40)``, or a text of delay, jitter
+            and loss as ``40ms,10ms,2%``; nothing where it is not named. See :func:`labkit.network`.
     """
 
     ping_hz: float | None
@@ -95,6 +98,7 @@ class FireSettings(TypedDict, total=False):
     transport: str
     fan_out: bool
     listeners: int
+    network: Link | str | None
 
 
 class UrlSettings(TypedDict, total=False):
@@ -169,6 +173,7 @@ def require_known(settings: Mapping[str, Any]) -> None:
         value = settings.get(name)
         if value is not None and not 0 <= value < 1e6:
             raise UsageError(f"{name} must be 0 or more, not {value}")
+    Link.of(settings.get("network"))
     exchange = Exchange.of(settings)
     if exchange.transport == POLLING and settings.get("reads_from_s"):
         raise UsageError("a client that polls asks for what it reads: leave out reads_from_s, or transport='polling'")

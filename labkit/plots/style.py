@@ -20,6 +20,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
@@ -77,6 +78,7 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
         with plt.rc_context(STYLE):
             figure = draw(*args, **kwargs)
         runs = list(_runs([*args, *kwargs.values()]))
+        _tell_networks(figure, runs)
         if invalid := sum(not run.is_valid for run in runs):
             # Across the data, which must not be used.
             worst = max((note for run in runs for note in run.quality if note.invalid), key=lambda note: note.badness)
@@ -86,6 +88,18 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
         return figure
 
     return drawn
+
+
+def _tell_networks(figure: Figure, runs: Iterable[Run]) -> None:
+    """At the right edge: what the lab put between clients and server, if anything."""
+    links = dict.fromkeys(str(run.conditions.link or "loopback alone") for run in runs)
+    engine = figure.get_layout_engine()
+    if not set(links) - {"loopback alone"} or not isinstance(engine, ConstrainedLayoutEngine):
+        return
+    # Lines that are no longer than the figure is high, and room for each of them beside the axes.
+    lines = textwrap.wrap(f"Between clients and server: {'; '.join(links)}", round(14 * figure.get_figheight()))
+    figure.text(0.995, 0.5, "\n".join(lines), rotation=90, fontsize=8, color="#555555", ha="right", va="center")
+    engine.set(rect=(0.0, 0.0, 0.985 - 0.15 * len(lines) / figure.get_figwidth(), 1.0))
 
 
 def _runs(shown: Iterable[Any]) -> Iterable[Run]:

@@ -14,6 +14,7 @@ _OF_RUNS: dict[str, Callable[[Run], str]] = {
     "work": lambda run: run.work,
     "mode": lambda run: run.mode,
     "client": lambda run: run.conditions.client,
+    "network": lambda run: str(run.conditions.link or "none"),
 }
 
 

@@ -110,7 +110,18 @@ class Comparison:
     def notes(self) -> tuple[str, ...]:
         """Every reason for doubt in a line: how many runs it concerns, of which strategies, and the worst of it."""
         doubts = quality.digest((self._name(run), run.quality) for run in self.runs)
-        return (*doubts, *self._too_few_samples(), *self._all_kinds_together(), *self.out_of_order)
+        return (*doubts, *self.networks, *self._too_few_samples(), *self._all_kinds_together(), *self.out_of_order)
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """A line on each network that the lab put between clients and server; empty where it was loopback alone."""
+        found: dict[str, list[str]] = {}
+        for run in self.runs:
+            if run.conditions.link is not None:
+                found.setdefault(str(run.conditions.link), []).append(self._name(run))
+        of_all = len(found) == 1 and sum(map(len, found.values())) == len(self.runs)
+        whose = {link: "" if of_all else f" ({', '.join(dict.fromkeys(names))})" for link, names in found.items()}
+        return tuple(f"note: between clients and server: {link}{names}" for link, names in whose.items())
 
     def _too_few_samples(self) -> tuple[str, ...]:
         """Where a verdict goes by the maximum for want of samples: how many there are, and how many it takes."""

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 from labkit.plan.exchange import Exchange
+from labkit.plan.link import Link
 from labkit.runs.heartbeats import Heartbeats
 
 #: Where a client fires from: a process of its own, or a thread of the server's process.
@@ -23,7 +24,7 @@ HEARTBEAT, NO_BYSTANDER = "heartbeat", "none"
 #: The kinds of fields, as a file has them; all others are numbers.
 _YES_OR_NO = ("stock", "instrumented", "gc_frozen", "answers_checked", "acknowledged_otherwise", "is_cut_short")
 _TEXT = ("measured", "client", "url", "bystander")
-_NAMED = ("options", "tuned", "parameters", "exchange")
+_NAMED = ("options", "tuned", "parameters", "exchange", "network")
 _LISTS = ("handler_errors", "spare_cpu", "server_log", "closings", "too_large")
 _UNKNOWN_AT_TIMES = ("switch_interval_s", "client_cpu_s", "server_cpu_s", "server_switches")
 
@@ -69,6 +70,8 @@ class Conditions:
         bystander: which event it sends, :data:`HEARTBEAT` where it sends ping frames; empty where the lab decided.
         ramp_s: within which clients came; 0 where they came all at once.
         is_cut_short: somebody had enough before the whole plan was sent.
+        network: what the lab put between clients and server (:class:`labkit.plan.link.Link`), by name; empty for
+            nothing.
     """
 
     measured: str = ""
@@ -109,6 +112,12 @@ class Conditions:
     bystander: str = ""
     ramp_s: float = 0.0
     is_cut_short: bool = False
+    network: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def link(self) -> Link | None:
+        """The network between clients and server; None where the lab put none there."""
+        return Link.from_dict(self.network)
 
     @property
     def is_serial(self) -> bool:
@@ -133,6 +142,7 @@ class Conditions:
         for name in _LISTS:
             known[name] = tuple(known.get(name, ()))
         Exchange.of(known.get("exchange", {}))
+        Link.from_dict(known.get("network", {}))
         beats = known.get("heartbeats")
         return cls(**{**known, "heartbeats": None if beats is None else Heartbeats.from_dict(beats)})
 

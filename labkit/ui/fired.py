@@ -47,6 +47,8 @@ HEARTBEAT_SHOWS = (
 def scope(aim: "Aim") -> Iterator[str]:
     """What is about to happen, a line each."""
     yield f"{aim.plan.name}; {asked(aim.exchange.to_dict())}; {aim.address.url}."
+    if aim.link is not None:
+        yield f"Between clients and server: {aim.link}."
     if aim.bystander != HEARTBEAT:  # what ping frames show is said at the end
         yield f"Bystander: {bystander(aim.bystander)}."
 
@@ -158,6 +160,7 @@ def as_json(run: Run, *, early: str, folder: Path, figure: Path) -> str:
         "url": conditions.url,
         "exchange": dict(conditions.exchange),
         "bystander": conditions.bystander,
+        "network": dict(conditions.network) or None,
         "latency": {f"p{p:g}_ms": _percentile(result.summaries[0].own, p) for p in (50, 90, 98, 99, 99.9)},
         "unmatched": run.delivered("unmatched"),
         "connections": {

@@ -9,7 +9,7 @@ import time
 import numpy as np
 
 import labkit as lab
-from labkit.client import connection
+from labkit.base import event_loop
 from labkit.client.process import ClientThread
 from labkit.runs.stages import NEVER, STAGES
 from labkit.server import hooks
@@ -94,7 +94,7 @@ def injections() -> None:
 
     names = [f"{a} to {b}" for a, b in itertools.pairwise(STAGES)]
     cases = {
-        names[0]: (patched(connection.Loop, "call_at", slow_timer), {}),
+        names[0]: (patched(event_loop.Loop, "call_at", slow_timer), {}),
         names[1]: (patched(hooks._StampedBuffer, "append", slow_read), {}),
         names[2]: (patched(hooks._StampedBuffer, "pop", slow), {}),
         names[3]: (contextlib.nullcontext(), {"strategy": before_work}),

@@ -20,8 +20,9 @@ from tabulate import tabulate
 
 from labkit.base import clock
 from labkit.base.clock import NS_PER_MS, NS_PER_S, now_ns, process_cpu_ns
+from labkit.base.event_loop import Loop
 from labkit.client import packets
-from labkit.client.connection import Connection, Loop, connect_all, hang_up
+from labkit.client.connection import Connection, connect_all, hang_up
 from labkit.plan.schedules import constant
 from labkit.runs import environment
 from tests.benchmarks.peers import install

@@ -34,6 +34,18 @@ def test_each_variant_is_measured_as_often_as_asked_in_one_browser(monkeypatch):
 
 
 @pytest.mark.measured
+def test_over_a_network_the_page_is_a_round_trip_away_and_that_is_told():
+    """The shortest of many round trips of the page's, half of it: at least the delay."""
+    needed()
+    with nothing_left_behind(5):
+        found = interact_each({"far": {"network": "8ms"}}, repeats=1, **QUICK)
+    (far,) = found.measured
+    assert far.runs[0].clock_error_ms >= 8
+    assert far.pooled("click_to_result_ms").p50_ms >= 16
+    assert repr(found).count("between page and server: 8 ms one way.") == 1
+
+
+@pytest.mark.measured
 def test_what_fails_later_keeps_what_was_measured(monkeypatch):
     needed()
     real = measure.interact

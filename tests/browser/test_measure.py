@@ -375,6 +375,7 @@ def test_without_a_browser_nothing_is_started(monkeypatch):
         (["naive"], {"throttle": 0}, "throttle must be"),
         (["naive"], {"clicks": -1}, "clicks must be"),
         (["naive"], {"events": 0}, "nothing to paint"),
+        (["naive"], {"network": "fast"}, "40ms,10ms,2%"),
     ],
 )
 def test_a_request_that_makes_no_sense_is_refused_before_anything_starts(patterns, settings, why):

@@ -507,9 +507,11 @@ def test_measurements_come_one_by_one(client):
 @pytest.mark.measured
 def test_variants_differ_by_their_settings_alone():
     null = lab.call(lambda: 0, payloads=[0])
-    variants = {"with stamps": {}, "without": {"instrumented": False}}
+    variants = {"with stamps": {}, "without": {"instrumented": False, "network": "1ms"}}
     result = lab.vary("inline", null, lab.burst(2), variants, repeats=2, ping_hz=0)
     assert [len(result.of(name)) for name in variants] == [2, 2]
+    assert {run.conditions.link is None for run in result.of("with stamps")} == {True}
+    assert len({run.conditions.link.seed for run in result.of("without")}) == 2  # no run repeats another's chance
     assert all(np.isnan(run.handler_blocking_ms).all() for run in result.of("without"))
     assert not any(np.isnan(run.handler_blocking_ms).any() for run in result.of("with stamps"))
 

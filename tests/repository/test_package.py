@@ -19,7 +19,7 @@ from labkit import plots
 ROOT = Path(__file__).parents[2]
 
 #: What people import, by what they want.
-STEPS = {"compare", "compare_modes", "fire", "measure", "serve", "vary"}
+STEPS = {"compare", "compare_modes", "fire", "measure", "network", "serve", "vary"}
 PLANS = {"burst", "constant", "poisson", "ramp", "replay"}
 WORK = {"call", "cpu", "cpu_nogil", "io_wait", "mix", "similar_prices"}
 STRATEGIES = {"show", "strategy"}
@@ -53,6 +53,8 @@ TYPES = {
     "Inside",
     "Judgement",
     "LabError",
+    "Link",
+    "Network",
     "Prediction",
     "Recommendation",
     "Record",

@@ -260,3 +260,12 @@ def test_three_runs_each_cannot_tell_and_one_strategy_is_no_contrast():
 def test_contrasts_without_a_bystander_are_about_callers_only():
     four = simulated.comparison({"inline": {}, "thread": {"own_ms": 1}}, 4, pings=0)
     assert [("own p50" in line) for line in four.contrasts()] == [True]
+
+
+def test_a_network_between_is_told_and_of_which_strategies_where_it_is_not_all():
+    over = {"network": {"delay_ms": 40, "jitter_ms": 10, "loss": 0.02, "seed": 3}}
+    far, near = simulated.run("far", conditions=over), simulated.run("near")
+    told = "note: between clients and server: 40 ± 10 ms one way, 2% loss"
+    assert told in Comparison((far, far)).notes
+    assert f"{told} (far)" in repr(Comparison((far, near)))
+    assert Comparison((near,)).networks == ()

@@ -262,3 +262,8 @@ def test_what_is_no_folder_of_runs_is_told(folders, harm, said):
     harm(folders[1])
     with pytest.raises(RecordError, match=said):
         lab.diff(*folders)
+
+
+def test_a_network_on_one_side_is_said_first():
+    far = side(2, 0, conditions={"network": {"delay_ms": 40}})
+    assert "Differs: network, none in a and 40 ms one way in b." in repr(diff(side(2, 1), far, names=("a", "b")))

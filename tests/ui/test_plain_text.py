@@ -17,12 +17,15 @@ from labkit.claims import HOLDS as HOLDS_HERE
 from labkit.experiments.capacity import Capacity, Trial
 from labkit.experiments.diagnose import HOLDS, Diagnosis
 from labkit.experiments.recommend import recommend
+from labkit.plan.address import parsed
+from labkit.plan.link import Link
 from labkit.plan.schedules import constant
 from labkit.plan.work import cpu
 from labkit.runs.diff import diff
 from labkit.runs.gate import SIDES, judge
 from labkit.runs.summary import Distribution
 from labkit.runs.verdicts import verdicts
+from labkit.scale.network import Network
 from labkit.server.in_process import Server
 from labkit.server.serving import Serving
 from labkit.strategies import Strategy
@@ -113,6 +116,7 @@ MAKERS = {
     "labkit.runs.table.Table": lambda: comparison_of_a_mix().by_kind(),
     "labkit.experiments.seen.Seen": shop_day.seen,
     "labkit.experiments.sustained.Sustained": queued.sustained,
+    "labkit.scale.network.Network": lambda: Network(parsed("http://127.0.0.1:5000"), Link(40, 10, 0.02)),
     "labkit.server.serving.Serving": serving,
 }
 

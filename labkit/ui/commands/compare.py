@@ -88,6 +88,7 @@ ONE_CLIENT = "one-client"
 @click.option(
     "--option", multiple=True, metavar="NAME=VALUE", help="Of SocketIO(...), such as max_http_buffer_size=5000000."
 )
+@click.option("--network", metavar="DELAY,JITTER,LOSS", help=session.NETWORK)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of payloads, arrivals and the order of runs.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the results.  [default: labkit-results/TIME]")
 @click.option("--json", "json_", is_flag=True, help="Print one JSON object instead of the table.")
@@ -152,6 +153,7 @@ class Request:
     ping_interval: float | None = None
     ping_timeout: float | None = None
     option: tuple[str, ...] = ()
+    network: str | None = None
     expected: expecting.Asked = field(default_factory=expecting.Asked)
 
     def require_sense(self) -> None:
@@ -207,6 +209,7 @@ class Request:
     @cached_property
     def serving(self) -> "Settings":
         """How the servers are started: the mode, and what else was named."""
+        from labkit.plan.link import Link
         from labkit.ui.commands.server_options import parsed
 
         beats = {"ping_interval_s": self.ping_interval, "ping_timeout_s": self.ping_timeout}
@@ -214,6 +217,8 @@ class Request:
             if seconds is not None and not 0 < seconds < 1e6:
                 raise UsageError(f"--{name[:-2].replace('_', '-')} must be above 0, not {seconds:g}")
         named: Settings = {"mode": self.mode, "options": parsed(self.option)}
+        if self.network is not None:
+            named["network"] = Link.of(self.network, self.seed)
         return {**named, "ping_interval_s": self.ping_interval, "ping_timeout_s": self.ping_timeout}
 
     @cached_property
@@ -444,6 +449,7 @@ class _Comparing(Session):
 
     def finish(self, code: int, early: str = "") -> NoReturn:
         from labkit import plots
+        from labkit.plan.link import Link
         from labkit.plots import style
         from labkit.ui import terminal
 
@@ -464,6 +470,8 @@ class _Comparing(Session):
         one_client = [] if greedy is None else [summary.to_dict() for summary in greedy.summaries]
         notes = [*result.notes, *(greedy.out_of_order if greedy is not None else ())]
         more = {"load": self.request.load, "one_client": one_client, "notes": notes, **advice.json}
+        link = self.request.serving.get("network")
+        more["network"] = link.to_dict() if isinstance(link, Link) else None
         more["output"] = None if output is None else str(output)
         # What is not there yet cannot be judged, and an early end has an exit code of its own.
         verdicts = None if early else self.request.expected.judge(result)

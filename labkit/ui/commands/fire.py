@@ -105,6 +105,7 @@ class Duration(_Type):
 )
 @click.option("--bystander-data", metavar="JSON", help="What the bystander's event carries.")
 @click.option("--ping-rate", type=float, metavar="HZ", help="The bystander's.  [default: 50, of an event 10]")
+@click.option("--network", metavar="DELAY,JITTER,LOSS", help=session.NETWORK)
 @click.option("--fan-out", is_flag=True, help="Answers are meant for everybody in the namespace: who has them when.")
 @click.option("--listeners", type=int, default=0, metavar="N", help="So many more clients only listen.")
 @click.option("--timeout", type=Duration(), help="Without an answer for so long an event is lost.  [default: 10]")
@@ -197,6 +198,7 @@ class Asked:
     warm_up: int | None
     seed: int
     i_own_this_server: bool
+    network: str | None = None
 
     @contextlib.contextmanager
     def client(self) -> "Iterator[ClientFleet | None]":
@@ -297,10 +299,10 @@ class Asked:
             "response": self.response,
             "match": self.match,
             "bystander": self.bystander,
-            "auth": _json("--auth", self.auth),
-            "headers": _pairs("--header", self.header, ":"),
-            "cookies": _pairs("--cookie", self.cookie, "="),
-            "query": _pairs("--query", self.query, "="),
+            "auth": parsed_json("--auth", self.auth),
+            "headers": pairs("--header", self.header, ":"),
+            "cookies": pairs("--cookie", self.cookie, "="),
+            "query": pairs("--query", self.query, "="),
             "path": self.path,
             "ca_file": self.ca or "",
             "ramp_s": self.ramp,
@@ -308,7 +310,7 @@ class Asked:
             "i_own_this_server": self.i_own_this_server,
             "bystander_payload": NOTHING
             if self.bystander_data is None
-            else _json("--bystander-data", self.bystander_data),
+            else parsed_json("--bystander-data", self.bystander_data),
         }
         if self.data is not None:
             from labkit.plan import payloads
@@ -320,6 +322,8 @@ class Asked:
 
     @property
     def _firing(self) -> "FireSettings":
+        from labkit.plan.link import Link
+
         return {
             "event": self.event,
             "namespace": self.namespace,
@@ -329,10 +333,12 @@ class Asked:
             "ping_hz": self.ping_rate,
             "timeout_s": self.timeout,
             "warm_up": self.warm_up,
+            "network": Link.of(self.network, self.seed),
         }
 
 
-def _json(option: str, text: str | None) -> Any:
+def parsed_json(option: str, text: str | None) -> Any:
+    """What an option says in JSON; None where it was not given."""
     if text is None:
         return None
     try:
@@ -341,7 +347,8 @@ def _json(option: str, text: str | None) -> Any:
         raise UsageError(f'{option} is no JSON ({error}): quote it, as \'{{"token": "..."}}\'') from None
 
 
-def _pairs(option: str, texts: tuple[str, ...], between: str) -> dict[str, str]:
+def pairs(option: str, texts: tuple[str, ...], between: str) -> dict[str, str]:
+    """What an option that may be given several times says: names and values."""
     found = {}
     for text in texts:
         name, there, value = text.partition(between)
@@ -362,30 +369,24 @@ def _scenario(text: str | None) -> Any:
     return targets.imported(*function.groups())
 
 
-class _Firing(Session):
-    """One ``labkit fire``."""
+class Firing(Session):
+    """A command that ends in one run of an app of the reader's."""
 
-    def __init__(self, aim: "Aim", folder: Path, json_: bool, about: list[str]) -> None:
+    def __init__(self, folder: Path, json_: bool) -> None:
         super().__init__(json_)
-        self.aim, self.folder, self.about = aim, folder, about
+        self.folder = folder
         self.result: Run | None = None
 
     @property
     def kept(self) -> str:
         return "" if self.result is None else f" after {session.counted(len(self.result), 'event')}, which are kept"
 
-    def measure(self) -> None:
+    def keep(self, run: "Run") -> None:
+        """To disk at once: what is measured is never lost."""
         from labkit.runs.comparison import file_name
-        from labkit.ui import fired
 
-        for line in (*self.about, *fired.scope(self.aim)):
-            self.say(line)
-        with fired.progress(self.console, self.aim.plan.span_s) as tick:
-            run, interrupt = self.aim.fire(tick)
         run.save(self.folder / file_name(0, run))
         self.result = run
-        if interrupt is not None:
-            raise interrupt
 
     def finish(self, code: int, early: str = "") -> NoReturn:
         import sys
@@ -408,3 +409,22 @@ class _Firing(Session):
             self.say(f"Figure: {figure}", f"Runs:   {self.folder}")
         bad = run.lost or run.unaccounted or not run.is_valid
         sys.exit(code or (INVALID if bad else MEASURED))
+
+
+class _Firing(Firing):
+    """One ``labkit fire``."""
+
+    def __init__(self, aim: "Aim", folder: Path, json_: bool, about: list[str]) -> None:
+        super().__init__(folder, json_)
+        self.aim, self.about = aim, about
+
+    def measure(self) -> None:
+        from labkit.ui import fired
+
+        for line in (*self.about, *fired.scope(self.aim)):
+            self.say(line)
+        with fired.progress(self.console, self.aim.plan.span_s) as tick:
+            run, interrupt = self.aim.fire(tick)
+        self.keep(run)
+        if interrupt is not None:
+            raise interrupt

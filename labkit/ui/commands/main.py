@@ -18,6 +18,7 @@ from labkit.ui.commands.diff import diff
 from labkit.ui.commands.doctor import doctor
 from labkit.ui.commands.fire import fire
 from labkit.ui.commands.gate import gate
+from labkit.ui.commands.locust import locust
 from labkit.ui.commands.redact import redact
 from labkit.ui.commands.render import render
 from labkit.ui.commands.report import report
@@ -114,6 +115,7 @@ def main() -> None:
     labkit render                          ways of updating a page, in a real browser
     labkit claims                          the advice, line by line: what holds on this machine
     labkit fire http://127.0.0.1:5000      events to your own app: who waits how long
+    labkit locust http://my.cluster        a locustfile, for load from several machines
     labkit redact IN OUT                   the secrets out of recorded traffic, which fire replays
     labkit gate --base main --app m:app    is this version of your app slower than that one?
     labkit run app.py                      the same app from inside: where each event's time goes
@@ -139,6 +141,7 @@ for each in (
     browser,
     trace,
     fire,
+    locust,
     redact,
     gate,
     run,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("--rows", type=int, default=200, show_default=True, help="Rows in the page's list before the run.")
 @click.option("--throttle", type=float, default=1, show_default=True, help="So many times slower a processor.")
 @click.option("--clicks", type=int, default=9, show_default=True, help="Trusted clicks in a run; they change INP.")
+@click.option("--network", default="", metavar="DELAY,JITTER,LOSS", help=session.NETWORK)
 @click.option("--patterns", metavar="A,B,...", help="Which, by name, or files.  [default: naive to server-batch-200]")
 @click.option("--repeats", type=int, default=3, show_default=True, help="Timed runs of each, in random order.")
 @click.option("--browser", metavar="PROGRAM", help="Which browser.  [default: the first of labkit browser]")
@@ -71,13 +72,19 @@ class Request:
     patterns: str | None
     repeats: int
     browser: str | None
+    network: str = ""
 
     def setting(self) -> "Setting":
         """What happens in each run; UsageError where it makes no sense."""
         from labkit.browser.bench import Setting
 
         return Setting(
-            rate_hz=self.rate, events=self.events, rows=self.rows, throttle=self.throttle, clicks=self.clicks
+            rate_hz=self.rate,
+            events=self.events,
+            rows=self.rows,
+            throttle=self.throttle,
+            clicks=self.clicks,
+            network=self.network,
         )
 
     def names(self) -> list[str]:

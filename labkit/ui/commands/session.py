@@ -27,6 +27,9 @@ BROKEN, UNKNOWN = 3, 4
 #: Where results go if nobody names a folder.
 RESULTS = Path("labkit-results")
 
+#: What ``--network`` says of itself.
+NETWORK = "Between clients and server: delay one way, jitter, loss, as 40ms,10ms,2%.  [default: loopback alone]"
+
 
 class Session(ABC):
     """A command that measures step by step. Ctrl-C or a failure ends it early, and what was measured is kept.

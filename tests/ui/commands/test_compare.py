@@ -288,6 +288,8 @@ WRONG = {
     "no connections": ("io_wait:1ms", "--connections", "0"),
     "no repeats": ("io_wait:1ms", "--repeats", "0"),
     "no repeats, as JSON": ("io_wait:1ms", "--repeats", "0", "--json"),
+    "network that is none": ("io_wait:1ms", "--network", "fast"),
+    "network with more jitter than delay": ("io_wait:1ms", "--network", "1ms,2ms"),
     "negative seed": ("io_wait:1ms", "--seed", "-1"),
     "app for the lab's own work": ("io_wait:1ms", "--app", "wrong_jobs:right"),
     "data that is not JSON": ("wrong_jobs:right", "--data", "{'a': 1}"),

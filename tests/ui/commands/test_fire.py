@@ -30,9 +30,10 @@ def flask():
 
 @pytest.mark.measured
 def test_it_shows_the_table_and_the_books_and_keeps_the_run(flask, tmp_path):
-    result = labkit("fire", flask, *GIVEN, "--out", tmp_path / "kept")
+    result = labkit("fire", flask, *GIVEN, "--network", "5ms,0ms,0%", "--out", tmp_path / "kept")
     assert result.exit_code in (0, 1), result.stderr  # 1 where the machine was too busy for the client
     shown = " ".join(result.stdout.split())
+    assert shown.count("etween clients and server: 5 ms one way") == 2  # before, and of the table
     assert "5 events at once from 5 clients; each 'price', answered by its acknowledgement" in shown
     assert "Books: 5 events: 5 answered; 0 unaccounted." in shown
     assert "Connections: 6 came all at once" in shown
@@ -112,6 +113,8 @@ def test_an_interrupt_keeps_what_was_sent_and_says_so(flask, tmp_path):
         (("--burst", "0"), "events is 0"),
         (("--match", "id"), "give response=EVENT beside it"),
         (("--transport", "smoke"), "websocket or polling"),
+        (("--network", "fast"), "write delay, jitter and loss, as in 40ms,10ms,2%"),
+        (("--network", "1ms,2ms"), "nothing arrives before it was sent"),
     ],
 )
 def test_what_makes_no_sense_is_a_sentence_before_anything_is_connected(options, told, tmp_path, monkeypatch):

@@ -153,6 +153,7 @@ def test_an_interrupt_while_a_step_is_kept_does_not_lose_it(measured, here, monk
         ["--patterns", "fast"],
         ["--patterns", "naive,naive"],
         ["--repeats", "0"],
+        ["--network", "fast"],
         ["--browser", "/no/such/browser"],
     ],
     ids=" ".join,

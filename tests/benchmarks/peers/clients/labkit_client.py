@@ -7,8 +7,9 @@ import sys
 import numpy as np
 
 from labkit.base.clock import NS_PER_MS, NS_PER_S, now_ns
+from labkit.base.event_loop import Loop
 from labkit.client import packets
-from labkit.client.connection import Connection, Loop, connect_all, hang_up
+from labkit.client.connection import Connection, connect_all, hang_up
 from labkit.client.firing import Job
 from labkit.client.generator import Generator
 from labkit.plan.schedules import constant

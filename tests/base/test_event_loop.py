@@ -1,10 +1,10 @@
-"""What a connection's loop waits with."""
+"""What an event loop waits with."""
 
 import selectors
 import socket
 
 from labkit.base.clock import NS_PER_MS, now_ns
-from labkit.client.connection import fine_selector
+from labkit.base.event_loop import fine_selector
 
 WAITS, EACH_MS = 50, 0.2
 
