@@ -1,0 +1,182 @@
+"""The child's end of an :class:`~labkit.client.audience.Audience`: python-socketio's clients on one event loop."""
+
+import asyncio
+import contextlib
+import os
+import threading
+from typing import Any
+
+import aiohttp
+import socketio
+
+from labkit.base.clock import NS_PER_MS, NS_PER_S, now_ns
+from labkit.base.errors import ConnectFailed, LabError
+from labkit.base.processes import Pipes
+from labkit.base.text import one_line, told
+from labkit.client.audience import Manners, Sending
+from labkit.runs.deliveries import NEVER, STILL
+
+#: As the proxy names a client's server; :data:`labkit.scale.proxy.HEADER`.
+HEADER = "X-Served-By"
+
+#: How long one client may take to connect, in seconds.
+_CONNECT_S = 10
+
+#: A message that is due is waited for by looking, so long before it, in ns: a timer of the loop comes late by up to that.
+_LOOK_NS = 1_500_000
+
+
+def main() -> None:
+    """The process."""
+    pipes, loop = Pipes(), asyncio.new_event_loop()
+    threading.Thread(target=_take_orders, args=(pipes, loop, _Room()), daemon=True).start()
+    loop.run_forever()
+
+
+def _take_orders(pipes: Pipes, loop: asyncio.AbstractEventLoop, room: "_Room") -> None:
+    with contextlib.suppress(EOFError):
+        while True:
+            name, args = pipes.take()
+            try:
+                answer = asyncio.run_coroutine_threadsafe(getattr(room, name)(*args), loop).result()
+            except LabError as error:
+                answer = error
+            except Exception as error:  # noqa: BLE001 (told to the parent)
+                answer = ConnectFailed(f"a client failed ({one_line(told(error))})")
+            pipes.answer(answer)
+    os._exit(0)  # the parent has ended, or wants this to
+
+
+class _Client:
+    """One client and its stays: a list of [since, until, server's name]."""
+
+    def __init__(self, number: int, manners: Manners, receipts: list[tuple[int, int, int]] | None) -> None:
+        self.number, self._manners = number, manners
+        self.server = ""
+        self.stays: list[list[Any]] = []
+        trace = aiohttp.TraceConfig()
+        trace.on_request_end.append(self._see)
+        # A browser keeps the proxy's cookie; of an address in digits aiohttp does so only when it is told to.
+        jar = aiohttp.CookieJar(unsafe=True)
+        self.sio = socketio.AsyncClient(
+            reconnection_delay=manners.reconnect_s,
+            http_session=aiohttp.ClientSession(cookie_jar=jar, trace_configs=[trace]),
+            websocket_extra_options={"max_msg_size": 0},
+            handle_sigint=False,
+        )
+        self.sio.on("connect", self._came)
+        self.sio.on("disconnect", self._went)
+        if receipts is not None:
+            match = manners.match
+
+            def hear(data: Any = None, *_: Any) -> None:
+                at = now_ns()
+                if isinstance(data, dict) and isinstance(data.get(match), int):
+                    receipts.append((data[match], number, at))
+
+            self.sio.on(manners.answer, hear)
+
+    async def connect(self, url: str) -> None:
+        await self.sio.connect(url, transports=[self._manners.transport], wait_timeout=_CONNECT_S)
+
+    async def _see(self, _session: Any, _context: Any, params: aiohttp.TraceRequestEndParams) -> None:
+        self.server = params.response.headers.get(HEADER, self.server)
+
+    async def _came(self) -> None:
+        if self._manners.join is not None:
+            await self.sio.emit(*self._manners.join)
+        self.stays.append([now_ns(), STILL, self.server])
+
+    async def _went(self, *_: Any) -> None:
+        if self.stays and self.stays[-1][1] == STILL:
+            self.stays[-1][1] = now_ns()
+
+
+class _Room:
+    def __init__(self) -> None:
+        self.manners = Manners()
+        self.receivers: list[_Client] = []
+        self.senders: list[_Client] = []
+        self.receipts: list[tuple[int, int, int]] = []
+        self.next_id = 0
+
+    async def connect(self, url: str, receivers: int, senders: int, manners: Manners) -> list[str]:
+        self.manners = manners
+        self.receivers = [_Client(number, manners, self.receipts) for number in range(receivers)]
+        self.senders = [_Client(number, manners, None) for number in range(senders)]
+        everybody = [*self.receivers, *self.senders]
+        for each in everybody:
+            try:
+                await each.connect(url)
+            except socketio.exceptions.ConnectionError as error:
+                reason = one_line(str(error)) or "no reason given"
+                raise ConnectFailed(f"a client cannot connect to {url} ({reason}): see the server's log") from None
+            while not each.stays:  # its handler runs as a task of its own
+                await asyncio.sleep(0.001)
+        return [each.server for each in everybody]
+
+    async def fire(self, sendings: tuple[Sending, ...], rest_s: float, timeout_s: float) -> dict[str, Any]:
+        self.receipts.clear()
+        for each in self.receivers:
+            del each.stays[:-1]  # where it is now, and no longer where it has been
+        first, start = self.next_id, now_ns() + 20 * NS_PER_MS
+        columns: dict[str, list[Any]] = {"due": [], "sent": [], "sender": [], "at": []}
+        for sending in sendings:
+            due = start + round(sending.due_ms * NS_PER_MS)
+            await self._until(due)
+            sender = self.senders[sending.sender]
+            ids = range(self.next_id, self.next_id + sending.count)
+            self.next_id += sending.count
+            sent, at = await self._emit(sender, sending, list(ids))
+            for name, value in {"due": due, "sent": sent, "sender": sending.sender, "at": at}.items():
+                columns[name] += [value] * sending.count
+        await self._listen(len(columns["due"]), rest_s, timeout_s)
+        return self._columns(first, columns)
+
+    async def _until(self, due: int) -> None:
+        if (ahead := due - now_ns() - _LOOK_NS) > 0:
+            await asyncio.sleep(ahead / NS_PER_S)
+        while now_ns() < due:
+            await asyncio.sleep(0)
+
+    async def _emit(self, sender: _Client, sending: Sending, ids: list[int]) -> tuple[int, str]:
+        key = self.manners.match if sending.count == 1 else f"{self.manners.match}s"
+        data = {key: ids[0] if sending.count == 1 else ids, **dict(sending.extra)}
+        sent = now_ns()
+        try:
+            await sender.sio.emit(sending.event or self.manners.event, data)
+        except socketio.exceptions.SocketIOError:
+            return NEVER, ""
+        return sent, sender.server
+
+    async def _listen(self, messages: int, rest_s: float, timeout_s: float) -> None:
+        """Until everybody is back and has everything, but not for ever."""
+        end = now_ns()
+        while now_ns() < end + timeout_s * NS_PER_S:
+            await asyncio.sleep(0.02)
+            back = all(each.sio.connected and each.stays[-1][1] == STILL for each in self.receivers)
+            complete = len(self.receipts) >= messages * len(self.receivers)
+            if back and complete and now_ns() > end + rest_s * NS_PER_S:
+                return
+
+    def _columns(self, first: int, columns: dict[str, list[Any]]) -> dict[str, Any]:
+        seen = {stay[2] for each in self.receivers for stay in each.stays} | {*columns["at"]}
+        names = sorted(seen - {""})
+        number = {name: index for index, name in enumerate(names)}
+        heard = [(message - first, who, at) for message, who, at in self.receipts if message >= first]
+        stays = [(each.number, since, until, where) for each in self.receivers for since, until, where in each.stays]
+        return {
+            "names": names,
+            "receivers": len(self.receivers),
+            "due": columns["due"],
+            "sent": columns["sent"],
+            "sender": columns["sender"],
+            "sender_at": [number.get(name, NEVER) for name in columns["at"]],
+            "message": [each[0] for each in heard],
+            "receiver": [each[1] for each in heard],
+            "at": [each[2] for each in heard],
+            "who": [each[0] for each in stays],
+            "since": [each[1] for each in stays],
+            "until": [each[2] for each in stays],
+            "where": [number.get(each[3], NEVER) for each in stays],
+        }
