@@ -82,6 +82,8 @@ class Audience(OrderedProcess):
     def connect(self, url: str, receivers: int, senders: int, manners: Manners | None = None) -> list[str]:
         """Connect all, one after the other, so that a proxy deals them out in turn; the server of each, receivers first.
 
+        Those of a call before leave.
+
         Args:
             url: of the proxy, or of one server.
             receivers, senders: how many.
@@ -95,15 +97,16 @@ class Audience(OrderedProcess):
             found: list[str] = self.order("connect", url, receivers, senders, manners or Manners())
         return found
 
-    def begin(self, sendings: Sequence[Sending], *, rest_s: float = 0.5, timeout_s: float = 3.0) -> None:
+    def begin(self, sendings: Sequence[Sending], *, rest_s: float = 0.3, timeout_s: float = 2.0, back_s: float = 12.0) -> None:
         """Send on time, and go on; :meth:`finish` waits for the end.
 
         Args:
             sendings: in the order in which they are due.
             rest_s: how long to listen at least after the last, for what comes twice.
-            timeout_s: how long to wait for what has not come, and for clients that are away.
+            timeout_s: how long to wait for what has not come.
+            back_s: how long to wait before that for clients that are away.
         """
-        self.send("fire", tuple(sendings), rest_s, timeout_s)
+        self.send("fire", tuple(sendings), rest_s, timeout_s, back_s)
 
     def finish(self) -> Deliveries:
         """What became of it all.
@@ -118,9 +121,11 @@ class Audience(OrderedProcess):
             **{name: np.asarray(column, np.int64) for name, column in columns.items()},
         )
 
-    def fire(self, sendings: Sequence[Sending], *, rest_s: float = 0.5, timeout_s: float = 3.0) -> Deliveries:
+    def fire(
+        self, sendings: Sequence[Sending], *, rest_s: float = 0.3, timeout_s: float = 2.0, back_s: float = 12.0
+    ) -> Deliveries:
         """Both."""
-        self.begin(sendings, rest_s=rest_s, timeout_s=timeout_s)
+        self.begin(sendings, rest_s=rest_s, timeout_s=timeout_s, back_s=back_s)
         return self.finish()
 
     def ended(self, last_words: str) -> LabError:

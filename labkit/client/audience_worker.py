@@ -58,9 +58,10 @@ class _Client:
         trace.on_request_end.append(self._see)
         # A browser keeps the proxy's cookie; of an address in digits aiohttp does so only when it is told to.
         jar = aiohttp.CookieJar(unsafe=True)
+        self.session = aiohttp.ClientSession(cookie_jar=jar, trace_configs=[trace])
         self.sio = socketio.AsyncClient(
             reconnection_delay=manners.reconnect_s,
-            http_session=aiohttp.ClientSession(cookie_jar=jar, trace_configs=[trace]),
+            http_session=self.session,
             websocket_extra_options={"max_msg_size": 0},
             handle_sigint=False,
         )
@@ -76,8 +77,18 @@ class _Client:
 
             self.sio.on(manners.answer, hear)
 
+    @property
+    def is_here(self) -> bool:
+        """Whether it is connected, as it knows."""
+        return bool(self.stays) and self.stays[-1][1] == STILL
+
     async def connect(self, url: str) -> None:
         await self.sio.connect(url, transports=[self._manners.transport], wait_timeout=_CONNECT_S)
+
+    async def leave(self) -> None:
+        """For good."""
+        await self.sio.shutdown()
+        await self.session.close()
 
     async def _see(self, _session: Any, _context: Any, params: aiohttp.TraceRequestEndParams) -> None:
         self.server = params.response.headers.get(HEADER, self.server)
@@ -88,7 +99,7 @@ class _Client:
         self.stays.append([now_ns(), STILL, self.server])
 
     async def _went(self, *_: Any) -> None:
-        if self.stays and self.stays[-1][1] == STILL:
+        if self.is_here:
             self.stays[-1][1] = now_ns()
 
 
@@ -101,6 +112,7 @@ class _Room:
         self.next_id = 0
 
     async def connect(self, url: str, receivers: int, senders: int, manners: Manners) -> list[str]:
+        await self._leave()
         self.manners = manners
         self.receivers = [_Client(number, manners, self.receipts) for number in range(receivers)]
         self.senders = [_Client(number, manners, None) for number in range(senders)]
@@ -115,11 +127,16 @@ class _Room:
                 await asyncio.sleep(0.001)
         return [each.server for each in everybody]
 
-    async def fire(self, sendings: tuple[Sending, ...], rest_s: float, timeout_s: float) -> dict[str, Any]:
+    async def _leave(self) -> None:
+        """Whoever was there before goes."""
+        for each in [*self.receivers, *self.senders]:
+            await each.leave()
+
+    async def fire(self, sendings: tuple[Sending, ...], rest_s: float, timeout_s: float, back_s: float) -> dict[str, Any]:
         self.receipts.clear()
         for each in self.receivers:
             del each.stays[:-1]  # where it is now, and no longer where it has been
-        first, start = self.next_id, now_ns() + 20 * NS_PER_MS
+        first, start, expected = self.next_id, now_ns() + 20 * NS_PER_MS, 0
         columns: dict[str, list[Any]] = {"due": [], "sent": [], "sender": [], "at": []}
         for sending in sendings:
             due = start + round(sending.due_ms * NS_PER_MS)
@@ -128,9 +145,10 @@ class _Room:
             ids = range(self.next_id, self.next_id + sending.count)
             self.next_id += sending.count
             sent, at = await self._emit(sender, sending, list(ids))
+            expected += 0 if sent == NEVER else sending.count * sum(each.is_here for each in self.receivers)
             for name, value in {"due": due, "sent": sent, "sender": sending.sender, "at": at}.items():
                 columns[name] += [value] * sending.count
-        await self._listen(len(columns["due"]), rest_s, timeout_s)
+        await self._listen(expected, rest_s, timeout_s, back_s)
         return self._columns(first, columns)
 
     async def _until(self, due: int) -> None:
@@ -149,14 +167,15 @@ class _Room:
             return NEVER, ""
         return sent, sender.server
 
-    async def _listen(self, messages: int, rest_s: float, timeout_s: float) -> None:
+    async def _listen(self, expected: int, rest_s: float, timeout_s: float, back_s: float) -> None:
         """Until everybody is back and has everything, but not for ever."""
+        end = now_ns()
+        while now_ns() < end + back_s * NS_PER_S and not all(each.is_here for each in self.receivers):
+            await asyncio.sleep(0.02)
         end = now_ns()
         while now_ns() < end + timeout_s * NS_PER_S:
             await asyncio.sleep(0.02)
-            back = all(each.sio.connected and each.stays[-1][1] == STILL for each in self.receivers)
-            complete = len(self.receipts) >= messages * len(self.receivers)
-            if back and complete and now_ns() > end + rest_s * NS_PER_S:
+            if len(self.receipts) >= expected and now_ns() > end + rest_s * NS_PER_S:
                 return
 
     def _columns(self, first: int, columns: dict[str, list[Any]]) -> dict[str, Any]:

@@ -175,14 +175,21 @@ class Deliveries:
             found.append(waits[max(0, math.ceil(share * len(waits)) - 1)])
         return Distribution.of(np.array(found, np.float64))
 
-    def order(self, chosen: Bool | None = None) -> Order:
-        """Whether one sender's messages came in order, to all receivers, or only where both of a pair are chosen."""
+    def order(self, chosen: Bool | None = None, *, at_once: bool = False) -> Order:
+        """Whether one sender's messages came in order.
+
+        Args:
+            chosen: of each message and receiver, whether it counts; all by default.
+            at_once: only of messages that were due at the same instant: sent back to back, or emitted by one handler.
+        """
         mask = self._meant if chosen is None else chosen
         pairs = overtaken = 0
         for sender in np.unique(self.sender):
             rows = np.flatnonzero((self.sender == sender) & self._was_sent)
             both = (self.first_at[rows] != NEVER) & mask[rows]
             both = both[1:] & both[:-1]
+            if at_once:
+                both &= (np.diff(self.due[rows]) == 0)[:, None]
             pairs += int(both.sum())
             overtaken += int((both & (np.diff(self.first_at[rows], axis=0) < 0)).sum())
         return Order(pairs, overtaken)
@@ -207,6 +214,11 @@ class Deliveries:
     def away_ms(self) -> Distribution:
         """How long clients were without a connection; inf for one that did not come back."""
         return Distribution.of(np.array([each.ms for each in self.absences], np.float64))
+
+    def there_at_the_end(self) -> dict[str, int]:
+        """How many receivers are connected to each server at the end."""
+        still = self.where[self.until == STILL]
+        return {name: int((still == number).sum()) for number, name in enumerate(self.servers)}
 
     def to_dict(self) -> dict[str, Any]:
         """The figures; null where unknown or never."""

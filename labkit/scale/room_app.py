@@ -26,14 +26,15 @@ def manager(url: str, channel: str, settings: dict[str, Any]) -> Any:
     """The message queue's end in a server.
 
     Args:
-        url: of a Redis. ``valkey://`` has python-socketio take the client valkey-py, ``redis://`` redis-py.
+        url: of a Redis.
         channel: of the messages: a Redis may serve others, too.
         settings: of its connection, such as ``{"socket_timeout": 5}``. ``"patient": true`` stands for a `Retry` that does
-            not give up, which JSON cannot say.
+            not give up, which JSON cannot say, and ``"client": "valkey"`` for the client valkey-py instead of redis-py.
     """
     import socketio
 
     options = dict(settings)
+    url = url.replace("redis://", f"{options.pop('client', 'redis')}://", 1)
     if options.pop("patient", False):
         options |= patience(url)
     return socketio.RedisManager(url, channel=channel, redis_options=options)

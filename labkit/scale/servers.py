@@ -59,6 +59,7 @@ class Servers:
         threads: of each server. A websocket holds one as long as it lives.
         folder: of the app's code.
         settings: of the connection to the message queue, of the lab's own app; see :func:`labkit.scale.room_app.manager`.
+            For all servers, or for some by their names: ``{"b": {"socket_timeout": 5}}``.
 
     Attributes:
         names: of the servers: ``a``, ``b``, ...
@@ -126,7 +127,9 @@ class Servers:
         self._watch = Watch()
         self._folder = Path(tempfile.mkdtemp(prefix=processes.temporary_prefix(os.getpid())))
         try:
-            self._each = {name: _Gunicorn(name, self._command(), self._environment(), self._folder) for name in self.names}
+            self._each = {
+                name: _Gunicorn(name, self._command(), self._environment(name), self._folder) for name in self.names
+            }
             for each in self._each.values():
                 each.launch()
             for each in self._each.values():
@@ -142,7 +145,9 @@ class Servers:
         graceful = ["--graceful-timeout", str(max(1, round(GRACEFUL_S)))]
         return [sys.executable, "-m", "gunicorn", *options, *graceful, self.app or room_app.NAME]
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, name: str) -> dict[str, str]:
+        by_name = self._settings.keys() <= set(self.names)
+        settings = self._settings.get(name, {}) if by_name else self._settings
         found = [str(path) for path in (self._app_folder, self._app_folder / "src") if self.app and path.is_dir()]
         return {
             **os.environ,
@@ -152,7 +157,7 @@ class Servers:
             # A title is written over the environment, in which the warden looks for its mark.
             "SPT_NOENV": "1",
             room_app.QUEUE: self.queue,
-            room_app.SETTINGS: json.dumps({"channel": self._channel, "queue": self._settings}),
+            room_app.SETTINGS: json.dumps({"channel": self._channel, "queue": settings}),
         }
 
     def _of(self, name: str) -> "_Gunicorn":
