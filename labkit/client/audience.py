@@ -80,7 +80,7 @@ class Audience(OrderedProcess):
         super().__init__("from labkit.client.audience_worker import main; main()", own_group=True, marked=True)
 
     def connect(self, url: str, receivers: int, senders: int, manners: Manners | None = None) -> list[str]:
-        """Connect all, one after the other, so that a proxy deals them out in turn; the server of each, receivers first.
+        """Connect all, one after the other, so that a proxy deals them out in turn; each one's server, receivers first.
 
         Those of a call before leave.
 
@@ -97,7 +97,9 @@ class Audience(OrderedProcess):
             found: list[str] = self.order("connect", url, receivers, senders, manners or Manners())
         return found
 
-    def begin(self, sendings: Sequence[Sending], *, rest_s: float = 0.3, timeout_s: float = 2.0, back_s: float = 12.0) -> None:
+    def begin(
+        self, sendings: Sequence[Sending], *, rest_s: float = 0.3, timeout_s: float = 2.0, back_s: float = 12.0
+    ) -> None:
         """Send on time, and go on; :meth:`finish` waits for the end.
 
         Args:

@@ -22,7 +22,7 @@ HEADER = "X-Served-By"
 #: How long one client may take to connect, in seconds.
 _CONNECT_S = 10
 
-#: A message that is due is waited for by looking, so long before it, in ns: a timer of the loop comes late by up to that.
+#: From so long before a message is due, in ns, it is waited for by looking: a timer of the loop may come late.
 _LOOK_NS = 1_500_000
 
 
@@ -132,7 +132,9 @@ class _Room:
         for each in [*self.receivers, *self.senders]:
             await each.leave()
 
-    async def fire(self, sendings: tuple[Sending, ...], rest_s: float, timeout_s: float, back_s: float) -> dict[str, Any]:
+    async def fire(
+        self, sendings: tuple[Sending, ...], rest_s: float, timeout_s: float, back_s: float
+    ) -> dict[str, Any]:
         self.receipts.clear()
         for each in self.receivers:
             del each.stays[:-1]  # where it is now, and no longer where it has been

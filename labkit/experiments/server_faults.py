@@ -1,7 +1,7 @@
 """Faults of several servers that people met: each made to happen here, counted, and its remedy tried beside it.
 
-Each function starts what it needs, and gives an :class:`Exhibit`: what was set, how much was lost, and what was lost with
-the remedy, in the same run where that can be. What an installed version no longer does is said, not hidden.
+Each function starts what it needs, and gives an :class:`Exhibit`: what was set, how much was lost, and what
+was lost with the remedy, in the same run where that can be. What an installed version no longer does is said.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from labkit.base.clock import NS_PER_MS
 from labkit.base.errors import LabError
 from labkit.base.text import about
 from labkit.client.audience import Audience, Manners, Sending
-from labkit.runs.deliveries import NEVER, STILL, Bool, Deliveries
+from labkit.runs.deliveries import NEVER, Bool, Deliveries
 from labkit.runs.table import Table
 from labkit.scale.redis_server import RedisServer
 from labkit.scale.servers import Servers
@@ -153,7 +153,7 @@ def no_sticky_sessions(sessions: int = 20) -> Exhibit:
 
 
 def _polled(url: str) -> str:
-    """Open a session, enter, and ask for what there is, as a browser that polls does; why that was refused, or empty."""
+    """Open a session, enter, and ask for what there is, as a browser that polls; why that was refused, or empty."""
     host = urlsplit(url).netloc
     cookie = ""
 
@@ -185,14 +185,17 @@ def _polled(url: str) -> str:
 def _stage(
     count: int, settings: Mapping[str, Any] | None = None, limit: str = ""
 ) -> Iterator[tuple[RedisServer, Servers, Audience]]:
-    """Servers with one receiver and one sender each, by whose number they are known, and a first message through all."""
-    with RedisServer({_LIMIT: limit} if limit else {}) as redis, Audience() as audience:
-        with Servers(count=count, queue=redis.url, settings=settings) as servers:
-            found = audience.connect(servers.url, count, count, Manners(reconnect_s=0.5))
-            if found != [*servers.names] * 2:
-                raise LabError(f"the proxy has dealt out clients as {found}, so nobody knows where they are: try again")
-            audience.fire([Sending(50 * number, number % count) for number in range(2 * count)])
-            yield redis, servers, audience
+    """Servers with a receiver and a sender each, by whose number they are known; a first message went through all."""
+    with (
+        RedisServer({_LIMIT: limit} if limit else {}) as redis,
+        Audience() as audience,
+        Servers(count=count, queue=redis.url, settings=settings) as servers,
+    ):
+        found = audience.connect(servers.url, count, count, Manners(reconnect_s=0.5))
+        if found != [*servers.names] * 2:
+            raise LabError(f"the proxy has dealt out clients as {found}, and not in turn: try again")
+        audience.fire([Sending(50 * number, number % count) for number in range(2 * count)])
+        yield redis, servers, audience
 
 
 def _meanwhile(audience: Audience, sendings: Sequence[Sending], act: Callable[[], None], **waits: float) -> Deliveries:
@@ -292,14 +295,14 @@ def large_event(megabytes: float = 33.0, limit: str = USUAL_LIMIT) -> Exhibit:
     """One event that is larger than what may wait for a subscriber: every subscriber is cut off at once.
 
     Args:
-        megabytes: of the event.
+        megabytes: of the event, of 1,048,576 bytes each, as Redis counts.
         limit: as Redis writes it; by default the one that it has.
     """
     seen = []
     with _stage(2, limit=limit) as (redis, _, audience):
         for role, setting in (("fault", limit), ("remedy", "pubsub 0 0 0")):
             _configure(redis, setting)
-            large = Sending(0, 0, "say_large", extra=(("bytes", round(megabytes * 1e6)),))
+            large = Sending(0, 0, "say_large", extra=(("bytes", round(megabytes * 2**20)),))
             small = [Sending(50.0 * (1 + number), 0) for number in range(60)]
             found = audience.fire([large, *small], timeout_s=10)
             own, other = (found.first_at[0, receiver] != NEVER for receiver in (0, 1))
@@ -308,8 +311,8 @@ def large_event(megabytes: float = 33.0, limit: str = USUAL_LIMIT) -> Exhibit:
     return Exhibit(
         f"an event of {megabytes:g} MB",
         "every server but the sender's, at once: none has the event, nor what is sent until it listens again.",
-        "Send a link instead of the bytes, or raise `client-output-buffer-limit pubsub`: JSON makes an event larger, and "
-        "every server reads it whole.",
+        "Send a link instead of the bytes, or raise `client-output-buffer-limit pubsub`; every server reads the event "
+        "whole, as JSON.",
         "miguelgrinberg/python-socketio#1581",
         tuple(seen),
     )
@@ -324,7 +327,7 @@ def socket_timeout(timeout_s: float = 0.2, *, messages: int = 12) -> Exhibit:
     """
     settings = {
         "b": {"client": "valkey", "socket_timeout": timeout_s},
-        "c": {"client": "valkey"},
+        "c": {"client": "valkey", "socket_timeout": None},
         "d": {"socket_timeout": timeout_s},
     }
     with _stage(4, settings) as (_, _, audience):
@@ -337,13 +340,13 @@ def socket_timeout(timeout_s: float = 0.2, *, messages: int = 12) -> Exhibit:
 
     return Exhibit(
         "socket_timeout on the message queue",
-        "an app where nothing is sent for longer than the timeout: a quiet one. redis-py up to 8.0.0 and valkey-py do it; "
-        "redis-py 8.0.0 has a timeout of 5 s without being asked.",
-        "Leave socket_timeout out of redis_options, or set it to None; redis-py from 8.0.1 on ignores it while it listens.",
+        "an app where nothing is sent for longer than the timeout: a quiet one. redis-py up to 8.0.0 and valkey-py do "
+        "it; redis-py 8.0.0 has a timeout of 5 s without being asked.",
+        "Set socket_timeout to None in redis_options, or take redis-py from 8.0.1 on, which listens without it.",
         "langgenius/dify#39587, open-webui/open-webui#26462",
         (
             seen("fault", f"{valkey}, socket_timeout={timeout_s:g}", 1),
-            seen("remedy", f"{valkey}, no socket_timeout", 2),
+            seen("remedy", f"{valkey}, socket_timeout=None", 2),
             seen("also", f"{redis}, socket_timeout={timeout_s:g}", 3),
         ),
     )
@@ -355,7 +358,7 @@ def publish_gives_up(away_s: float = 2.0) -> Exhibit:
     Args:
         away_s: for how long.
     """
-    settings = {"a": {"client": "valkey"}, "b": {"client": "valkey", "patient": True}, "d": {"patient": True}}
+    settings = {"b": {"patient": True}, "c": {"waiting": True}, "d": {"patient": True}}
     with _stage(4, settings) as (redis, _, audience):
 
         def restart() -> None:
@@ -364,28 +367,30 @@ def publish_gives_up(away_s: float = 2.0) -> Exhibit:
             clock.sleep(away_s)
             redis.start()
 
-        # Until it is away, and while it is; then nothing, so that listeners that come back late are no part of it.
+        # Until shortly before it is back: a listener that comes back late is another fault.
         until_ms = (0.5 + away_s) * 1000
         sendings = [Sending(100.0 * number, number % 3) for number in range(round(until_ms / 100))]
-        found = _meanwhile(audience, sendings, restart, timeout_s=5.0 + 2 * away_s)
-    valkey, installed = (f"{name} {importlib.metadata.version(name)}" for name in ("valkey", "redis"))
+        found = _meanwhile(audience, sendings, restart, timeout_s=8.0)
+    away = (found.due > found.due[0] + 600 * NS_PER_MS)[:, None]
+    installed = f"redis {importlib.metadata.version('redis')}"
 
     def seen(role: str, setting: str, sender: int) -> Seen:
-        chosen = _among(found, senders=[sender], receiver=3) & (found.due > found.due[0] + 600 * NS_PER_MS)[:, None]
+        chosen = _among(found, senders=[sender], receiver=3) & away
         waits = found.waits_ms(chosen)
-        return _seen(role, setting, found, chosen, f"the latest after {about(waits.max_ms)}" if len(waits) else "")
+        return _seen(role, setting, found, chosen, f"the rest late, up to {about(waits.max_ms)}" if len(waits) else "")
 
     return Exhibit(
         "a Redis that is away",
-        "every message to other servers while the Redis restarts or fails over. The sender's own server delivers it, so "
-        "half of a room has it. python-socketio says it only to a logger that is off.",
-        "`RedisManager(url, redis_options={'retry': Retry(ConstantBackoff(0.1), 100_000)})`: the handler waits instead. "
-        "redis-py from 6.0 on tries ten times by itself, for some seconds.",
+        "every message to other servers while the Redis restarts or fails over. The sender's own server delivers it, "
+        "so half of a room has it. python-socketio says it only to a logger that is off.",
+        "A manager that waits until the other servers listen again, and then sends: labkit.scale.waiting_manager. "
+        "Only to try for longer does not do: whoever sends is back as soon as those that listen, and a Redis keeps no "
+        "message for who is not there.",
         "RedisManager._publish of python-socketio: two attempts",
         (
-            seen("fault", f"{valkey} as it comes", 0),
-            seen("remedy", f"{valkey}, a Retry that does not give up", 1),
-            seen("also", f"{installed} as it comes", 2),
+            seen("fault", f"{installed}, RedisManager as it comes", 0),
+            seen("also", f"{installed}, a Retry that does not give up", 1),
+            seen("remedy", f"{installed}, WaitingManager", 2),
         ),
     )
 

@@ -32,7 +32,7 @@ WARM_UP = 10
 #: How many pairs of messages ask about order.
 PAIRS = 40
 
-#: When the server is killed, and for how long it stays away, in seconds: what a supervisor takes that looks each second.
+#: When the server is killed, and for how long it stays away, in seconds, as under a supervisor that looks each second.
 KILL_AT_S, AWAY_S = 1.0, 1.0
 
 #: How long one server's restart may delay the next, in seconds; messages are sent all the while.
@@ -122,8 +122,8 @@ class SeveralServers:
         yield "lost: the receiver was connected when it was sent. missed while away: it was not, and nobody keeps it."
         if "killed" in self.phases or "rolled" in self.phases:
             yield (
-                f"away: as a client noticed it, which tries again after {self.manners.reconnect_s:g} s, more or less by "
-                "half at random (the default of python-socketio's and the browser's client)."
+                f"away: as a client noticed it, which tries again after {self.manners.reconnect_s:g} s, more or less "
+                "by half at random (the default of python-socketio's and the browser's client)."
             )
         for phase in ("back_to_back", "one_handler"):
             if phase in self.phases:
@@ -135,8 +135,8 @@ class SeveralServers:
                 yield f"{PHASES[phase]}: receivers afterwards: {there}. Nobody moves back by itself."
         cores = self.machine.get("cores", "unknown")
         yield (
-            f"Servers, HAProxy, Redis and clients share {cores} cores of one machine, and one event loop decodes for all "
-            "receivers: on machines of their own the last has it sooner, and a network comes on top."
+            f"Servers, HAProxy, Redis and clients share {cores} cores of one machine, and one event loop decodes for "
+            "all receivers: on machines of their own the last has it sooner, and a network comes on top."
         )
 
     def __repr__(self) -> str:
@@ -178,7 +178,13 @@ class SeveralServers:
 
 
 def _row(name: str, found: Deliveries) -> tuple[str, ...]:
-    waits = (found.nth_ms(0), found.nth_ms(0.5), found.nth_ms(1), found.waits_ms(found.own), found.waits_ms(found.other))
+    waits = (
+        found.nth_ms(0),
+        found.nth_ms(0.5),
+        found.nth_ms(1),
+        found.waits_ms(found.own),
+        found.waits_ms(found.other),
+    )
     away = found.away_ms
     return (
         name,
@@ -298,7 +304,9 @@ class _Measuring:
         apart_ms = max(50.0, 1000 / self.rate_hz)
         each = 2 if twice else 1
         return [
-            Sending(number * apart_ms, number % self.senders, event, count) for number in range(PAIRS) for _ in range(each)
+            Sending(number * apart_ms, number % self.senders, event, count)
+            for number in range(PAIRS)
+            for _ in range(each)
         ]
 
     def meanwhile(self, seconds: float, act: Callable[[], None]) -> Deliveries:
@@ -345,7 +353,9 @@ def finding(result: SeveralServers) -> str:
     elif steady.lost_among(steady.other) == int(steady.other.sum()):
         said = "No broadcast reaches another server: this app has no message queue"
     else:
-        said = f"A broadcast takes {about(own.p50_ms)} to the sender's server, {about(other.p50_ms)} to another (median)"
+        said = (
+            f"A broadcast takes {about(own.p50_ms)} to the sender's server, {about(other.p50_ms)} to another (median)"
+        )
     lines = [f"{said}."]
     for phase, what in (("killed", "A server is killed"), ("rolled", "All are restarted in turn")):
         if phase in result.phases:

@@ -108,13 +108,15 @@ class Deliveries:
 
     @property
     def _was_sent(self) -> Bool:
-        return self.sent != NEVER
+        found: Bool = self.sent != NEVER
+        return found
 
     @property
     def _meant(self) -> Bool:
         """Of each message and receiver, whether it was sent while that was connected."""
         found: Bool = self.server_of != NEVER
-        return found & self._was_sent[:, None]
+        meant: Bool = found & self._was_sent[:, None]
+        return meant
 
     @property
     def own(self) -> Bool:

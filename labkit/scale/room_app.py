@@ -28,12 +28,17 @@ def manager(url: str, channel: str, settings: dict[str, Any]) -> Any:
     Args:
         url: of a Redis.
         channel: of the messages: a Redis may serve others, too.
-        settings: of its connection, such as ``{"socket_timeout": 5}``. ``"patient": true`` stands for a `Retry` that does
-            not give up, which JSON cannot say, and ``"client": "valkey"`` for the client valkey-py instead of redis-py.
+        settings: of its connection, such as ``{"socket_timeout": 5}``. ``"patient": true`` stands for a `Retry` that
+            does not give up, which JSON cannot say, ``"client": "valkey"`` for valkey-py instead of redis-py, and
+            ``"waiting": true`` for a :class:`~labkit.scale.waiting_manager.WaitingManager`.
     """
     import socketio
 
     options = dict(settings)
+    if options.pop("waiting", False):
+        from labkit.scale.waiting_manager import WaitingManager
+
+        return WaitingManager(url, channel=channel, redis_options=options)
     url = url.replace("redis://", f"{options.pop('client', 'redis')}://", 1)
     if options.pop("patient", False):
         options |= patience(url)
@@ -58,29 +63,32 @@ def make(url: str, channel: str, settings: dict[str, Any]) -> tuple[Flask, Socke
     queue: dict[str, Any] = {"client_manager": manager(url, channel, settings)} if url else {}
     socketio = SocketIO(made, async_mode="threading", max_http_buffer_size=100_000_000, **queue)
 
-    @socketio.on("connect")
-    def come() -> None:
-        join_room(ROOM)
-
-    @socketio.on("say")
-    def say(data: Any) -> None:
-        emit("said", data, to=ROOM)
-
-    @socketio.on("say_each")
-    def say_each(data: Any) -> None:
-        """Several emits of one handler, one after the other."""
-        for number in data["ids"]:
-            emit("said", {"id": number}, to=ROOM)
-
-    @socketio.on("say_large")
-    def say_large(data: Any) -> None:
-        emit("said", {"id": data["id"], "text": "x" * data["bytes"]}, to=ROOM)
-
-    @socketio.on("echo")
-    def echo(data: Any) -> Any:
-        return data
-
+    for name, handler in {"say": _say, "say_each": _say_each, "say_large": _say_large, "echo": _echo}.items():
+        socketio.on_event(name, handler)
+    socketio.on_event("connect", _come)
     return made, socketio
+
+
+def _come() -> None:
+    join_room(ROOM)
+
+
+def _say(data: Any) -> None:
+    emit("said", data, to=ROOM)
+
+
+def _say_each(data: Any) -> None:
+    """Several emits of one handler, one after the other."""
+    for number in data["ids"]:
+        emit("said", {"id": number}, to=ROOM)
+
+
+def _say_large(data: Any) -> None:
+    emit("said", {"id": data["id"], "text": "x" * data["bytes"]}, to=ROOM)
+
+
+def _echo(data: Any) -> Any:
+    return data
 
 
 if QUEUE in os.environ and SETTINGS in os.environ:  # in a server; whoever only imports this starts nothing

@@ -1,4 +1,4 @@
-"""Several servers of one app: gunicorn processes behind HAProxy, a Redis between them; each can be killed and restarted.
+"""Several servers of one app: gunicorn processes behind HAProxy, a Redis between them; each can be killed.
 
 Each is one worker with threads, as Flask-SocketIO's documentation asks for: gunicorn's own balancing keeps no client
 with its worker, so more workers come as more servers. All share this machine's cores.
@@ -58,8 +58,9 @@ class Servers:
         sticky: whether a client stays with its server, by a cookie; see :func:`labkit.scale.proxy.configuration`.
         threads: of each server. A websocket holds one as long as it lives.
         folder: of the app's code.
-        settings: of the connection to the message queue, of the lab's own app; see :func:`labkit.scale.room_app.manager`.
-            For all servers, or for some by their names: ``{"b": {"socket_timeout": 5}}``.
+        settings: of the connection to the message queue, of the lab's own app: see
+            :func:`labkit.scale.room_app.manager`. For all servers, or for some by their names:
+            ``{"b": {"socket_timeout": 5}}``.
 
     Attributes:
         names: of the servers: ``a``, ``b``, ...
@@ -134,7 +135,9 @@ class Servers:
                 each.launch()
             for each in self._each.values():
                 each.await_answer()
-            self._proxy = Proxy({name: each.port for name, each in self._each.items()}, self._folder, sticky=self.sticky)
+            self._proxy = Proxy(
+                {name: each.port for name, each in self._each.items()}, self._folder, sticky=self.sticky
+            )
             self._proxy.start()
         except BaseException:
             self.stop()
@@ -230,7 +233,9 @@ class Servers:
 
     def __repr__(self) -> str:
         running = sum(bool(each.pids()) for each in self._each.values())
-        return f"<{len(self.names)} servers of {self.app or 'the lab'} at {self.url or 'nowhere yet'}, {running} running>"
+        return (
+            f"<{len(self.names)} servers of {self.app or 'the lab'} at {self.url or 'nowhere yet'}, {running} running>"
+        )
 
 
 class _Gunicorn:
@@ -270,7 +275,9 @@ class _Gunicorn:
                     self.name,
                 )
             if clock.now_ns() > deadline_ns:
-                raise NotStarted(f"server {self.name} does not answer within {START_S:g} s{self._last_lines()}", self.name)
+                raise NotStarted(
+                    f"server {self.name} does not answer within {START_S:g} s{self._last_lines()}", self.name
+                )
             clock.sleep(0.02)
 
     def _answers(self) -> bool:
