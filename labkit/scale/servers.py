@@ -20,6 +20,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+import psutil
+
 from labkit.base import clock, processes
 from labkit.base.errors import MissingExtra, NotStarted, UsageError
 from labkit.base.ports import listen
@@ -320,6 +322,8 @@ class _Gunicorn:
         process, self._process = self._process, None
         if process is None:
             return
+        workers = processes.descendants(process.pid)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        psutil.wait_procs(workers, 1)  # so that the port is free
