@@ -326,4 +326,12 @@ class _Gunicorn:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        psutil.wait_procs(workers, 1)  # so that the port is free
+        deadline_ns = clock.now_ns() + clock.NS_PER_S
+        while any(_lives(each) for each in workers) and clock.now_ns() < deadline_ns:
+            clock.sleep(0.005)  # until the port is free
+
+
+def _lives(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.status() != psutil.STATUS_ZOMBIE
+    return False
