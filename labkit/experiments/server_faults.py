@@ -265,9 +265,9 @@ def slow_subscriber(
 def _with_a_pause(servers: Servers, audience: Audience, messages: int, kilobytes: int) -> Deliveries:
     large = [Sending(200 + 5 * n, 0, "say_large", extra=(("bytes", kilobytes * 1000),)) for n in range(messages)]
     after_ms = large[-1].due_ms + 400
-    small = [Sending(after_ms + 50 * n, 0) for n in range(30)]
+    small = [Sending(after_ms + 50 * n, 0) for n in range(24)]
 
-    return _meanwhile(audience, [*large, *small], lambda: _stand_still(servers, (after_ms - 100) / 1000))
+    return _meanwhile(audience, [*large, *small], lambda: _stand_still(servers, (after_ms - 100) / 1000), timeout_s=1.2)
 
 
 def _stand_still(servers: Servers, seconds: float) -> None:
@@ -318,8 +318,8 @@ def large_event(
         for role, setting in (("fault", limit), ("remedy", "pubsub 0 0 0")):
             _configure(redis, setting)
             large = Sending(100, 0, "say_large", extra=(("bytes", round(megabytes * 2**20)),))
-            small = [Sending(150 + 50.0 * number, 0) for number in range(30)]
-            found = _meanwhile(audience, [large, *small], pause, timeout_s=2 + 0.1 * megabytes)
+            small = [Sending(150 + 50.0 * number, 0) for number in range(24)]
+            found = _meanwhile(audience, [large, *small], pause, timeout_s=0.5 + 0.1 * megabytes)
             own, other = (found.first_at[0, receiver] != NEVER for receiver in (0, 1))
             came = f"the event came to {'its own server' if own else 'nobody'}{' and the other' if other else ' only'}"
             seen.append(_seen(role, setting, found, _among(found, senders=[0], receiver=1), came))

@@ -36,7 +36,7 @@ PAIRS = 40
 KILL_AT_S, AWAY_S = 1.0, 1.0
 
 #: How long one server's restart may delay the next, in seconds; messages are sent all the while.
-ROLL_S = 2.5
+ROLL_S = 3.0
 
 #: How long clients may take to come back, in seconds.
 BACK_S = 12.0
@@ -373,4 +373,4 @@ def _felt(found: Deliveries) -> str:
     if len(away) > clients:
         told += f", {len(away)} times in all"
     total = found.expected + found.missed
-    return f"{told}, {gone} of {total} messages never come"
+    return f"{told}, {gone} of {total} deliveries never come"

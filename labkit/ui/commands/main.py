@@ -22,6 +22,7 @@ from labkit.ui.commands.render import render
 from labkit.ui.commands.report import report
 from labkit.ui.commands.run import run
 from labkit.ui.commands.selftest import selftest
+from labkit.ui.commands.servers import servers
 from labkit.ui.commands.session import INVALID, WRONG_USAGE, sentence
 from labkit.ui.commands.strategies import list_, show
 from labkit.ui.commands.trace import trace
@@ -113,6 +114,7 @@ def main() -> None:
     labkit fire http://127.0.0.1:5000      events to your own app: who waits how long
     labkit redact IN OUT                   the secrets out of recorded traffic, which fire replays
     labkit gate --base main --app m:app    is this version of your app slower than that one?
+    labkit servers                         a broadcast across several servers, and one that ends
     labkit run app.py                      the same app from inside: where each event's time goes
     labkit watch                           the same while it runs, in a second terminal
     labkit report FOLDER                   what such a run has seen, again
@@ -129,6 +131,7 @@ for each in (
     list_,
     capacity,
     selftest,
+    servers,
     claims,
     render,
     browser,
