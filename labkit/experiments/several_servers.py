@@ -35,7 +35,10 @@ PAIRS = 40
 #: When the server is killed, and for how long it stays away, in seconds, as under a supervisor that looks each second.
 KILL_AT_S, AWAY_S = 1.0, 1.0
 
-#: How long one server's restart may delay the next, in seconds; messages are sent all the while.
+#: For how long messages are sent after it is back, in seconds.
+AFTER_S = 3.0
+
+#: What the restart of one server takes, in seconds, or a little less; messages are sent for so long for each.
 ROLL_S = 3.0
 
 #: How long clients may take to come back, in seconds.
@@ -97,17 +100,17 @@ class SeveralServers:
         rows = tuple(_row(PHASES[name], found) for name, found in self.phases.items())
         headers = (
             "phase",
-            "messages",
-            "first\np50 ms",
-            "half\np50 ms",
-            "last\np50 ms",
-            "own server\np50 ms",
-            "other\np50 ms",
+            "sent",
+            "first",
+            "half",
+            "last",
+            "own\nserver",
+            "other\nserver",
             "lost",
-            "missed\nwhile away",
+            "missed",
             "twice",
-            "overtaken",
-            "away\np50/max ms",
+            "over-\ntaken",
+            "away\np50/max",
         )
         return Table(headers, rows, notes=tuple(self.notes))
 
@@ -118,8 +121,14 @@ class SeveralServers:
             f"{self.count} servers of {self.app or 'the lab'}, {self.receivers} receivers, one sender a server, "
             f"{self.rate_hz:g} messages/s in all, {self.manners.transport}."
         )
-        yield "Times count from when a message was due until the first, half and the last of the receivers had it."
-        yield "lost: the receiver was connected when it was sent. missed while away: it was not, and nobody keeps it."
+        yield (
+            "Times are medians in ms, from when a message was due until the first, half and the last of the receivers, "
+            "and each on its sender's server and on another, had it."
+        )
+        yield (
+            "lost: the receiver was connected when it was sent; missed: it was not, and nobody keeps it; one for each "
+            "receiver. overtaken: a later message of the same sender came first."
+        )
         if "killed" in self.phases or "rolled" in self.phases:
             yield (
                 f"away: as a client noticed it, which tries again after {self.manners.reconnect_s:g} s, more or less "
@@ -128,7 +137,8 @@ class SeveralServers:
         for phase in ("back_to_back", "one_handler"):
             if phase in self.phases:
                 own, other = self.order(phase)
-                yield f"{PHASES[phase]}: overtaken {own} on the sender's server, {other} on others."
+                why = " (each event has a thread of its own: async_handlers)" if phase == "back_to_back" else ""
+                yield f"{PHASES[phase]}{why}: overtaken {own} on the sender's server, {other} on others."
         for phase in ("killed", "rolled"):
             if phase in self.phases:
                 there = ", ".join(f"{name} {many}" for name, many in self.phases[phase].there_at_the_end().items())
@@ -188,7 +198,7 @@ def _row(name: str, found: Deliveries) -> tuple[str, ...]:
     away = found.away_ms
     return (
         name,
-        f"{len(found)}" + (f" ({found.unsent} unsent)" if found.unsent else ""),
+        f"{len(found) - found.unsent} of {len(found)}" if found.unsent else f"{len(found)}",
         *(milliseconds(each.p50_ms) for each in waits),
         f"{found.lost}",
         f"{found.missed}",
@@ -235,6 +245,7 @@ def several_servers(
         ConnectFailed: a client cannot connect.
     """
     manners = manners or Manners()
+    Servers(app, count=count, queue="", threads=threads)  # refuses what makes no sense, and starts nothing
     _refuse(count, receivers, rate_hz, seconds, threads, ends)
     tell = progress or (lambda _: None)
     with contextlib.ExitStack() as stack:
@@ -256,9 +267,10 @@ def _refuse(count: int, receivers: int, rate_hz: float, seconds: float, threads:
         raise UsageError("rate_hz must be above 0 and at most 1000, seconds above 0 and at most 3600")
     left = count - 1 if ends and count > 1 else count
     if receivers + count > 0.9 * threads * left:
+        room = f"{threads * left}{' while one is away' if left < count else ''}"
         raise UsageError(
-            f"{receivers} receivers and {count} senders need a thread each, and {left} servers have {threads * left}: "
-            "ask for more threads, more servers, or fewer receivers"
+            f"{receivers} receivers and {count} senders need a thread each, and the servers have {room}: ask for fewer "
+            "receivers, or more servers"
         )
 
 
@@ -288,7 +300,7 @@ class _Measuring:
             found["one_handler"] = self.audience.fire(self.pairs(event="say_each", count=2))
         if ends:
             self.tell("one server killed")
-            found["killed"] = self.meanwhile(KILL_AT_S + AWAY_S + 3, self.kill_one)
+            found["killed"] = self.meanwhile(KILL_AT_S + AWAY_S + AFTER_S, self.kill_one)
             self.tell("rolling restart")
             self.gather()  # dealt out anew: where one was killed, nobody is
             found["rolled"] = self.meanwhile(KILL_AT_S + ROLL_S * self.senders, self.roll)
@@ -348,10 +360,11 @@ def finding(result: SeveralServers) -> str:
     """What was found, in a sentence or two."""
     steady = result.steady
     own, other = (steady.waits_ms(each) for each in (steady.own, steady.other))
-    if not len(other):
+    elsewhere = int(steady.other.sum())
+    if elsewhere and steady.lost_among(steady.other) == elsewhere:
+        said = "No broadcast reaches another server: this app has no message queue at LABKIT_REDIS_URL"
+    elif not len(other):
         said = f"A broadcast reaches half of {result.receivers} clients after {about(steady.nth_ms(0.5).p50_ms)}"
-    elif steady.lost_among(steady.other) == int(steady.other.sum()):
-        said = "No broadcast reaches another server: this app has no message queue"
     else:
         said = (
             f"A broadcast takes {about(own.p50_ms)} to the sender's server, {about(other.p50_ms)} to another (median)"
