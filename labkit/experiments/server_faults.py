@@ -387,7 +387,9 @@ def socket_timeout(timeout_s: float = 0.2, *, messages: int = 12) -> Exhibit:
     }
     with stage(3, settings) as (_, _, audience):
         apart_ms = timeout_s * 1000 + 250
-        found = audience.fire([Sending(1000 + apart_ms * number, 2 * (number % 2)) for number in range(messages)])
+        found = audience.fire(
+            [Sending(apart_ms * (1 + number), 2 * (number % 2)) for number in range(messages)], timeout_s=1.0
+        )
     valkey, redis = (f"{name} {importlib.metadata.version(name)}" for name in ("valkey", "redis"))
 
     def seen(role: Role, setting: str, receiver: int) -> Seen:
@@ -425,7 +427,7 @@ def publish_gives_up(away_s: float = 2.0) -> Exhibit:
 
         until_ms = (0.5 + away_s) * 1000
         sendings = [Sending(100.0 * number, number % 3) for number in range(round(until_ms / 100))]
-        found = _meanwhile(audience, sendings, restart, timeout_s=4.0 + away_s)
+        found = _meanwhile(audience, sendings, restart, timeout_s=3.0 + away_s)
     away = (found.due > found.due[0] + 600 * NS_PER_MS)[:, None]
     installed = f"redis {importlib.metadata.version('redis')}"
 
