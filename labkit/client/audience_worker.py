@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import queue
 import threading
 from typing import Any
 
@@ -10,7 +11,7 @@ import aiohttp
 import socketio
 
 from labkit.base.clock import NS_PER_MS, NS_PER_S, now_ns
-from labkit.base.errors import ConnectFailed, LabError
+from labkit.base.errors import ClientError, ConnectFailed, LabError
 from labkit.base.processes import Pipes
 from labkit.base.text import one_line, told
 from labkit.client.audience import Manners, Sending
@@ -25,26 +26,36 @@ _CONNECT_S = 10
 #: From so long before a message is due, in ns, it is waited for by looking: a timer of the loop may come late.
 _LOOK_NS = 1_500_000
 
+_Orders = queue.SimpleQueue[tuple[str, tuple[Any, ...]]]
+
 
 def main() -> None:
     """The process."""
-    pipes, loop = Pipes(), asyncio.new_event_loop()
-    threading.Thread(target=_take_orders, args=(pipes, loop, _Room()), daemon=True).start()
+    pipes, loop, orders = Pipes(), asyncio.new_event_loop(), _Orders()
+    threading.Thread(target=_obey, args=(pipes, loop, orders), daemon=True).start()
+    threading.Thread(target=_take_orders, args=(pipes, orders), daemon=True).start()
     loop.run_forever()
 
 
-def _take_orders(pipes: Pipes, loop: asyncio.AbstractEventLoop, room: "_Room") -> None:
+def _take_orders(pipes: Pipes, orders: _Orders) -> None:
+    """Also while one is carried out: the parent's end is seen at once."""
     with contextlib.suppress(EOFError):
         while True:
-            name, args = pipes.take()
-            try:
-                answer = asyncio.run_coroutine_threadsafe(getattr(room, name)(*args), loop).result()
-            except LabError as error:
-                answer = error
-            except Exception as error:  # noqa: BLE001 (told to the parent)
-                answer = ConnectFailed(f"a client failed ({one_line(told(error))})")
-            pipes.answer(answer)
-    os._exit(0)  # the parent has ended, or wants this to
+            orders.put(pipes.take())
+    os._exit(0)
+
+
+def _obey(pipes: Pipes, loop: asyncio.AbstractEventLoop, orders: _Orders) -> None:
+    room = _Room()
+    while True:
+        name, args = orders.get()
+        try:
+            answer = asyncio.run_coroutine_threadsafe(getattr(room, name)(*args), loop).result()
+        except LabError as error:
+            answer = error
+        except Exception as error:  # noqa: BLE001 (told to the parent)
+            answer = ClientError(f"a client failed ({one_line(told(error))}): see the server's log")
+        pipes.answer(answer)
 
 
 class _Client:

@@ -346,7 +346,7 @@ def _large(on: Stage, size_bytes: int, busy_s: float) -> Deliveries:
     redis, servers, audience = on
     large = Sending(100, 0, "say_large", extra=(("bytes", size_bytes),))
     # For longer than it takes to send so much: some of them come after it.
-    small = [Sending(150 + 50.0 * number, 0) for number in range(24 + size_bytes // 2**20)]
+    small = [Sending(150 + 50.0 * number, 0) for number in range(18 + round(1.2 * size_bytes / 2**20))]
     before = _received(redis)
 
     def busy() -> None:

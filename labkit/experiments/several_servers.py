@@ -10,7 +10,7 @@ import json
 import math
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +221,7 @@ def several_servers(
     folder: Path | None = None,
     ends: bool = True,
     progress: Callable[[str], None] | None = None,
+    keep: Callable[[SeveralServers], None] | None = None,
 ) -> SeveralServers:
     """Start several servers, and measure broadcasts to clients that are spread over them.
 
@@ -237,6 +238,7 @@ def several_servers(
         folder: of the app's code.
         ends: also kill one server, and restart all in turn.
         progress: told what begins.
+        keep: given what there is after each phase, so that an early end loses nothing of it.
 
     Raises:
         UsageError: there is nothing to measure, or not room for all clients.
@@ -256,8 +258,12 @@ def several_servers(
         machine = {**environment.describe(), "redis": redis_server.require_answer(url)}
         gather = functools.partial(audience.connect, servers.url, receivers, count, manners)
         measuring = _Measuring(servers, audience, gather, rate_hz, tell)
-        phases = measuring.phases(seconds, own=not app, ends=ends and count > 1)
-    return SeveralServers(app, count, receivers, rate_hz, manners, threads, phases, machine)
+        result = SeveralServers(app, count, receivers, rate_hz, manners, threads, {}, machine)
+        for name, found in measuring.phases(seconds, own=not app, ends=ends and count > 1):
+            result = replace(result, phases={**result.phases, name: found})
+            if keep is not None:
+                keep(result)
+    return result
 
 
 def _refuse(count: int, receivers: int, rate_hz: float, seconds: float, threads: int, ends: bool) -> None:
@@ -288,23 +294,21 @@ class _Measuring:
         self.servers, self.audience, self.gather, self.rate_hz, self.tell = servers, audience, gather, rate_hz, tell
         self.senders = len(servers.names)
 
-    def phases(self, seconds: float, *, own: bool, ends: bool) -> dict[str, Deliveries]:
+    def phases(self, seconds: float, *, own: bool, ends: bool) -> Iterator[tuple[str, Deliveries]]:
         self.gather()
         self.audience.fire(self.even(WARM_UP / self.rate_hz))
-        found = {}
         self.tell(f"broadcasts for {seconds:g} s")
-        found["steady"] = self.audience.fire(self.even(seconds))
+        yield "steady", self.audience.fire(self.even(seconds))
         self.tell("order")
-        found["back_to_back"] = self.audience.fire(self.pairs(twice=True))
+        yield "back_to_back", self.audience.fire(self.pairs(twice=True))
         if own:
-            found["one_handler"] = self.audience.fire(self.pairs(event="say_each", count=2))
+            yield "one_handler", self.audience.fire(self.pairs(event="say_each", count=2))
         if ends:
             self.tell("one server killed")
-            found["killed"] = self.meanwhile(KILL_AT_S + AWAY_S + AFTER_S, self.kill_one)
+            yield "killed", self.meanwhile(KILL_AT_S + AWAY_S + AFTER_S, self.kill_one)
             self.tell("rolling restart")
             self.gather()  # dealt out anew: where one was killed, nobody is
-            found["rolled"] = self.meanwhile(KILL_AT_S + ROLL_S * self.senders, self.roll)
-        return found
+            yield "rolled", self.meanwhile(KILL_AT_S + ROLL_S * self.senders, self.roll)
 
     def even(self, seconds: float) -> list[Sending]:
         """Messages at even distances, the senders in turn."""

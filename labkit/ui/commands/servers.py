@@ -62,7 +62,10 @@ class _Measuring(Session):
 
     @property
     def kept(self) -> str:
-        return ", all of which is kept" if self.found else ""
+        return f" after {session.counted(len(self.found.phases), 'phase')}, kept below" if self.found else ""
+
+    def _keep(self, found: "SeveralServers") -> None:
+        self.found = found
 
     def measure(self) -> None:
         from labkit.client.audience import Manners
@@ -70,7 +73,7 @@ class _Measuring(Session):
 
         asked = self.asked
         transport = "polling" if asked["polling"] else "websocket"
-        self.found = several_servers(
+        found = several_servers(
             asked["app"],
             count=asked["count"],
             receivers=asked["receivers"],
@@ -79,7 +82,9 @@ class _Measuring(Session):
             queue=asked["broker"],
             manners=Manners(event=asked["event"], answer=asked["response"], transport=transport),
             progress=lambda what: click.echo(f"{what} ...", err=True),
+            keep=self._keep,
         )
+        self._keep(found)
 
     def finish(self, code: int, early: str = "") -> NoReturn:
         from labkit.experiments.several_servers import finding

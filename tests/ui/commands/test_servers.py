@@ -46,6 +46,19 @@ def test_json_is_all_of_standard_output_and_both_are_kept(measured, tmp_path):
     assert written(tmp_path / "out") == ["servers.json", "servers.png"]
 
 
+def test_an_interrupt_keeps_the_phases_that_were_measured(monkeypatch, tmp_path):
+    def measure(app, *, keep, **settings):
+        keep(result())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(several_servers, "several_servers", measure)
+    found = labkit("servers", "--json", "--out", tmp_path / "out")
+    assert found.exit_code == 130
+    assert "Interrupted after 1 phase" in found.stderr
+    assert list(json.loads(found.stdout)["phases"]) == ["steady"]
+    assert written(tmp_path / "out") == ["servers.json", "servers.png"]
+
+
 def test_what_is_missing_is_one_line(monkeypatch):
     def missing(*_, **__):
         raise MissingExtra("several servers need HAProxy: apt-get install haproxy")
