@@ -1,6 +1,6 @@
 """Faults of several servers that people met: each made to happen here, counted, and its remedy tried beside it.
 
-Each function starts what it needs, and gives an :class:`Exhibit`: what was set, how much was lost, and what
+Each function starts what it needs, and gives a :class:`Fault`: what was set, how much was lost, and what
 was lost with the remedy, in the same run where that can be. What an installed version no longer does is said.
 """
 
@@ -58,7 +58,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Exhibit:
+class Fault:
     """One fault as it was seen here.
 
     Attributes:
@@ -124,19 +124,19 @@ class Exhibit:
         }
 
 
-def table(exhibits: Sequence[Exhibit]) -> Table:
+def table(faults: Sequence[Fault]) -> Table:
     """A row a setting."""
     rows = [
-        (exhibit.name if not place else "", each.role, each.setting, f"{each.lost} of {each.of}", each.told)
-        for exhibit in exhibits
-        for place, each in enumerate(exhibit.seen)
+        (fault.name if not place else "", each.role, each.setting, f"{each.lost} of {each.of}", each.told)
+        for fault in faults
+        for place, each in enumerate(fault.seen)
     ]
-    notes = [f"{each.name}: {each.verdict}. It bites {each.bites} {each.remedy}" for each in exhibits]
+    notes = [f"{each.name}: {each.verdict}. It bites {each.bites} {each.remedy}" for each in faults]
     headers = ("fault", "", "setting", "lost", "seen")
     return Table(headers, tuple(rows), left=(0, 1, 2, 4), notes=tuple(notes), widths=(24, None, 40, None, 34))
 
 
-def no_sticky_sessions(sessions: int = 20) -> Exhibit:
+def no_sticky_sessions(sessions: int = 20) -> Fault:
     """Clients that poll, behind a proxy that gives each request to the next server."""
     seen = []
     tried: tuple[tuple[bool, Role], ...] = ((False, "fault"), (True, "remedy"))
@@ -147,7 +147,7 @@ def no_sticky_sessions(sessions: int = 20) -> Exhibit:
         setting = "a cookie" if sticky else "each request to the next server"
         told = f"refused: {' '.join(refused[0].split()[:3])}" if refused else ""  # without the session's number
         seen.append(Seen(role, setting, len(refused), sessions, told))
-    return Exhibit(
+    return Fault(
         "no sticky sessions",
         "clients that poll, also the first requests of those that upgrade; who begins with a websocket has one request "
         "and is spared.",
@@ -186,7 +186,7 @@ def _polled(url: str) -> str:
     return ""
 
 
-#: What an exhibit needs: see :func:`stage`.
+#: What a fault needs: see :func:`stage`.
 Stage = tuple[RedisServer, Servers, Audience]
 
 
@@ -240,7 +240,7 @@ def _seen(role: Role, setting: str, found: Deliveries, chosen: Bool, told: str =
 
 def slow_subscriber(
     limit: str = "pubsub 1mb 0 0", *, messages: int = 120, kilobytes: int = 200, on: Stage | None = None
-) -> Exhibit:
+) -> Fault:
     """A server that does not read from its Redis for a moment: the Redis cuts it off where too much waits for it.
 
     Args:
@@ -257,7 +257,7 @@ def slow_subscriber(
             found = _with_a_pause(servers, audience, messages, kilobytes)
             chosen = _among(found, senders=[0], receiver=1)
             seen.append(_seen(role, setting, found, chosen, _deafness(found, 1, messages)))
-    return Exhibit(
+    return Fault(
         "a subscriber cut off",
         "a server that is stopped, swapped out, or computes with the GIL held, while others send more than the limit "
         "(32 MB at once, or 8 MB for a minute). python-socketio says it only to a logger that is off.",
@@ -309,7 +309,7 @@ def large_event(
     busy_s: float = 0.7,
     free: bool = True,
     on: Stage | None = None,
-) -> Exhibit:
+) -> Fault:
     """One event that is larger than what may wait for a subscriber: whoever has not read it at once is cut off.
 
     Args:
@@ -331,7 +331,7 @@ def large_event(
             came = f"the event came to {'its own server' if own else 'nobody'}{' and the other' if other else ' only'}"
             told = f"{setting}, the other server {'busy' if seconds else 'free'}"
             seen.append(_seen(role, told, found, _among(found, senders=[0], receiver=1), came))
-    return Exhibit(
+    return Fault(
         f"an event of {megabytes:g} MB",
         "every other server that does not read it at once: it has neither the event, nor what is sent until it listens "
         "again. A Redis cuts off whoever it is sent to; Valkey 9 only who has not read it a tenth of a second later.",
@@ -373,7 +373,7 @@ def _received(redis: RedisServer) -> int:
     return int(told["total_net_input_bytes"])
 
 
-def socket_timeout(timeout_s: float = 0.2, *, messages: int = 12) -> Exhibit:
+def socket_timeout(timeout_s: float = 0.2, *, messages: int = 12) -> Fault:
     """A timeout on reading from the Redis: whoever hears nothing for so long stops listening for a second or more.
 
     Args:
@@ -395,7 +395,7 @@ def socket_timeout(timeout_s: float = 0.2, *, messages: int = 12) -> Exhibit:
     def seen(role: Role, setting: str, receiver: int) -> Seen:
         return _seen(role, setting, found, _among(found, senders=[0, 2], receiver=receiver) & found.other)
 
-    return Exhibit(
+    return Fault(
         "socket_timeout on the message queue",
         "an app where nothing is sent for longer than the timeout: a quiet one. redis-py up to 8.0.0 and valkey-py do "
         "it; redis-py 8.0.0 has a timeout of 5 s without being asked: of messages every 5.6 s, 6 of 8 were lost "
@@ -410,7 +410,7 @@ def socket_timeout(timeout_s: float = 0.2, *, messages: int = 12) -> Exhibit:
     )
 
 
-def publish_gives_up(away_s: float = 2.0) -> Exhibit:
+def publish_gives_up(away_s: float = 2.0) -> Fault:
     """A Redis that is away for a while: python-socketio tries twice to send a message on, and then drops it.
 
     Args:
@@ -437,7 +437,7 @@ def publish_gives_up(away_s: float = 2.0) -> Exhibit:
         waits = found.waits_ms(chosen)
         return _seen(role, setting, found, chosen, f"the rest late, up to {about(waits.max_ms)}" if len(waits) else "")
 
-    return Exhibit(
+    return Fault(
         "a Redis that is away",
         "every message to other servers while the Redis restarts or fails over. The sender's own server delivers it, "
         "so half of a room has it. python-socketio says it only to a logger that is off.",
@@ -454,7 +454,7 @@ def publish_gives_up(away_s: float = 2.0) -> Exhibit:
 
 
 #: All of them, by name.
-EXHIBITS: dict[str, Callable[[], Exhibit]] = {
+FAULTS: dict[str, Callable[[], Fault]] = {
     "no-sticky-sessions": no_sticky_sessions,
     "slow-subscriber": slow_subscriber,
     "large-event": large_event,

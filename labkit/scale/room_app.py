@@ -41,18 +41,15 @@ def manager(url: str, channel: str, settings: dict[str, Any]) -> Any:
         return WaitingManager(url, channel=channel, redis_options=options)
     url = url.replace("redis://", f"{options.pop('client', 'redis')}://", 1)
     if options.pop("patient", False):
-        options |= patience(url)
+        options |= patience()
     return socketio.RedisManager(url, channel=channel, redis_options=options)
 
 
-def patience(url: str) -> dict[str, Any]:
-    """Options with which a message waits for a Redis that is away, instead of being given up."""
-    if url.startswith("valkey"):
-        from valkey.backoff import ConstantBackoff
-        from valkey.retry import Retry
-    else:
-        from redis.backoff import ConstantBackoff  # type: ignore[assignment]
-        from redis.retry import Retry  # type: ignore[assignment]
+def patience() -> dict[str, Any]:
+    """Options of redis-py with which it tries again, instead of giving up, while a Redis is away."""
+    from redis.backoff import ConstantBackoff
+    from redis.retry import Retry
+
     return {"retry": Retry(ConstantBackoff(0.1), 100_000)}
 
 

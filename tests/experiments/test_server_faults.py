@@ -3,13 +3,13 @@
 import pytest
 
 from labkit.experiments import server_faults
-from labkit.experiments.server_faults import Exhibit, Seen, table
+from labkit.experiments.server_faults import Fault, Seen, table
 from tests.support.helpers import nothing_left_behind
 from tests.support.scaled import needs_servers
 
 
-def exhibit(*seen):
-    return Exhibit("a fault", "whoever is bitten.", "Do something.", "a source", seen)
+def fault(*seen):
+    return Fault("a fault", "whoever is bitten.", "Do something.", "a source", seen)
 
 
 @pytest.mark.parametrize(
@@ -22,14 +22,14 @@ def exhibit(*seen):
     ],
 )
 def test_the_verdict_goes_by_what_was_lost(fault, remedy, helped, said):
-    one = exhibit(Seen("fault", "as it comes", fault, 10), Seen("remedy", "mended", remedy, 10))
+    one = fault(Seen("fault", "as it comes", fault, 10), Seen("remedy", "mended", remedy, 10))
     assert (one.helped, one.verdict) == (helped, said)
     assert one.to_dict()["helped"] is helped
     assert f"remedy: mended: {remedy} of 10 lost" in repr(one)
 
 
 def test_what_is_beside_fault_and_remedy_decides_nothing():
-    one = exhibit(Seen("fault", "x", 5, 10), Seen("also", "y", 10, 10), Seen("remedy", "z", 0, 10))
+    one = fault(Seen("fault", "x", 5, 10), Seen("also", "y", 10, 10), Seen("remedy", "z", 0, 10))
     assert one.helped
     assert [row[3] for row in table([one]).rows] == ["5 of 10", "10 of 10", "0 of 10"]
 

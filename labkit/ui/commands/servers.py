@@ -11,10 +11,10 @@ from labkit.ui.commands import session
 from labkit.ui.commands.session import INVALID, MEASURED, Session
 
 if TYPE_CHECKING:
-    from labkit.experiments.server_faults import Exhibit
+    from labkit.experiments.server_faults import Fault
     from labkit.experiments.several_servers import SeveralServers
 
-#: What an exhibit's name may be; the module that has them takes long to import.
+#: What a fault's name may be; the module that has them takes long to import.
 FAULTS = ("no-sticky-sessions", "slow-subscriber", "large-event", "socket-timeout", "publish-gives-up")
 
 
@@ -116,7 +116,7 @@ class _Showing(Session):
     def __init__(self, names: tuple[str, ...], out: Path | None, json_: bool) -> None:
         super().__init__(json_)
         self.names, self.out = names, out
-        self.found: list[Exhibit] = []
+        self.found: list[Fault] = []
 
     @property
     def kept(self) -> str:
@@ -124,11 +124,11 @@ class _Showing(Session):
         return f" after {done} of {session.counted(len(self.names), 'fault')}" if done else ""
 
     def measure(self) -> None:
-        from labkit.experiments.server_faults import EXHIBITS
+        from labkit.experiments.server_faults import FAULTS as shown
 
         for name in self.names:
             click.echo(f"{name} ...", err=True)
-            self.found.append(EXHIBITS[name]())
+            self.found.append(shown[name]())
             if not self.json:
                 self.say(repr(self.found[-1]), "")
 

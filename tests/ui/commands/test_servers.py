@@ -6,7 +6,7 @@ import pytest
 
 from labkit.base.errors import MissingExtra
 from labkit.experiments import server_faults, several_servers
-from labkit.experiments.server_faults import Exhibit, Seen
+from labkit.experiments.server_faults import Fault, Seen
 from labkit.ui.commands.servers import FAULTS
 from tests.experiments.test_several_servers import killed, result
 from tests.ui.commands.running import assert_is_refused, labkit, written
@@ -24,9 +24,9 @@ def measured(monkeypatch):
     return asked
 
 
-def exhibit(lost):
+def fault(lost):
     seen = (Seen("fault", "as it comes", 5, 10), Seen("remedy", "mended", lost, 10))
-    return Exhibit("a fault", "somebody.", "Do something.", "a source", seen)
+    return Fault("a fault", "somebody.", "Do something.", "a source", seen)
 
 
 def test_what_is_asked_for_is_measured(measured):
@@ -68,12 +68,12 @@ def test_what_is_missing_is_one_line(monkeypatch):
 
 
 def test_faults_are_those_that_there_are():
-    assert set(FAULTS) == set(server_faults.EXHIBITS)
+    assert set(FAULTS) == set(server_faults.FAULTS)
 
 
 @pytest.mark.parametrize(("lost", "code"), [(0, 0), (5, 1)])
 def test_a_fault_whose_remedy_does_not_help_is_exit_code_1(monkeypatch, lost, code):
-    monkeypatch.setitem(server_faults.EXHIBITS, "large-event", lambda: exhibit(lost))
+    monkeypatch.setitem(server_faults.FAULTS, "large-event", lambda: fault(lost))
     found = labkit("servers", "--fault", "large-event", "--json")
     assert found.exit_code == code
     assert [each["name"] for each in json.loads(found.stdout)] == ["a fault"]
@@ -83,8 +83,8 @@ def test_an_interrupt_keeps_the_faults_that_were_shown(monkeypatch, tmp_path):
     def interrupted():
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(server_faults.EXHIBITS, "no-sticky-sessions", lambda: exhibit(0))
-    monkeypatch.setitem(server_faults.EXHIBITS, "slow-subscriber", interrupted)
+    monkeypatch.setitem(server_faults.FAULTS, "no-sticky-sessions", lambda: fault(0))
+    monkeypatch.setitem(server_faults.FAULTS, "slow-subscriber", interrupted)
     found = labkit("servers", "--fault", "all", "--out", tmp_path / "out")
     assert found.exit_code == 130
     assert "Interrupted after 1 of 5 faults" in found.stdout
