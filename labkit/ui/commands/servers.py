@@ -124,11 +124,11 @@ class _Showing(Session):
         return f" after {done} of {session.counted(len(self.names), 'fault')}" if done else ""
 
     def measure(self) -> None:
-        from labkit.experiments.server_faults import FAULTS as shown
+        from labkit.experiments import server_faults
 
         for name in self.names:
             click.echo(f"{name} ...", err=True)
-            self.found.append(shown[name]())
+            self.found.append(server_faults.FAULTS[name]())
             if not self.json:
                 self.say(repr(self.found[-1]), "")
 
