@@ -271,7 +271,7 @@ def slow_subscriber(
 def _with_a_pause(servers: Servers, audience: Audience, messages: int, kilobytes: int) -> Deliveries:
     large = [Sending(200 + 5 * n, 0, "say_large", extra=(("bytes", kilobytes * 1000),)) for n in range(messages)]
     after_ms = large[-1].due_ms + 400
-    small = [Sending(after_ms + 50 * n, 0) for n in range(24)]
+    small = [Sending(after_ms + 85 * n, 0) for n in range(24)]
 
     return _meanwhile(audience, [*large, *small], lambda: _stand_still(servers, (after_ms - 100) / 1000), timeout_s=1.2)
 
@@ -296,7 +296,7 @@ def _deafness(found: Deliveries, receiver: int, first: int) -> str:
     had = found.first_at[first:, receiver]
     heard = np.flatnonzero(had != NEVER)
     if not len(heard):
-        return "deaf to the end"
+        return f"deaf for another {about(float(found.due[-1] - found.due[first]) / NS_PER_MS)}, and longer"
     if not heard[0]:
         return "it hears what comes next"
     return f"deaf for another {about(float(had[heard[0]] - found.due[first]) / NS_PER_MS)}"
@@ -442,8 +442,8 @@ def publish_gives_up(away_s: float = 2.0) -> Fault:
         "every message to other servers while the Redis restarts or fails over. The sender's own server delivers it, "
         "so half of a room has it. python-socketio says it only to a logger that is off.",
         "A manager that waits until the other servers listen again, and then sends: labkit.scale.waiting_manager. "
-        "Only to try for longer does not do: whoever sends is back as soon as those that listen, and a Redis keeps no "
-        "message for who is not there.",
+        "Only to try for longer leaves it to chance: whoever sends is back as soon as those that listen, and a Redis "
+        "keeps no message for who is not there.",
         "RedisManager._publish of python-socketio: two attempts",
         (
             seen("fault", f"{installed}, RedisManager as it comes", 0),

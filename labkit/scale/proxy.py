@@ -71,6 +71,7 @@ def configuration(bind: str, servers: Mapping[str, int], admin: Path, *, sticky:
             "    timeout server 60s",
             "    timeout tunnel 1h",  # of a websocket: longer than the heartbeat, which is 25 s
             "    retries 3",
+            "    retry-on conn-failure empty-response",  # the second: a server was killed before it could answer
             "    option redispatch 1",  # a client whose server is away goes to another, whatever its cookie says
             "frontend clients",
             f"    bind {bind}",

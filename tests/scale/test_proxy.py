@@ -21,6 +21,7 @@ def test_a_cookie_keeps_a_client_with_its_server():
     told = lines(sticky=True)
     assert f"cookie {proxy.COOKIE} insert indirect nocache httponly" in told
     assert "server a 127.0.0.1:5001 cookie a check inter 500ms fall 2 rise 1" in told
+    assert "retry-on conn-failure empty-response" in told  # or who comes just when a server is killed gets a 502
     assert "option redispatch 1" in told  # or a cookie would hold a client at a server that is gone
 
 
