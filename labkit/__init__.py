@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from labkit.experiments.predict import Prediction, predict
     from labkit.experiments.recommend import Recommendation, recommend
     from labkit.experiments.settings import Settings
+    from labkit.experiments.several_servers import SeveralServers, several_servers
     from labkit.experiments.slow_reader import Backlog, slow_reader
     from labkit.experiments.sustained import Sustained
     from labkit.experiments.sustained_runs import sustain
@@ -84,6 +85,7 @@ _HOMES = {
     "Schedule": "plan.schedules",
     "Serving": "server.serving",
     "Settings": "experiments.settings",
+    "SeveralServers": "experiments.several_servers",
     "Strategy": "strategies",
     "Summary": "runs.summary",
     "Sustained": "experiments.sustained",
@@ -121,6 +123,7 @@ _HOMES = {
     "recommend": "experiments.recommend",
     "replay": "plan.replay",
     "serve": "server.serving",
+    "several_servers": "experiments.several_servers",
     "show": "strategies",
     "similar_prices": "plan.work",
     "slow_reader": "experiments.slow_reader",
@@ -156,6 +159,7 @@ __all__ = [
     "Schedule",
     "Serving",
     "Settings",
+    "SeveralServers",
     "Strategy",
     "Summary",
     "Sustained",
@@ -193,6 +197,7 @@ __all__ = [
     "recommend",
     "replay",
     "serve",
+    "several_servers",
     "show",
     "similar_prices",
     "slow_reader",

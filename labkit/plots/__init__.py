@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from labkit.plots.modes import by_mode
     from labkit.plots.processes import processes_and_threads
     from labkit.plots.runs import bystander_strip, distribution, overview, residual, two_by_two, waterfall
+    from labkit.plots.servers import several_servers
     from labkit.plots.utilisation import sustained
 
 _HOMES = {
@@ -56,6 +57,7 @@ _HOMES = {
     "processes_and_threads": "processes",
     "residual": "runs",
     "resources": "load",
+    "several_servers": "servers",
     "shares": "diagnosis",
     "slow_readers": "load",
     "sustained": "utilisation",
@@ -89,6 +91,7 @@ __all__ = [
     "processes_and_threads",
     "residual",
     "resources",
+    "several_servers",
     "shares",
     "slow_readers",
     "sustained",

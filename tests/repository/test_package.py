@@ -34,6 +34,8 @@ QUESTIONS = {
     "slow_reader",
     "sustain",
 }
+QUESTIONS = {"batching", "capacity", "diagnose", "eight_cases", "predict", "recommend"}
+QUESTIONS |= {"several_servers", "slow_reader", "sustain"}
 INSIDE = {"blame", "instrument", "watch"}
 JUDGED = {"diff", "expect", "gate", "verdicts"}
 CLAIMS = {"check", "claim", "claims_table", "panel"}
@@ -63,6 +65,7 @@ TYPES = {
     "Schedule",
     "Serving",
     "Settings",
+    "SeveralServers",
     "Strategy",
     "Summary",
     "Sustained",

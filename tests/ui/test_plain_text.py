@@ -14,13 +14,16 @@ from labkit.browser.trace.events import PARTS
 from labkit.browser.trace.reader import Trace
 from labkit.claims import CLAIMS, Verdict, claims_table
 from labkit.claims import HOLDS as HOLDS_HERE
+from labkit.client.audience import Manners
 from labkit.experiments.capacity import Capacity, Trial
 from labkit.experiments.diagnose import HOLDS, Diagnosis
 from labkit.experiments.recommend import recommend
 from labkit.plan.address import parsed
 from labkit.plan.link import Link
+from labkit.experiments.several_servers import SeveralServers
 from labkit.plan.schedules import constant
 from labkit.plan.work import cpu
+from labkit.runs.deliveries import Deliveries
 from labkit.runs.diff import diff
 from labkit.runs.gate import SIDES, judge
 from labkit.runs.summary import Distribution
@@ -83,6 +86,12 @@ def serving():
     return Serving(strategy, cpu(5), "threading", Server(strategy, echo))
 
 
+def several_servers():
+    none, one = np.zeros(0, np.int64), np.ones(1, np.int64)
+    books = Deliveries(("a",), 1, one, one, one, one, none, none, none, none, none, none, none)
+    return SeveralServers("", 1, 1, 20.0, Manners(), 100, {"steady": books})
+
+
 #: Rich as widgets, not as HTML; what it says in plain text is tested with it.
 WIDGETS = {"labkit.ui.panel.Panel"}
 
@@ -115,6 +124,7 @@ MAKERS = {
     "labkit.runs.verdicts.Verdicts": lambda: verdicts(comparison(), "own.max < 500ms", "own.p98 < 1s", "lost == 0"),
     "labkit.runs.table.Table": lambda: comparison_of_a_mix().by_kind(),
     "labkit.experiments.seen.Seen": shop_day.seen,
+    "labkit.experiments.several_servers.SeveralServers": several_servers,
     "labkit.experiments.sustained.Sustained": queued.sustained,
     "labkit.scale.network.Network": lambda: Network(parsed("http://127.0.0.1:5000"), Link(40, 10, 0.02)),
     "labkit.server.serving.Serving": serving,

@@ -24,6 +24,7 @@ from labkit.ui.commands.render import render
 from labkit.ui.commands.report import report
 from labkit.ui.commands.run import run
 from labkit.ui.commands.selftest import selftest
+from labkit.ui.commands.servers import servers
 from labkit.ui.commands.session import INVALID, WRONG_USAGE, sentence
 from labkit.ui.commands.strategies import list_, show
 from labkit.ui.commands.trace import trace
@@ -118,6 +119,7 @@ def main() -> None:
     labkit locust http://my.cluster        a locustfile, for load from several machines
     labkit redact IN OUT                   the secrets out of recorded traffic, which fire replays
     labkit gate --base main --app m:app    is this version of your app slower than that one?
+    labkit servers                         a broadcast across several servers, and one that ends
     labkit run app.py                      the same app from inside: where each event's time goes
     labkit watch                           the same while it runs, in a second terminal
     labkit report FOLDER                   what such a run has seen, again
@@ -136,6 +138,7 @@ for each in (
     capacity,
     delivery,
     selftest,
+    servers,
     claims,
     render,
     browser,
