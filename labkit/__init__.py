@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from labkit.experiments.capacity import Capacity
     from labkit.experiments.capacity_search import capacity
     from labkit.experiments.compare import compare, compare_modes, vary
+    from labkit.experiments.crossover import Crossover
+    from labkit.experiments.crossover_runs import crossover
     from labkit.experiments.diagnose import Diagnosis, diagnose
     from labkit.experiments.eight_cases import EightCases, eight_cases
     from labkit.experiments.fire import fire
@@ -62,6 +64,7 @@ _HOMES = {
     "Capacity": "experiments.capacity",
     "Comparison": "runs.comparison",
     "Conditions": "runs.conditions",
+    "Crossover": "experiments.crossover",
     "Diagnosis": "experiments.diagnose",
     "Diff": "runs.diff",
     "Difference": "runs.difference",
@@ -95,6 +98,7 @@ _HOMES = {
     "constant": "plan.schedules",
     "cpu": "plan.work",
     "cpu_nogil": "plan.work",
+    "crossover": "experiments.crossover_runs",
     "diagnose": "experiments.diagnose",
     "diff": "runs.diff",
     "eight_cases": "experiments.eight_cases",
@@ -129,6 +133,7 @@ __all__ = [
     "Capacity",
     "Comparison",
     "Conditions",
+    "Crossover",
     "Diagnosis",
     "Diff",
     "Difference",
@@ -162,6 +167,7 @@ __all__ = [
     "constant",
     "cpu",
     "cpu_nogil",
+    "crossover",
     "diagnose",
     "diff",
     "eight_cases",
