@@ -112,6 +112,12 @@ class Grid:
         rate_hz = float(f"{cell.load / service_ms * 1000:.{offered.DIGITS}g}")
         return offered.arrivals(rate_hz, self.seconds(cell, service_ms), self.connections, self.seed)
 
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The arguments of ``lab.crossover`` that ask for it again."""
+        derived = ("pooled", "elsewhere", "loads")
+        return {**{f.name: getattr(self, f.name) for f in fields(self) if f.name not in derived}, "load": self.loads}
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
         told = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -173,7 +179,7 @@ class Alone:
     """What the calibrations without load have found, once for the whole map.
 
     Attributes:
-        service_ms: of each service time that was asked for, what an event really takes alone.
+        service_ms: of each service time that was asked for, the CPU time that an event really takes alone.
         hops: of each strategy what its handling costs beside the work.
         machine: on what; JSON.
     """
@@ -299,14 +305,12 @@ class Crossover:
             ]
             told = [self.word(cell) for cell in places if self.word(cell) not in ("", UNKNOWN)]
             said.append(f"{name} in {told.count(HOLDS)} of {len(told)}")
-        count = f"{workers} worker{'s' * (workers > 1)}"
         told_of = [cell for cell in self.runs if self.word(cell) != UNKNOWN]
-        where = (
-            f"the model says otherwise in {len(self.differing)} of {len(told_of)} cells"
-            if self.differing
-            else "the model says the same"
+        otherwise = f"otherwise in {len(self.differing)} of {len(told_of)} cells" if self.differing else "the same"
+        return (
+            f"With {workers} worker{'s' * (workers > 1)}, p98 is within {self.grid.bound_ms:g} ms under "
+            f"{', '.join(said)} cells; the model says {otherwise}"
         )
-        return f"p98 within {self.grid.bound_ms:g} ms, {count}: {', '.join(said)} cells; {where}"
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -337,7 +341,7 @@ class Crossover:
         if (slowed := self.slowed) and (slowed > SLOWED or slowed < 1 / SLOWED):
             yield (
                 f"caution: over all cells the work took {slowed:.2g} times what it took in the calibration, so loads "
-                "were really so many times larger; measure again when the machine is at rest"
+                f"were really {slowed:.2g} times what they say; measure again when the machine is at rest"
             )
 
     @property

@@ -128,6 +128,16 @@ class Survey:
         """The cells that are to be measured yet, in their random order."""
         return [cell for cell in interleaved(self.grid.cells, 1, self.grid.seed) if cell not in done]
 
+    def measured_in(self, folder: str | Path) -> Mapping[Cell, Run]:
+        """What of it a folder holds already.
+
+        Raises:
+            UsageError: it holds something else.
+            RecordError: it is damaged.
+        """
+        there = self._there(Path(folder), environment.describe())
+        return {} if there is None else there.runs()
+
     def estimate_s(self, done: Mapping[Cell, Run]) -> float:
         """About how long the rest takes, from what was asked for alone."""
         return sum(self.grid.seconds(cell, cell.service_ms) + BESIDE_S for cell in self.left(done))
@@ -179,7 +189,8 @@ class Survey:
         return {ms: each for ms, each in found.items() if isinstance(each, Expected)}
 
     def _services(self) -> dict[float, float]:
-        return {ms: each.mean_service_ms for ms, each in self._samples.items()}
+        """CPU time, since the work only computes: a machine that is busy just now makes it no longer."""
+        return {ms: sum(each.cpu_ms) / len(each.cpu_ms) for ms, each in self._samples.items()}
 
     def _hops(self, by: Callable[..., Run]) -> dict[str, Hop]:
         return {name: hop_of(by(self._strategy(name, 1), _WORK, _PLAN, **self._hop_settings)) for name in self.chosen}

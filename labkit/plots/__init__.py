@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from labkit.plots.claims import advice_lines
     from labkit.plots.diagnosis import kinds, shares
     from labkit.plots.differences import diff
+    from labkit.plots.holders import crossover
     from labkit.plots.load import batching_windows, resources, slow_readers, told
     from labkit.plots.mixed import by_kind
     from labkit.plots.modes import by_mode
@@ -41,6 +42,7 @@ _HOMES = {
     "by_mode": "modes",
     "bystander_strip": "runs",
     "capacity_curve": "capacity",
+    "crossover": "holders",
     "diff": "differences",
     "distribution": "runs",
     "eight_cases": "cases",
@@ -71,6 +73,7 @@ __all__ = [
     "by_mode",
     "bystander_strip",
     "capacity_curve",
+    "crossover",
     "diff",
     "distribution",
     "eight_cases",

@@ -23,7 +23,17 @@ STEPS = {"compare", "compare_modes", "fire", "measure", "serve", "vary"}
 PLANS = {"burst", "constant", "poisson", "ramp", "replay"}
 WORK = {"call", "cpu", "cpu_nogil", "io_wait", "mix", "similar_prices"}
 STRATEGIES = {"show", "strategy"}
-QUESTIONS = {"batching", "capacity", "diagnose", "eight_cases", "predict", "recommend", "slow_reader", "sustain"}
+QUESTIONS = {
+    "batching",
+    "capacity",
+    "crossover",
+    "diagnose",
+    "eight_cases",
+    "predict",
+    "recommend",
+    "slow_reader",
+    "sustain",
+}
 INSIDE = {"blame", "instrument", "watch"}
 JUDGED = {"diff", "expect", "gate", "verdicts"}
 CLAIMS = {"check", "claim", "claims_table", "panel"}
@@ -35,6 +45,7 @@ TYPES = {
     "Capacity",
     "Comparison",
     "Conditions",
+    "Crossover",
     "Diagnosis",
     "EightCases",
     "Diff",

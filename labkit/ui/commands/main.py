@@ -13,6 +13,7 @@ from labkit.ui.commands.browser import browser
 from labkit.ui.commands.capacity import capacity
 from labkit.ui.commands.claims import claims
 from labkit.ui.commands.compare import compare
+from labkit.ui.commands.crossover import crossover
 from labkit.ui.commands.diff import diff
 from labkit.ui.commands.doctor import doctor
 from labkit.ui.commands.fire import fire
@@ -106,6 +107,7 @@ def main() -> None:
     labkit diff FOLDER FOLDER              two results side by side: slower, faster, or nobody can tell
     labkit show process-pool               a strategy as a complete app to start from
     labkit capacity thread process-pool    how many events a second they take
+    labkit crossover                       who holds a bound, over service time, load and workers
     labkit list                            all strategies, a line each
     labkit selftest                        does labkit read what is true?
     labkit render                          ways of updating a page, in a real browser
@@ -128,6 +130,7 @@ for each in (
     show,
     list_,
     capacity,
+    crossover,
     selftest,
     claims,
     render,
