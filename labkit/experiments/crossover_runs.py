@@ -175,9 +175,10 @@ class Survey:
         """What was begun in a folder; None where nothing was."""
         if path.exists() and not path.is_dir():
             raise UsageError(f"{path} is a file: name a folder")
-        if not (path / ABOUT).exists():
-            if any(path.glob("cell-*.json")) or any(path.glob("run-*.json")):
-                raise UsageError(f"{path} holds other runs, and no {ABOUT}: name another folder")
+        has_cells = any(path.glob("cell-*.json"))
+        if not (path / ABOUT).exists() and (has_cells or any(path.glob("run-*.json"))):
+            raise UsageError(f"{path} holds other runs, and no {ABOUT}: name another folder")
+        if not has_cells:  # what was interrupted before its first cell is begun anew
             return None
         folder = MapFolder.found(path)
         folder.require_same(self.grid, machine)

@@ -46,11 +46,13 @@ class Hop:
             service_s: of the work alone, in seconds.
             workers: processes that take events; 0 where the server itself works.
         """
-        own_s = self.server_ms / 1000 + (0.0 if workers else service_s)
-        ends_s = queueing.sharing(due_s, own_s).ends_s
         if workers:
-            ends_s = queueing.fifo(ends_s, service_s + self.worker_ms / 1000, workers).ends_s
-        latencies_s: NDArray[np.float64] = ends_s - due_s + self.rest_ms / 1000
+            handed_s = queueing.sharing(due_s, self.server_ms / 1000).ends_s
+            ends_s = queueing.fifo(handed_s, service_s + self.worker_ms / 1000, workers).ends_s
+        else:
+            ends_s = queueing.sharing(due_s, service_s + self.server_ms / 1000).ends_s
+        beside_ms = self.rest_ms if workers else max(0.0, self.path_ms - self.server_ms)
+        latencies_s: NDArray[np.float64] = ends_s - due_s + beside_ms / 1000
         return latencies_s
 
     def to_dict(self) -> dict[str, float]:

@@ -131,7 +131,8 @@ class _Mapping(Session):
     def kept(self) -> str:
         if not self.done:
             return ""
-        return f" after {self.done} of {self.total} cells, which are kept: labkit crossover --resume {self.folder}"
+        on = f"labkit crossover --resume {self.folder} goes on"
+        return f" after {self.done} of {self.total} cells, which are kept ({on})"
 
     def measure(self) -> None:
         before = self.wanted.measured_in(self.folder)
