@@ -7,10 +7,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from labkit.base.errors import RecordError, UsageError
+from labkit.base.errors import LabError, RecordError, UsageError
 from labkit.base.files import record_text, safe_name, whole
 from labkit.experiments.crossover import Alone, Cell, Crossover, Grid
 from labkit.plan.schedules import Schedule
+from labkit.runs import holding
 from labkit.runs.run import Run
 
 #: What belongs to the whole map. The run of each cell lies beside it.
@@ -60,7 +61,7 @@ class MapFolder:
         """
         about = path / ABOUT
         try:
-            told = json.loads(record_text(about))
+            told = json.loads(record_text(about), parse_constant=_refused)
             version = told["schema_version"]
             if type(version) is not int or version > SCHEMA_VERSION:
                 raise RecordError(f"{about} has schema version {version}: read it with a newer labkit than this")
@@ -118,23 +119,41 @@ class MapFolder:
                 continue
             try:
                 run = Run.load(file)
-                _require_of(run, cell, self.grid.plan(cell, self.alone.service_ms[cell.service_ms]))
+                _require_of(run, cell, self._plan(cell), self.grid.bound_ms)
             except RecordError as error:
                 raise RecordError(f"{error}: remove {file}.json, and this cell is measured again") from error
             found[cell] = run
         return found
+
+    def _plan(self, cell: Cell) -> Schedule:
+        try:
+            return self.grid.plan(cell, self.alone.service_ms[cell.service_ms])
+        except (LabError, LookupError) as error:
+            raise RecordError(f"{self.path / ABOUT} is damaged ({type(error).__name__})") from error
 
     def map(self) -> Crossover:
         """As much as was measured."""
         return Crossover(self.grid, self.alone, self.runs())
 
 
-def _require_of(run: Run, cell: Cell, plan: Schedule) -> None:
-    """RecordError where a run is not the one of its cell, as after a file was renamed."""
-    workers = run.conditions.parameters.get("workers") if cell.workers else 0
-    is_same = np.array_equal(run.plan.intended_ns, plan.intended_ns) and workers == cell.workers
-    if not is_same or not run.strategy.startswith(cell.strategy):
+def _require_of(run: Run, cell: Cell, plan: Schedule, bound_ms: float) -> None:
+    """RecordError where a run is not the one of its cell, as after a file was renamed, or can't be judged."""
+    try:
+        workers = run.conditions.parameters.get("workers") if cell.workers else 0
+        is_same = np.array_equal(run.plan.intended_ns, plan.intended_ns) and workers == cell.workers
+        is_same = is_same and run.strategy.startswith(cell.strategy)
+        for judge in (holding.callers, holding.bystander):
+            judge(run, bound_ms)
+        float(run.events["service"].mean())
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise RecordError(f"the run of {cell} is damaged ({type(error).__name__})") from error
+    if not is_same:
         raise RecordError(f"the run in the file of {cell} is another one, of {run.strategy} and {run.plan.name}")
+
+
+def _refused(constant: str) -> None:
+    """Of NaN and infinities, which a map does not have."""
+    raise ValueError(constant)
 
 
 def _told(value: Any) -> str:
