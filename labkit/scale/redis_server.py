@@ -59,6 +59,17 @@ def require() -> None:
         )
 
 
+def require_named() -> None:
+    """As :func:`require`; and where somebody's own is named, it has to answer now.
+
+    Raises:
+        MissingExtra, RedisError: see :func:`require` and :func:`require_answer`.
+    """
+    require()
+    if named := os.environ.get(VARIABLE):
+        require_answer(named)
+
+
 def require_answer(url: str) -> str:
     """Ask a Redis for its version, such as ``Redis 7.0.15`` or ``Valkey 9.1.2``.
 

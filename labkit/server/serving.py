@@ -162,7 +162,8 @@ def require_possible(strategy: str | Register | Strategy, work: Work, mode: str 
 
     Raises:
         UsageError: it cannot, and the sentence says why.
-        MissingExtra: a package that the mode needs is absent.
+        MissingExtra: a package that the mode needs is absent, or a Redis that the strategy needs.
+        RedisError: the Redis that is named does not answer.
     """
     if not isinstance(work, Work):
         raise UsageError(f"the work must be a lab.cpu(ms=...), a lab.call(function) or the like, not {work!r}")
@@ -176,7 +177,7 @@ def require_possible(strategy: str | Register | Strategy, work: Work, mode: str 
             "patched"
         )
     if chosen.work is not None:
-        redis_server.require()
+        redis_server.require_named()
     if chosen.needs_pickle or not modes.MODES[mode].is_in_process:
         require_picklable(work)
     return chosen

@@ -30,7 +30,7 @@ def alone(work, seed=0):
 def exact(monkeypatch):
     """Work costs what it is asked to, and no Redis is needed to ask."""
     monkeypatch.setattr(crossover_runs, "calibrated", alone)
-    monkeypatch.setattr(redis_server, "require", lambda: None)
+    monkeypatch.setattr(redis_server, "require_named", lambda: None)
 
 
 def small(world=None, *, save_to=None, progress=None, **asked):
@@ -46,7 +46,7 @@ def found():
     """The small map of a world that is as calibrated."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(crossover_runs, "calibrated", alone)
-        patch.setattr(redis_server, "require", lambda: None)
+        patch.setattr(redis_server, "require_named", lambda: None)
         return small()
 
 
