@@ -61,6 +61,7 @@ SIMPLICITY = {
     "dear-elsewhere": "one other process for the dear kind alone: memory, and work and data that can be pickled",
     "process-pool": "other processes: memory for each, work and data that can be pickled, a start that takes a while",
     "asgi-process-pool": "other processes, awaited: memory for each, and work and data that can be pickled",
+    "celery": "a Redis and workers to run and to watch beside the server, and work that workers can import",
 }
 
 #: Why `thread-broadcast` and the like are never recommended.

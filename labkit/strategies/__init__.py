@@ -9,7 +9,7 @@ A strategy is ordinary Flask-SocketIO code without a labkit import. It has
 ``NEEDS_PICKLE`` (optional) True where the work is sent to another process
 ``work(complex_calculation, **parameters)``
                (optional) the other end of a queue, which serves it in processes of its own until it is ended. Both ends
-               take ``url``, a Redis, and ``name``, which nobody else uses there
+               take ``url``, a Redis, and ``queue``, a name that nobody else uses there; ``workers=0`` starts none
 
 In mode ``asgi``, `socketio` is python-socketio's ``AsyncServer``, and handlers are ``async def handle(sid, data)``. A
 function of the reader's that is meant for it says so: ``register.MODES = {"asgi"}``.
@@ -70,7 +70,7 @@ MODES = modes.MODES
 Register = Callable[..., Callable[[], object] | None]
 
 #: Parameters of a strategy with a queue that say where that is: whoever serves it gives them.
-AT_A_QUEUE = ("url", "name")
+AT_A_QUEUE = ("url", "queue")
 
 
 @dataclass(frozen=True)
@@ -117,10 +117,10 @@ class Strategy:
         takes_any = any(p.kind is p.VAR_KEYWORD for p in takes.values())
         return {name: value for name, value in self.parameters.items() if takes_any or name in takes}
 
-    def at(self, url: str, name: str) -> "Strategy":
+    def at(self, url: str, queue: str) -> "Strategy":
         """The same, at the queue of this name of this Redis."""
-        options = {**self.options, "message_queue": url, "channel": name}
-        return replace(self, options=options, parameters={**self.parameters, "url": url, "name": name})
+        options = {**self.options, "message_queue": url, "channel": queue}
+        return replace(self, options=options, parameters={**self.parameters, "url": url, "queue": queue})
 
     def runs_in(self, mode: str) -> bool:
         """Whether it can run in a mode; `ModeError` where there is none of that name."""
