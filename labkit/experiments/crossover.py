@@ -310,7 +310,14 @@ class Crossover:
         return (
             f"With {workers} worker{'s' * (workers > 1)}, p98 is within {self.grid.bound_ms:g} ms under "
             f"{', '.join(said)} cells; the model says {otherwise}"
+            f"{'. The machine was busy: what breaks here may hold at rest' if self.is_busy else ''}"
         )
+
+    @cached_property
+    def is_busy(self) -> bool:
+        """Whether somebody else computed meanwhile, in most of the runs; see :mod:`labkit.runs.quality`."""
+        spare = [min(run.conditions.spare_cpu) for run in self.runs.values() if run.conditions.spare_cpu]
+        return bool(spare) and float(np.median(spare)) < quality.SPARE_CPU
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -103,6 +104,15 @@ def test_what_too_few_events_cannot_tell_is_said_and_no_difference():
 def test_the_bystander_stands_beside(found):
     words = {cell.strategy: found.bystander[cell].word for cell in found.grid.cells}
     assert words == {"inline": BREAKS, "process-pool": HOLDS, "celery": HOLDS}
+
+
+def test_a_busy_machine_is_part_of_the_finding(found):
+    assert "busy" not in found.finding
+    conditions = {cell: replace(run.conditions, spare_cpu=(0.3, 1.0)) for cell, run in found.runs.items()}
+    runs = {cell: replace(run, conditions=conditions[cell]) for cell, run in found.runs.items()}
+    assert (
+        found.finding + ". The machine was busy: what breaks here may hold at rest" == replace(found, runs=runs).finding
+    )
 
 
 # --- what is measured ---
@@ -320,6 +330,6 @@ def test_a_real_map_of_one_cell(tmp_path, monkeypatch):
     assert found.word(cell) in (UNKNOWN, BREAKS)  # of so few events
     assert np.isfinite(found.predicted_ms[cell])
     hop = found.alone.hops["process-pool"]
-    assert 0 < hop.server_ms
-    assert 0 < hop.worker_ms
-    assert 0 < hop.path_ms
+    assert hop.server_ms > 0
+    assert hop.worker_ms > 0
+    assert hop.path_ms > 0
