@@ -263,21 +263,11 @@ def survey(
     seed: int = 0,
 ) -> Survey:
     """What :func:`crossover` will measure. Everything that cannot be measured is refused here."""
-    chosen = [strategy_of(each) for each in several(strategies)]
-    names = [one.name for one in chosen]
-    if not names:
-        raise UsageError("there is no strategy to measure: name at least one")
-    if len(set(names)) < len(names):
-        raise UsageError(f"two strategies have one name ({', '.join(names)}): give one of them name=...")
-    if named := [one.name for one in chosen if "workers" in one.parameters]:
-        raise UsageError(f"{named[0]} names its workers, which are a side of the map: leave them out there")
+    chosen = _chosen(strategies)
     if not (0 < bound_ms < 1e6):
         raise UsageError(f"bound_ms must be above 0, such as 200, not {bound_ms:g}")
     least_s = max(LEAST_S, OVERLOAD * bound_ms / 1000) if least_s is None else least_s
-    for name, seconds in (("least_s", least_s), ("most_s", most_s)):
-        require_seconds(seconds, name)
-    if least_s > most_s:
-        raise UsageError(f"least_s={least_s:g} is longer than most_s={most_s:g}: raise most_s")
+    _require_times(least_s, most_s)
     if events < 10 or connections < 1 or seed < 0:
         raise UsageError(
             "a cell takes 10 events or more, 1 client or more and a seed of 0 or more, not "
@@ -285,10 +275,11 @@ def survey(
         )
     for each in load:
         require_load(each, "each load")
+    names = tuple(chosen)
     grid = Grid(
-        strategies=tuple(names),
-        pooled=tuple(name for name, one in zip(names, chosen, strict=True) if "workers" in one.settled),
-        elsewhere=tuple(name for name, one in zip(names, chosen, strict=True) if one.needs_pickle),
+        strategies=names,
+        pooled=tuple(name for name in names if "workers" in chosen[name].settled),
+        elsewhere=tuple(name for name in names if chosen[name].needs_pickle),
         service_ms=_side("service_ms", service_ms),
         loads=_side("load", load),
         workers=tuple(map(int, _side("workers", workers))),
@@ -302,10 +293,31 @@ def survey(
     )
     if any(count != whole for count, whole in zip(sorted(workers), grid.workers, strict=True)):
         raise UsageError(f"workers are whole numbers, not {', '.join(map(str, workers))}")
-    found = Survey(grid, dict(zip(names, chosen, strict=True)))
+    found = Survey(grid, chosen)
     for cell in grid.cells:
         _require_possible(found, cell)
     return found
+
+
+def _chosen(strategies: Sequence[AnyStrategy] | AnyStrategy) -> dict[str, Strategy]:
+    """Of each name its strategy, none of which says how many workers it has."""
+    chosen = [strategy_of(each) for each in several(strategies)]
+    names = [one.name for one in chosen]
+    if not names:
+        raise UsageError("there is no strategy to measure: name at least one")
+    if len(set(names)) < len(names):
+        raise UsageError(f"two strategies have one name ({', '.join(names)}): give one of them name=...")
+    if named := [one.name for one in chosen if "workers" in one.parameters]:
+        raise UsageError(f"{named[0]} names its workers, which are a side of the map: leave them out there")
+    return dict(zip(names, chosen, strict=True))
+
+
+def _require_times(least_s: float, most_s: float) -> None:
+    """UsageError where no cell can last so long."""
+    for name, seconds in (("least_s", least_s), ("most_s", most_s)):
+        require_seconds(seconds, name)
+    if least_s > most_s:
+        raise UsageError(f"least_s={least_s:g} is longer than most_s={most_s:g}: raise most_s")
 
 
 def _require_possible(found: Survey, cell: Cell) -> None:
