@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from labkit.base.clock import NS_PER_S
+from labkit.experiments.crossover import Alone, Crossover, Grid
 from labkit.plan.hop import Hop
 from tests.support import simulated
 
@@ -63,3 +64,18 @@ class World:
             samples=[(0, 9, 5e7, 0), (1000, 9, 5e7, cpu_ns)],
             conditions={"server_cpu_s": (hop.server_ms + hop.worker_ms) * len(plan) / 1000},
         )  # fmt: skip
+
+
+def crossover():
+    """A map of four cells, of which one is not measured."""
+    grid = Grid(
+        ("inline", "process-pool"), ("process-pool",), ("process-pool",), (20.0,), (0.6, 1.5), (1,), bound_ms=200.0,
+        events=160, least_s=3.0, most_s=60.0, connections=10, mode="threading", seed=0,
+    )  # fmt: skip
+    runs = {}
+    for cell in grid.cells[:-1]:
+        plan = grid.plan(cell, 20.0)
+        due_s = plan.intended_ns / NS_PER_S
+        own_ms = HOPS[cell.strategy].latencies_s(due_s, 0.02, cell.workers) * 1000
+        runs[cell] = simulated.run(cell.strategy, plan=plan, own_ms=own_ms, service_ms=20, pings=150)
+    return Crossover(grid, Alone({20.0: 20.0}, HOPS, {}), runs)

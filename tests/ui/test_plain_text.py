@@ -26,7 +26,7 @@ from labkit.runs.verdicts import verdicts
 from labkit.server.in_process import Server
 from labkit.server.serving import Serving
 from labkit.strategies import Strategy
-from tests.support import modelled, queued, rendered, shop_day, simulated
+from tests.support import crossed, modelled, queued, rendered, shop_day, simulated
 from tests.support.helpers import answer_inline, echo
 
 ROOT = Path(__file__).parents[2]
@@ -105,6 +105,7 @@ MAKERS = {
     "labkit.claims.line.LineVerdict": lambda: claims_table({"computing": comparison()}, lines=[2])[2],
     "labkit.claims.table.ClaimsTable": lambda: claims_table({"computing": comparison()}, lines=[2, 4]),
     "labkit.runs.comparison.Comparison": comparison,
+    "labkit.experiments.crossover.Crossover": crossed.crossover,
     "labkit.experiments.diagnose.Diagnosis": diagnosis,
     "labkit.experiments.recommend.Recommendation": lambda: recommend(diagnosis(), comparison()),
     "labkit.runs.diff.Diff": lambda: diff(comparison(), comparison()),
