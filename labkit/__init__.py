@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from labkit.experiments.capacity_search import capacity
     from labkit.experiments.compare import compare, compare_modes, vary
     from labkit.experiments.delivery import delivery
+    from labkit.experiments.crossover import Crossover
+    from labkit.experiments.crossover_runs import crossover
     from labkit.experiments.diagnose import Diagnosis, diagnose
     from labkit.experiments.eight_cases import EightCases, eight_cases
     from labkit.experiments.fire import fire
@@ -68,6 +70,7 @@ _HOMES = {
     "Comparison": "runs.comparison",
     "Conditions": "runs.conditions",
     "Delivery": "runs.delivery",
+    "Crossover": "experiments.crossover",
     "Diagnosis": "experiments.diagnose",
     "Diff": "runs.diff",
     "Difference": "runs.difference",
@@ -105,6 +108,7 @@ _HOMES = {
     "cpu": "plan.work",
     "cpu_nogil": "plan.work",
     "delivery": "experiments.delivery",
+    "crossover": "experiments.crossover_runs",
     "diagnose": "experiments.diagnose",
     "diff": "runs.diff",
     "eight_cases": "experiments.eight_cases",
@@ -142,6 +146,7 @@ __all__ = [
     "Comparison",
     "Conditions",
     "Delivery",
+    "Crossover",
     "Diagnosis",
     "Diff",
     "Difference",
@@ -179,6 +184,7 @@ __all__ = [
     "cpu",
     "cpu_nogil",
     "delivery",
+    "crossover",
     "diagnose",
     "diff",
     "eight_cases",

@@ -39,6 +39,14 @@ def about(value_ms: float) -> str:
     return f"{milliseconds(value_ms)} ms"
 
 
+def about_seconds(seconds: float) -> str:
+    """A time that people plan by: ``40 s``, ``12 minutes``, ``3 hours``."""
+    if seconds < 90:
+        return f"{max(1, math.ceil(seconds / 10)) * 10} s"
+    minutes = seconds / 60
+    return f"{math.ceil(minutes)} minutes" if minutes < 120 else f"{math.ceil(minutes / 60)} hours"
+
+
 def told(error: BaseException) -> str:
     """What an error of the reader's says: ``ValueError: no such price``; its own text may fail, too."""
     name = type(error).__name__

@@ -91,7 +91,7 @@ def compare_modes(
     things = [
         (chosen, {**settings, "mode": mode})
         for mode, named in strategies.items()
-        for chosen in _chosen(default_in(mode) if named is None else named)
+        for chosen in several(default_in(mode) if named is None else named)
     ]
     if not things:
         raise UsageError("there is no mode to measure in: name at least one")
@@ -196,10 +196,11 @@ def ordered(
     **settings: Unpack[Settings],
 ) -> Ordered:
     """What :func:`compare` will measure, in random order. Everything that cannot be measured is refused here."""
-    return _order([(each, settings) for each in _chosen(strategies)], work, plan, repeats, seed)
+    return _order([(each, settings) for each in several(strategies)], work, plan, repeats, seed)
 
 
-def _chosen(strategies: Sequence[AnyStrategy] | AnyStrategy) -> list[AnyStrategy]:
+def several(strategies: Sequence[AnyStrategy] | AnyStrategy) -> list[AnyStrategy]:
+    """What was asked for, also where it is a single one."""
     if isinstance(strategies, str | Strategy) or callable(strategies):
         return [strategies]
     return list(strategies)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from labkit.plots.deliveries import delivery, delivery_times
     from labkit.plots.diagnosis import kinds, shares
     from labkit.plots.differences import diff
+    from labkit.plots.holders import crossover
     from labkit.plots.load import batching_windows, resources, slow_readers, told
     from labkit.plots.mixed import by_kind
     from labkit.plots.modes import by_mode
@@ -45,6 +46,7 @@ _HOMES = {
     "capacity_curve": "capacity",
     "delivery": "deliveries",
     "delivery_times": "deliveries",
+    "crossover": "holders",
     "diff": "differences",
     "distribution": "runs",
     "eight_cases": "cases",
@@ -78,6 +80,7 @@ __all__ = [
     "capacity_curve",
     "delivery",
     "delivery_times",
+    "crossover",
     "diff",
     "distribution",
     "eight_cases",

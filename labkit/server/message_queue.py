@@ -1,10 +1,12 @@
 """The thread of a server that listens to its message queue ends with the server. python-socketio's own never ends.
 
-It waits in a read from Redis, and after an error in a plain ``time.sleep`` (python-socketio's ``redis_manager.py``).
+It waits in a read from Redis, and after an error in a plain ``time.sleep`` of up to a minute (python-socketio's
+``redis_manager.py``).
 """
 
 import contextlib
 from collections.abc import Callable, Iterator
+from types import FunctionType, MethodType, SimpleNamespace
 from typing import Any
 
 
@@ -29,6 +31,12 @@ def end_at_stop(manager: Any, sleep: Callable[[float], None]) -> None:
         connect()
 
     manager._listen, manager._redis_connect = listen_until_stopped, connect_unless_stopped
+    retry = getattr(type(manager), "_redis_listen_with_retries", None)
+    if isinstance(retry, FunctionType) and "time" in retry.__globals__:
+        # The same code, of this manager alone, in which `time.sleep` is the server's: a stop ends that, too.
+        seen = {**retry.__globals__, "time": SimpleNamespace(sleep=sleep)}
+        own = FunctionType(retry.__code__, seen, retry.__name__, retry.__defaults__, retry.__closure__)
+        manager._redis_listen_with_retries = MethodType(own, manager)
 
 
 def wake(manager: Any) -> None:

@@ -162,7 +162,8 @@ def require_possible(strategy: str | Register | Strategy, work: Work, mode: str 
 
     Raises:
         UsageError: it cannot, and the sentence says why.
-        MissingExtra: a package that the mode needs is absent.
+        MissingExtra: a package that the mode needs is absent, or a Redis that the strategy needs.
+        RedisError: the Redis that is named does not answer.
     """
     if not isinstance(work, Work):
         raise UsageError(f"the work must be a lab.cpu(ms=...), a lab.call(function) or the like, not {work!r}")
@@ -179,6 +180,7 @@ def require_possible(strategy: str | Register | Strategy, work: Work, mode: str 
         redis_server.require()
     if work.ms is not None:
         require_visible(chosen, work, work.ms)
+        redis_server.require_named()
     if chosen.needs_pickle or not modes.MODES[mode].is_in_process:
         require_picklable(work)
     return chosen

@@ -11,7 +11,7 @@ from typing import Any
 from socketio import packet as socketio_packet
 
 from labkit.base.errors import ServerError
-from labkit.server.kept import Kept
+from labkit.server.kept import MAX_CHARACTERS, Kept
 from labkit.server.stamps import Stamps
 
 _ACKNOWLEDGEMENTS = (socketio_packet.ACK, socketio_packet.BINARY_ACK)
@@ -112,8 +112,8 @@ class StampingHooks(ABC):
             stamps.handler_end[place] = stamps.now()
 
     def failed(self) -> None:
-        """A handler has raised: keep its traceback."""
-        self.errors.append(traceback.format_exc())
+        """A handler has raised: keep its traceback; of a long one the end, which says what it was."""
+        self.errors.append(traceback.format_exc()[-MAX_CHARACTERS:])
 
     def loop_free(self, place: int) -> None:
         """The receive loop that was busy with this event asks for the next packet."""

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from labkit.base.text import Plain, about, milliseconds, ratio, times
+from labkit.base.text import Plain, about, about_seconds, milliseconds, ratio, times
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,11 @@ def test_a_factor_as_people_say_it(factor, text):
 
 def test_a_text_that_shows_itself():
     assert repr(Plain("a\nb")) == "a\nb"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "10 s"), (31, "40 s"), (89, "90 s"), (90, "2 minutes"), (7_000, "117 minutes"), (7_201, "3 hours")],
+)
+def test_a_time_that_people_plan_by(seconds, text):
+    assert about_seconds(seconds) == text

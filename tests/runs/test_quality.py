@@ -287,3 +287,18 @@ def test_what_costs_more_by_its_payload_or_beside_others_does_not_grow():
     assert told(worked(many(1.0), np.linspace(1, 1.4, 60))) == set()
     assert told(worked(many(1.0), dear, work="cpu:1ms")) == set()
     assert told(worked(simulated.run(events=10, service_ms=1.0, own_ms=2000), dear[:10])) == set()  # too few
+
+
+def test_a_redis_that_was_lost_is_told_by_the_server_s_own_words():
+    said = ("Cannot receive from redis... retrying in 1 secs", "something else", "Cannot publish to redis... giving up")
+    (note,) = quality.check(simulated.run(conditions={"server_log": said}))
+    assert (note.kind, note.badness, note.invalid) == ("queue", 2, False)
+    assert "the server lost its Redis (Cannot receive from redis... retrying in 1 secs)" in str(note)
+
+
+@pytest.mark.parametrize(("errors", "says"), [(("KeyError: 'x'",), "1 handler raised KeyError: 'x'"),
+                                              (("a.B: c",) * 3, "3 handlers raised a.B: c")])  # fmt: skip
+def test_handlers_that_raised_are_told_with_the_first_error(errors, says):
+    (note,) = quality.check(simulated.run(conditions={"handler_errors": errors}))
+    assert (note.kind, note.invalid) == ("raised", False)
+    assert says in note.why

@@ -146,6 +146,23 @@ def test_a_handler_that_raises_is_kept_and_its_end_stamped(app, socketio, now):
     assert "LookupError: no such thing" in error
 
 
+def test_of_a_long_traceback_the_end_is_kept_which_says_what_it_was(app, socketio):
+    hooks = Hooks(socketio)
+
+    @socketio.on("message")
+    def handle(_):
+        try:
+            raise ValueError("x" * 20_000)
+        except ValueError as error:
+            raise LookupError("no such thing") from error
+
+    client = socketio.test_client(app)
+    with pytest.raises(LookupError):
+        client.emit("message", {"id": 0})
+    (error,) = hooks.errors
+    assert error.splitlines()[-1] == "LookupError: no such thing"
+
+
 def test_a_new_record_forgets_old_errors(socketio):
     hooks = Hooks(socketio)
     hooks.errors.append("old")

@@ -78,3 +78,21 @@ def test_a_manager_without_a_queue_stays_as_it_is():
     manager = object()
     message_queue.end_at_stop(manager, lambda seconds: None)
     message_queue.wake(manager)
+
+
+def test_one_that_waits_before_it_looks_for_its_redis_again_ends_at_once():
+    """With python-socketio's own code, whose wait grows to a minute."""
+    managers = pytest.importorskip("socketio.redis_manager", reason="pip install 'labkit[scale]'")
+    manager = managers.RedisManager("redis://127.0.0.1:1/0", logger=False)
+    waited, connected = [], []
+    manager._redis_connect = lambda: connected.append(True)
+
+    def sleep(seconds=0):
+        waited.append(seconds)
+        if len(connected) == 3:
+            raise SystemExit
+
+    message_queue.end_at_stop(manager, sleep)
+    with pytest.raises(SystemExit):
+        next(manager._listen())
+    assert [seconds for seconds in waited if seconds] == [1, 2, 4]

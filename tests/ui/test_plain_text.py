@@ -32,7 +32,7 @@ from labkit.scale.network import Network
 from labkit.server.in_process import Server
 from labkit.server.serving import Serving
 from labkit.strategies import Strategy
-from tests.support import modelled, queued, rendered, shop_day, simulated
+from tests.support import crossed, modelled, queued, rendered, shop_day, simulated
 from tests.support.helpers import answer_inline, echo
 
 ROOT = Path(__file__).parents[2]
@@ -117,6 +117,7 @@ MAKERS = {
     "labkit.claims.line.LineVerdict": lambda: claims_table({"computing": comparison()}, lines=[2])[2],
     "labkit.claims.table.ClaimsTable": lambda: claims_table({"computing": comparison()}, lines=[2, 4]),
     "labkit.runs.comparison.Comparison": comparison,
+    "labkit.experiments.crossover.Crossover": crossed.crossover,
     "labkit.experiments.diagnose.Diagnosis": diagnosis,
     "labkit.experiments.recommend.Recommendation": lambda: recommend(diagnosis(), comparison()),
     "labkit.runs.diff.Diff": lambda: diff(comparison(), comparison()),

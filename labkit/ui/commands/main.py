@@ -14,6 +14,7 @@ from labkit.ui.commands.capacity import capacity
 from labkit.ui.commands.claims import claims
 from labkit.ui.commands.compare import compare
 from labkit.ui.commands.delivery import delivery
+from labkit.ui.commands.crossover import crossover
 from labkit.ui.commands.diff import diff
 from labkit.ui.commands.doctor import doctor
 from labkit.ui.commands.fire import fire
@@ -111,6 +112,7 @@ def main() -> None:
     labkit show process-pool               a strategy as a complete app to start from
     labkit capacity thread process-pool    how many events a second they take
     labkit delivery                        what a kill -9 loses behind a queue: Celery as it is, and a recipe
+    labkit crossover                       who holds a bound, over service time, load and workers
     labkit list                            all strategies, a line each
     labkit selftest                        does labkit read what is true?
     labkit render                          ways of updating a page, in a real browser
@@ -137,6 +139,7 @@ for each in (
     list_,
     capacity,
     delivery,
+    crossover,
     selftest,
     servers,
     claims,
