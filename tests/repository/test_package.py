@@ -32,11 +32,10 @@ QUESTIONS = {
     "eight_cases",
     "predict",
     "recommend",
+    "several_servers",
     "slow_reader",
     "sustain",
 }
-QUESTIONS = {"batching", "capacity", "diagnose", "eight_cases", "predict", "recommend"}
-QUESTIONS |= {"several_servers", "slow_reader", "sustain"}
 INSIDE = {"blame", "instrument", "watch"}
 JUDGED = {"diff", "expect", "gate", "verdicts"}
 CLAIMS = {"check", "claim", "claims_table", "panel"}

@@ -18,9 +18,9 @@ from labkit.client.audience import Manners
 from labkit.experiments.capacity import Capacity, Trial
 from labkit.experiments.diagnose import HOLDS, Diagnosis
 from labkit.experiments.recommend import recommend
+from labkit.experiments.several_servers import SeveralServers
 from labkit.plan.address import parsed
 from labkit.plan.link import Link
-from labkit.experiments.several_servers import SeveralServers
 from labkit.plan.schedules import constant
 from labkit.plan.work import cpu
 from labkit.runs.deliveries import Deliveries

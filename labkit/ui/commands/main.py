@@ -13,8 +13,8 @@ from labkit.ui.commands.browser import browser
 from labkit.ui.commands.capacity import capacity
 from labkit.ui.commands.claims import claims
 from labkit.ui.commands.compare import compare
-from labkit.ui.commands.delivery import delivery
 from labkit.ui.commands.crossover import crossover
+from labkit.ui.commands.delivery import delivery
 from labkit.ui.commands.diff import diff
 from labkit.ui.commands.doctor import doctor
 from labkit.ui.commands.fire import fire
