@@ -11,9 +11,12 @@ import sys
 
 import psutil
 
-from labkit.base import processes
+from labkit.base import clock, processes
 from labkit.base.errors import LabError, ServerError
 from labkit.base.processes import Pipes
+
+#: Celery's own worker is imported within this time.
+_ANOTHER_S = 3.0
 
 
 def main() -> None:
@@ -37,13 +40,18 @@ def main() -> None:
 
 
 def _answer_when_ready(pipes: Pipes) -> None:
-    """Answer once tasks are taken; of another engine than Celery nobody can tell, so at once."""
-    if "celery" not in sys.modules:
-        pipes.answer(os.getpid())
-        return
-    from celery.signals import worker_ready
+    """Answer once tasks are taken; of another engine than Celery nobody can tell, so after a while."""
+    with contextlib.suppress(ImportError):
+        from celery.signals import worker_ready
 
-    worker_ready.connect(lambda **_: pipes.answer(os.getpid()), weak=False)
+        worker_ready.connect(lambda **_: pipes.answer(os.getpid()), weak=False)
+    _thread.start_new_thread(_answer_of_another_engine, (pipes,))
+
+
+def _answer_of_another_engine(pipes: Pipes) -> None:
+    clock.sleep(_ANOTHER_S)
+    if "celery.worker" not in sys.modules:
+        pipes.answer(os.getpid())
 
 
 def _end_with_parent(pipes: Pipes) -> None:

@@ -2,7 +2,6 @@
 
 import os
 
-from celery import Celery
 from flask import request
 from flask_socketio import SocketIO
 
@@ -12,6 +11,8 @@ NEEDS_PICKLE = True
 
 
 def both_ends(complex_calculation, url, queue):
+    from celery import Celery  # at the top of an app of yours; who lists the strategies need not have it
+
     tasks = Celery(queue, broker=url)
     tasks.conf.update(task_default_queue=queue, task_ignore_result=True)
     emitter = SocketIO(message_queue=url, channel=queue)

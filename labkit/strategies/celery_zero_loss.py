@@ -1,6 +1,5 @@
 """Celery that loses nothing: a task is acknowledged when done, its result kept, a client with an outbox asks again."""
 
-from celery import Celery
 from flask import json, request
 from flask_socketio import SocketIO, join_room
 
@@ -10,6 +9,8 @@ NEEDS_PICKLE = KEEPS_RESULTS = True
 
 
 def both_ends(complex_calculation, url, queue, visibility_timeout_s):
+    from celery import Celery  # at the top of an app of yours; who lists the strategies need not have it
+
     tasks = Celery(queue, broker=url, backend=url)
     tasks.conf.update(task_default_queue=queue, worker_prefetch_multiplier=1)
     tasks.conf.broker_transport_options = {"visibility_timeout": visibility_timeout_s}  # longer than the longest task
