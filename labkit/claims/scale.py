@@ -1,4 +1,4 @@
-"""Claims about workers behind a queue, and their judges: what the hop costs, and whom it spares."""
+"""Claims about workers behind a queue, and their judges: what the hop costs, whom it spares, what a kill loses."""
 
 import numpy as np
 
@@ -7,6 +7,7 @@ from labkit.claims.claim import BOTH, MANY, Claim
 from labkit.claims.evidence import Untestable, burst, computes, one
 from labkit.runs import environment
 from labkit.runs.comparison import Comparison
+from labkit.runs.delivery import NO_FAULT, Delivery
 
 #: Of work that takes longer, the hop is no more than a part of the answer's time, in ms.
 CHEAP_MS = 2.0
@@ -34,6 +35,18 @@ def workers_spare(result: Comparison) -> float:
     return ratio(inline.bystander.p50_ms, celery.bystander.p50_ms) / 10
 
 
+def killed_worker_loses(books: Delivery) -> float:
+    if books.fault != "workers" or books.outbox:
+        raise Untestable("needs the worker group killed, and clients without an outbox")
+    return float(books.lost)
+
+
+def recipe_loses_none(books: Delivery) -> float:
+    if books.fault == NO_FAULT or not books.outbox:
+        raise Untestable("needs something killed, and clients with an outbox")
+    return 1.0 if books.lost == 0 else 0.0
+
+
 _QUOTE = "Use background threads or async tasks for expensive computation."
 
 CLAIMS = (
@@ -58,6 +71,34 @@ CLAIMS = (
         condition="burst of computing work, inline and celery, two cores",
         margin="bystander's median at least 10 times better; theory: no turn of the GIL to wait for",
         judge=workers_spare,
+        who=MANY,
+    ),
+    Claim(
+        slug="a-killed-worker-loses-tasks",
+        lines=(),
+        quote=_QUOTE,
+        sentence="With Celery's defaults, what a worker had taken when it was killed is not answered while anybody "
+        "waits.",
+        reading="connection",
+        condition="celery, more tasks than its workers can do, kill -9 of the worker group; clients that wait a few "
+        "seconds",
+        margin="at least one event without an answer; theory: a worker has taken the task that it is at, and four more",
+        judge=killed_worker_loses,
+        takes=Delivery,
+        exact=True,
+        who=MANY,
+    ),
+    Claim(
+        slug="the-recipe-loses-none",
+        lines=(),
+        quote=_QUOTE,
+        sentence="With late acknowledgement, results that are kept, and clients that ask again, nothing is lost.",
+        reading="connection",
+        condition="celery-zero-loss, kill -9 of something in the midst of a burst, clients with an outbox",
+        margin="exactly no event without an answer",
+        judge=recipe_loses_none,
+        takes=Delivery,
+        exact=True,
         who=MANY,
     ),
 )

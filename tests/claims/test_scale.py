@@ -7,8 +7,9 @@ from labkit.claims.judging import claim
 from labkit.plan.schedules import constant
 from labkit.runs import environment
 from tests.support import simulated
+from tests.support.delivered import delivered
 
-HOP, SPARE = (entry.slug for entry in scale.CLAIMS)
+HOP, SPARE, KILLED, RECIPE = (entry.slug for entry in scale.CLAIMS)
 
 
 def steady(celery_ms=3.1, inline_ms=2.0, service_ms=1.0, rate_hz=50, names=("inline", "celery")):
@@ -26,6 +27,8 @@ def at_once(inline_ms=101, celery_ms=10, names=("inline", "celery"), **shared):
 CASES = [
     (HOP, steady, lambda: steady(celery_ms=2.9)),
     (SPARE, at_once, lambda: at_once(inline_ms=99)),
+    (KILLED, delivered, lambda: delivered(lost=0)),
+    (RECIPE, lambda: delivered(lost=0, outbox=True), lambda: delivered(outbox=True)),
 ]
 
 UNTESTABLE = [
@@ -35,6 +38,10 @@ UNTESTABLE = [
     (HOP, lambda: steady(names=["inline"]), "needs runs of celery"),
     (SPARE, lambda: at_once(names=["celery"]), "needs runs of inline"),
     (SPARE, lambda: at_once(events=3), "at least four events at once"),
+    (KILLED, lambda: delivered(fault="redis"), "needs the worker group killed"),
+    (KILLED, lambda: delivered(outbox=True), "clients without an outbox"),
+    (RECIPE, lambda: delivered(fault="none", outbox=True), "needs something killed"),
+    (RECIPE, delivered, "clients with an outbox"),
 ]
 
 
