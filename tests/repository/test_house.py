@@ -24,13 +24,14 @@ ROOMS = {
     "plan",
     "plots",
     "runs",
+    "scale",
     "server",
     "strategies",
     "ui",
 }
 
 #: Their `__init__.py` is empty: the hooks stay free of numpy, and `import labkit` stays light.
-EMPTY_ROOMS = ("base", "client", "experiments", "inside", "plan", "runs", "server")
+EMPTY_ROOMS = ("base", "client", "experiments", "inside", "plan", "runs", "scale", "server")
 
 #: Beside the rooms: the public names, and `python -m labkit`.
 NO_ROOM = {"__init__.py", "__main__.py", "py.typed"}
