@@ -1,5 +1,7 @@
 """Celery that loses nothing: a task is acknowledged when done, its result kept, a client with an outbox asks again."""
 
+import os
+
 from flask import json, request
 from flask_socketio import SocketIO, join_room
 
@@ -36,6 +38,7 @@ def register(socketio, complex_calculation, url="redis://", queue="app", visibil
     return tasks.close
 
 
-def work(complex_calculation, url="redis://", queue="app", visibility_timeout_s=60, workers=2):
+def work(complex_calculation, url="redis://", queue="app", visibility_timeout_s=60, workers=None):
     tasks, _ = both_ends(complex_calculation, url, queue, visibility_timeout_s)
+    workers = workers or max(1, (os.cpu_count() or 2) - 1)  # one core stays free for the server
     tasks.worker_main(["worker", "--pool=prefork", f"--concurrency={workers}", "--without-gossip", "--without-mingle"])

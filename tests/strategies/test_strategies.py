@@ -99,7 +99,8 @@ def test_a_strategy_is_short_enough_to_paste(name):
     source = inspect.getsource(module_of(name))
     body = inspect.getsource(module_of(name).register).splitlines()
     assert len([line for line in body if line.strip()]) <= 25
-    assert len(source.splitlines()) <= 40
+    ends = 1 if strategy(name).work is None else 2  # of a queue: two programs in one file
+    assert len(source.splitlines()) <= 35 + 5 * ends
 
 
 @every_strategy
