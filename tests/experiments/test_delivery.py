@@ -101,7 +101,7 @@ class Slow:
 
     def progress(self):
         self.looks += 1
-        return 3, min(self.looks, self.most)
+        return 8, min(self.looks, self.most)
 
 
 class Supervised:
@@ -115,8 +115,8 @@ def test_patience_begins_anew_with_every_answer(monkeypatch):
     now = iter(range(0, 10**12, 400_000_000))  # every look at the clock takes 0.4 s
     monkeypatch.setattr(experiment.clock, "now_ns", lambda: next(now))
     monkeypatch.setattr(experiment.clock, "sleep", lambda _: None)
-    whole, short = Slow(3), Slow(2)
+    whole, short = Slow(8), Slow(2)
     for clients in (whole, short):
-        experiment._wait_for_all(experiment._Look(clients, None), 3, 1.0, Supervised())
-    assert whole.looks == 3
+        experiment._wait_for_all(experiment._Look(clients, None), 8, 1.0, Supervised())
+    assert whole.looks == 8
     assert 2 < short.looks < 8
