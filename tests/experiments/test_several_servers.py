@@ -9,7 +9,7 @@ from labkit.base.errors import UsageError
 from labkit.client.audience import Manners
 from labkit.experiments import several_servers as module
 from labkit.experiments.several_servers import SeveralServers, finding, several_servers
-from labkit.runs.deliveries import STILL
+from labkit.runs.deliveries import NEVER, STILL
 from tests.runs.test_deliveries import HERE, books
 from tests.support.helpers import nothing_left_behind
 from tests.support.scaled import needs_servers
@@ -94,6 +94,8 @@ def test_what_clients_feel_of_an_end(monkeypatch):
     assert (own.overtaken, other.overtaken) == (0, 0)
     killed, rolled = found.phases["killed"], found.phases["rolled"]
     assert {each.receiver for each in killed.absences} == {0, 2}  # those of the server that was killed
-    assert killed.missed + killed.lost > 0
+    had = int((killed.first_at != NEVER).sum())
+    assert had + killed.lost + killed.missed == 4 * (len(killed) - killed.unsent)
+    assert killed.away_ms.p50_ms > 0
     assert {each.receiver for each in rolled.absences} == {0, 1, 2, 3}
     assert np.isfinite(rolled.away_ms.max_ms)  # all came back
