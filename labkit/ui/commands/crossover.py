@@ -108,6 +108,7 @@ def _folder(named: Path | None) -> Iterator[Path]:
         try:
             yield folder
         finally:
+            _clear(folder)
             with contextlib.suppress(OSError):  # it holds something, as it should
                 folder.rmdir()
                 RESULTS.rmdir()
@@ -115,7 +116,18 @@ def _folder(named: Path | None) -> Iterator[Path]:
     if named.exists() and not named.is_dir():
         raise UsageError(f"{named} is a file: name a folder")
     with claimed(named) as folder:
-        yield folder
+        try:
+            yield folder
+        finally:
+            _clear(folder)
+
+
+def _clear(folder: Path) -> None:
+    """What was calibrated for a map of which no cell was measured is of no use."""
+    from labkit.experiments.crossover_folder import ABOUT
+
+    if not any(folder.glob("cell-*.json")):
+        (folder / ABOUT).unlink(missing_ok=True)
 
 
 class _Mapping(Session):
@@ -160,7 +172,7 @@ class _Mapping(Session):
         if self.json:
             if early:
                 click.echo(early, err=True)
-            told = {**found.to_dict(), "early": early, "exit_code": code, "figure": str(figure)}
+            told = {"schema_version": 1, **found.to_dict(), "early": early, "exit_code": code, "figure": str(figure)}
             click.echo(json.dumps({**told, "folder": str(self.folder)}, indent=2, allow_nan=False))
         else:
             self.say(repr(found), f"Figure: {figure}", f"Cells:  {self.folder}", *([early] if early else []))

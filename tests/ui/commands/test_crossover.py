@@ -68,6 +68,15 @@ def test_an_early_end_keeps_the_cells_and_says_how_to_go_on(world, here, error, 
     assert "  4 of 4: " in found.stdout
 
 
+@pytest.mark.parametrize("out", [(), ("--out", "X")])
+def test_an_end_before_the_first_cell_leaves_nothing(world, here, out):
+    world.left.update(runs=2, error=KeyboardInterrupt())  # when both are calibrated
+    found = asked(*SMALL, *out)
+    assert found.exit_code == 130
+    assert "nothing was kept" in found.stderr
+    assert written(here) == []
+
+
 def test_out_goes_on_with_the_same_settings_and_refuses_others(here):
     asked(*SMALL, "--out", "X")
     assert asked(*SMALL, "--out", "X").exit_code == 0
@@ -77,7 +86,7 @@ def test_out_goes_on_with_the_same_settings_and_refuses_others(here):
 
 def test_json_is_all_of_standard_output():
     told = json.loads(asked(*SMALL, "--json").stdout)
-    assert (told["measured"], told["exit_code"]) == (4, 0)
+    assert (told["schema_version"], told["measured"], told["exit_code"]) == (1, 4, 0)
     assert {cell["verdict"] for cell in told["cells"]} <= {"holds", "breaks"}
 
 
