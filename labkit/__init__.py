@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from labkit.experiments.measure import measure
     from labkit.experiments.predict import Prediction, predict
     from labkit.experiments.recommend import Recommendation, recommend
+    from labkit.experiments.servers import compare_servers
     from labkit.experiments.settings import Settings
     from labkit.experiments.slow_reader import Backlog, slow_reader
     from labkit.experiments.sustained import Sustained
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from labkit.runs.difference import Difference
     from labkit.runs.gate import Judgement
     from labkit.runs.run import Run
+    from labkit.runs.servers import AcrossServers
     from labkit.runs.summary import Summary
     from labkit.runs.verdicts import Verdicts, expect, verdicts
     from labkit.server.serving import Serving, serve
@@ -56,6 +58,7 @@ __version__ = "0.1.0"
 
 #: Of each public name the module that has it.
 _HOMES = {
+    "AcrossServers": "runs.servers",
     "Backlog": "experiments.slow_reader",
     "Batching": "experiments.batching",
     "Blame": "experiments.blame",
@@ -92,6 +95,7 @@ _HOMES = {
     "claims_table": "claims",
     "compare": "experiments.compare",
     "compare_modes": "experiments.compare",
+    "compare_servers": "experiments.servers",
     "constant": "plan.schedules",
     "cpu": "plan.work",
     "cpu_nogil": "plan.work",
@@ -123,6 +127,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AcrossServers",
     "Backlog",
     "Batching",
     "Blame",
@@ -159,6 +164,7 @@ __all__ = [
     "claims_table",
     "compare",
     "compare_modes",
+    "compare_servers",
     "constant",
     "cpu",
     "cpu_nogil",

@@ -23,7 +23,7 @@ HEARTBEAT, NO_BYSTANDER = "heartbeat", "none"
 #: The kinds of fields, as a file has them; all others are numbers.
 _YES_OR_NO = ("stock", "instrumented", "gc_frozen", "answers_checked", "acknowledged_otherwise", "is_cut_short")
 _TEXT = ("measured", "client", "url", "bystander")
-_NAMED = ("options", "tuned", "parameters", "exchange")
+_NAMED = ("options", "tuned", "parameters", "exchange", "interpreter")
 _LISTS = ("handler_errors", "spare_cpu", "server_log", "closings", "too_large")
 _UNKNOWN_AT_TIMES = ("switch_interval_s", "client_cpu_s", "server_cpu_s", "server_switches")
 
@@ -69,6 +69,9 @@ class Conditions:
         bystander: which event it sends, :data:`HEARTBEAT` where it sends ping frames; empty where the lab decided.
         ramp_s: within which clients came; 0 where they came all at once.
         is_cut_short: somebody had enough before the whole plan was sent.
+        interpreter: what serves an app of the reader's that was started in a mode, as it said itself: `python`,
+            `implementation`, `gil` (None where nobody knows), `free_threaded`, `mode`, `async_mode`, and `versions`
+            by distribution; empty where nobody asked.
     """
 
     measured: str = ""
@@ -109,6 +112,7 @@ class Conditions:
     bystander: str = ""
     ramp_s: float = 0.0
     is_cut_short: bool = False
+    interpreter: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_serial(self) -> bool:
