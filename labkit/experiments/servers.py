@@ -147,7 +147,8 @@ class Servers:
             if interrupt is not None:
                 raise interrupt
             if served.has_ended():
-                raise NotStarted(f"{name} ended while it was fired at{served.last_lines()}", name)
+                lost = f"{run.lost} of {len(run)} events had no answer"
+                raise NotStarted(f"{name} ended while it was fired at, and {lost}{served.last_lines()}", name)
             told = served.told
         tuned = {"gunicorn's threads": str(launch.threads)} if launch.mode == "gunicorn" else {}
         conditions = replace(run.conditions, interpreter=told, tuned=tuned)

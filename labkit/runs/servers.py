@@ -89,8 +89,16 @@ class AcrossServers:
     @property
     def of_the_gil(self) -> tuple[str, ...]:
         """What each interpreter says of its GIL, once each."""
-        known = {python(run.conditions.interpreter): run.conditions.interpreter for run in self.result.runs}
-        return tuple(_gil(name, told) for name, told in known.items() if told)
+        said: dict[str, dict[str, None]] = {}
+        for name in self.result.strategies:
+            for run in self.result.of(name):
+                said.setdefault(_gil(run.conditions.interpreter), {})[python(run.conditions.interpreter)] = None
+        return tuple(sentence.format(_listed(list(names))) for sentence, names in said.items())
+
+    @property
+    def may_have_gil(self) -> bool:
+        """Whether an interpreter has a GIL, or nobody knows."""
+        return any(run.conditions.interpreter.get("gil") is not False for run in self.result.runs)
 
     @cached_property
     def ranked(self) -> Comparison:
@@ -98,10 +106,14 @@ class AcrossServers:
 
         A round is left out whole, so that no server is spared its bad minutes alone.
         """
-        able = [one.strategy for one in self.result.summaries if not (one.lost or one.unaccounted)]
-        sides = [self.result.of(name) for name in able if name not in self.failed]
+        sides = [self.result.of(name) for name in self._able]
         rounds = [each for each in zip(*sides, strict=False) if all(run.is_valid for run in each)]
         return replace(self.result, runs=tuple(run for each in rounds for run in each))
+
+    @property
+    def _able(self) -> list[str]:
+        able = [one.strategy for one in self.result.summaries if not (one.lost or one.unaccounted)]
+        return [name for name in able if name not in self.failed]
 
     @cached_property
     def differences(self) -> Mapping[str, tuple[tuple[Difference, bool], ...]]:
@@ -130,7 +142,11 @@ class AcrossServers:
     def _soonest(self) -> Iterator[str]:
         if len(self.result.strategies) < 2:
             return
-        rounds = max(len(self.result.of(name)) for name in self.result.strategies)
+        if left_out := [name for name in self.result.strategies if name not in self._able]:
+            yield f"Not ranked, since it ended or events were lost: {_listed(left_out)}."
+        if len(self._able) < 2:
+            return
+        rounds = min(len(self.result.of(name)) for name in self._able)
         usable = len(self.ranked.runs) // max(1, len(self.ranked.strategies))
         if usable < rounds / 2:
             why = (
@@ -138,8 +154,6 @@ class AcrossServers:
             )
             yield f"Who is soonest is not said: {why}."
             return
-        if left_out := [name for name in self.result.strategies if name not in self.ranked.strategies]:
-            yield f"Not ranked, since events were lost or it ended: {_listed(left_out)}."
         bystander = self.result.runs[0].conditions.bystander
         for by, found in self.differences.items():
             who = "Own answers" if by == "own" else "Ping frames" if bystander == HEARTBEAT else "A bystander's answers"
@@ -173,17 +187,18 @@ def python(told: Mapping[str, Any]) -> str:
     return f"{named} free-threaded" if told.get("free_threaded") else named
 
 
-def _gil(name: str, told: Mapping[str, Any]) -> str:
+def _gil(told: Mapping[str, Any]) -> str:
+    """What an interpreter says of its GIL, with a place for its name."""
     if told.get("gil") is None:
-        return f"Whether Python {name} has a GIL is not known, so nothing is said of it."
+        return "Python {}: whether it has a GIL is not known, so nothing is said of that."
     if not told["gil"]:
-        return f"Python {name} served without a GIL: threads that compute do so at once, as far as there are cores."
+        return "Python {}: without a GIL, so threads that compute did so at once, as far as there are cores."
     if told.get("free_threaded"):
         return (
-            f"Python {name} served with its GIL on, although the build can do without: something that was imported does "
-            "not support that, or PYTHON_GIL=1 asks for it. One thread at a time ran Python code."
+            "Python {}: its GIL was on, although the build can do without: something that was imported does not support "
+            "that, or PYTHON_GIL=1 asks for it. One thread at a time ran Python code."
         )
-    return f"Python {name} has a GIL: one thread at a time ran Python code."
+    return "Python {}: with a GIL, so one thread at a time ran Python code."
 
 
 def _told(who: str, found: Sequence[tuple[Difference, bool]], tests: int) -> str:

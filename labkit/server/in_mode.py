@@ -87,7 +87,5 @@ class ServerInMode(Version):
                 return found
         return {}
 
-    def last_lines(self) -> str:
-        """The end of what the app has written, as the end of a sentence."""
-        lines = super().last_lines().splitlines()
-        return "\n".join(line for line in lines if standalone.TOLD not in line)
+    def _is_ours(self, line: str) -> bool:
+        return not line.strip() or line.startswith(standalone.TOLD)

@@ -199,6 +199,10 @@ class Serving:
             raise Refused(
                 f"importing {name} ended the process (exit code {error.code}): see its if __name__ == '__main__'"
             ) from None
+        except Refused:
+            raise
+        except Exception as error:
+            raise Refused(f"importing {name} fails with {_words(error)}") from error
         for part in inside.split("."):
             if not hasattr(found, part):
                 raise Refused(f"{name} has no {inside}: name the app or the SocketIO that is in it")
@@ -335,6 +339,14 @@ def versions() -> dict[str, str]:
         with contextlib.suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
     return found
+
+
+def _words(error: Exception) -> str:
+    """What an error of the app says, and where it was raised."""
+    import traceback
+
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({os.path.basename(place.filename)}, line {place.lineno})"
 
 
 def _install(lacking: list[str], who: str) -> str:

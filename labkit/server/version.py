@@ -161,8 +161,12 @@ class Version:
 
     def last_lines(self) -> str:
         """The end of what it has written, as the end of a sentence."""
-        lines = self._written().strip().splitlines()[-_LINES:]
+        lines = [line for line in self._written().strip().splitlines() if not self._is_ours(line)][-_LINES:]
         return "; its last words:\n" + "\n".join(f"    {line}" for line in lines) if lines else ", without a word"
+
+    def _is_ours(self, line: str) -> bool:
+        """Whether a line of its output is not the app's, but says something to us."""
+        return False
 
     def _written(self) -> str:
         """All that it has written so far; not as `seek` and `read` would have it, whose place is the process's, too."""

@@ -38,7 +38,7 @@ def final(found: AcrossServers, width: int) -> RenderableType:
         served.add_row(*row)
     first = result.runs[0]
     known = Text(
-        f"Bystander: {fired.bystander(first.conditions.bystander)}.\n"
+        f"Bystander: {fired.bystander(first.conditions.bystander, has_gil=found.may_have_gil)}.\n"
         f"Not known from outside: {', '.join(fired.NOT_KNOWN)}.",
         style="dim",
     )
