@@ -2,9 +2,12 @@
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
+import sysconfig
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,17 +52,28 @@ def found(named: str) -> Interpreter:
     Raises:
         UsageError: there is none, it is no Python, or one that is too old.
     """
-    path = sys.executable if named == HERE else shutil.which(os.path.expanduser(named))
+    if named == HERE:
+        return Interpreter(sys.executable, _name(platform.python_version(), *_of_this()))
+    path = shutil.which(os.path.expanduser(named))
     if path is None:
         raise UsageError(f"there is no program {named}: give --python the path of an interpreter, or {HERE!r}")
     version, told, implementation, free_threaded, pypy = _asked(path, named)
     if tuple(version) < OLDEST:
         oldest = ".".join(map(str, OLDEST))
         raise UsageError(f"{named} is Python {told}: an app is served from Python {oldest} or newer")
+    return Interpreter(path, _name(told, implementation, free_threaded, pypy))
+
+
+def _of_this() -> tuple[str, bool, Sequence[int]]:
+    is_free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+    return platform.python_implementation(), is_free_threaded, list(getattr(sys, "pypy_version_info", ()))[:3]
+
+
+def _name(version: str, implementation: str, is_free_threaded: bool, pypy: Sequence[int]) -> str:
     if pypy:
-        return Interpreter(path, f"PyPy {'.'.join(map(str, pypy))} ({told})")
+        return f"PyPy {'.'.join(map(str, pypy))} ({version})"
     name = "Python" if implementation == "CPython" else implementation
-    return Interpreter(path, f"{name} {told}{'t' if free_threaded else ''}")
+    return f"{name} {version}{'t' if is_free_threaded else ''}"
 
 
 def _asked(path: str, named: str) -> Any:

@@ -14,7 +14,6 @@ from labkit.base import clock, interpreter
 from labkit.base.errors import ConnectFailed, LabError, NotStarted, UsageError
 from labkit.base.interpreter import HERE, Interpreter
 from labkit.base.renamed import refuse_unknown
-from labkit.base.warden import Watch
 from labkit.experiments.aim import Aim, no_tick
 from labkit.experiments.at_url import aimed
 from labkit.experiments.settings import FireSettings, UrlSettings
@@ -223,18 +222,17 @@ def compare_servers(
         start_s,
     )
     runs: list[Run] = []
-    with Watch():
-        asked.try_all()
-        try:
-            for run in asked.runs():
-                if target is not None:
-                    run.save(target / file_name(len(runs), run))
-                runs.append(run)
-        except LabError as error:
-            where = "lost, since no save_to=... was given" if target is None else f"in {target}"
-            error.add_note(f"the {len(runs)} runs that were measured before are {where}")
-            raise
-        finally:
-            if target is not None and runs:
-                Comparison(tuple(runs), names=asked.names).save_about(target)
+    asked.try_all()
+    try:
+        for run in asked.runs():
+            if target is not None:
+                run.save(target / file_name(len(runs), run))
+            runs.append(run)
+    except LabError as error:
+        where = "lost, since no save_to=... was given" if target is None else f"in {target}"
+        error.add_note(f"the {len(runs)} runs that were measured before are {where}")
+        raise
+    finally:
+        if target is not None and runs:
+            Comparison(tuple(runs), names=asked.names).save_about(target)
     return AcrossServers(Comparison(tuple(runs), names=asked.names), asked.failed)

@@ -12,7 +12,6 @@ from html import escape
 from typing import Any
 
 from labkit.base.errors import MissingExtra
-from labkit.base.text import times
 from labkit.runs import difference
 from labkit.runs.comparison import Comparison
 from labkit.runs.conditions import HEARTBEAT
@@ -147,12 +146,9 @@ class AcrossServers:
         if len(self._able) < 2:
             return
         rounds = min(len(self.result.of(name)) for name in self._able)
-        usable = len(self.ranked.runs) // max(1, len(self.ranked.strategies))
+        usable = len(self.ranked.runs) // len(self._able)
         if usable < rounds / 2:
-            why = (
-                f"only {usable} of {rounds} rounds have no INVALID run" if self.ranked.runs else "no two can be ranked"
-            )
-            yield f"Who is soonest is not said: {why}."
+            yield f"Who is soonest is not said: in {rounds - usable} of {rounds} rounds a run is INVALID."
             return
         bystander = self.result.runs[0].conditions.bystander
         for by, found in self.differences.items():
@@ -195,7 +191,7 @@ def _gil(told: Mapping[str, Any]) -> str:
         return "Python {}: without a GIL, so threads that compute did so at once, as far as there are cores."
     if told.get("free_threaded"):
         return (
-            "Python {}: its GIL was on, although the build can do without: something that was imported does not support "
+            "Python {}: its GIL was on, although the build can do without: something imported does not support "
             "that, or PYTHON_GIL=1 asks for it. One thread at a time ran Python code."
         )
     return "Python {}: with a GIL, so one thread at a time ran Python code."
@@ -222,7 +218,8 @@ def _told(who: str, found: Sequence[tuple[Difference, bool]], tests: int) -> str
 def _factor(one: Difference) -> str:
     if math.isnan(one.factor):
         return "clearly"
-    return f"{times(one.factor)} ({one.low:.1f} to {one.high:.1f})"
+    digits = 1 if one.factor >= 1.1 else 2
+    return f"{one.factor:.{digits}f}x ({one.low:.{digits}f} to {one.high:.{digits}f})"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -47,7 +47,10 @@ def test_the_name_says_what_it_is(answering, told, name):
         ("[1, 2]", "no Python interpreter"),
         (OSError("Exec format error"), "no Python interpreter"),
         (subprocess.TimeoutExpired("python", 20), "has not said within 20 s"),
-        (json.dumps([[2, 7, 18], "2.7.18", "CPython", False, []]), "is Python 2.7.18: an app is served from Python 3.8"),
+        (
+            json.dumps([[2, 7, 18], "2.7.18", "CPython", False, []]),
+            "is Python 2.7.18: an app is served from Python 3.8",
+        ),
         (json.dumps([[3, 7, 16], "3.7.16", "CPython", False, []]), "is Python 3.7.16"),
     ],
 )

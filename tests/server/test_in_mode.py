@@ -75,7 +75,7 @@ def test_asgi_serves_an_app_with_an_async_server(folder):
 @pytest.mark.parametrize("mode", ["threading", "gunicorn"])
 def test_what_cannot_be_served_is_told_at_once_and_nothing_stays(folder, mode):
     served = ServerInMode("it", folder, InMode("later:app", mode=mode))
-    with pytest.raises(NotStarted, match="^it: later:app has an AsyncServer, which mode asgi serves, and no other$"):
+    with pytest.raises(NotStarted, match=r"^it: later:app has an AsyncServer, which mode asgi serves, and no other$"):
         served.start()
     assert not processes.marked(served._mark)
 

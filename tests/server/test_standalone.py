@@ -1,4 +1,4 @@
-"""What another interpreter executes: it needs nothing but itself, and says in a sentence why an app cannot be served."""
+"""What another interpreter executes: it needs nothing but itself, and says in a sentence why it cannot serve."""
 
 import ast
 import inspect
@@ -103,7 +103,12 @@ def test_asgi_serves_an_async_server(loaded, name):
         ("from flask import Flask\napp = Flask('a')", "threading", "app", "has no Socket.IO server: call SocketIO"),
         ("from flask_socketio import SocketIO\napp = SocketIO()", "threading", "app", "call socketio.init_app"),
         ("import sys\nsys.exit(3)", "threading", "app", r"ended the process \(exit code 3\)"),
-        ("import not_there.at_all", "threading", "app", "not_there is lacking, which app_.* imports: .* -m pip install"),
+        (
+            "import not_there.at_all",
+            "threading",
+            "app",
+            "not_there is lacking, which app_.* imports: .* -m pip install",
+        ),
         ("raise ValueError('no database')", "threading", "app", r"ValueError: no database \(app_.*\.py, line 1\)"),
     ],
 )
