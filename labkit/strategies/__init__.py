@@ -6,7 +6,8 @@ A strategy is ordinary Flask-SocketIO code without a labkit import. It has
 ``OPTIONS``    arguments of ``SocketIO(...)`` that belong to it
 ``register(socketio, complex_calculation, **parameters)``
                registers a handler for the event ``message``; may return a function that releases what it acquired
-``NEEDS_PICKLE`` (optional) True where the work is sent to another process
+``NEEDS_PICKLE`` (optional) True where the work is sent to another process, or another interpreter
+``NEEDS_PYTHON`` (optional) the oldest Python that has what it is made of, as ``(3, 14)``
 ``work(complex_calculation, **parameters)``
                (optional) the other end of a queue, which serves it in processes of its own until it is ended. Both ends
                take ``url``, a Redis, and ``name``, which nobody else uses there
@@ -24,6 +25,8 @@ settings (:class:`labkit.experiments.settings.FireSettings`).
 
 import importlib
 import inspect
+import platform
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import ModuleType
@@ -57,6 +60,7 @@ NAMES = (
     "ordered-pool",
     "drop-for-slow",
     "dear-elsewhere",
+    "interpreter-pool",
     "celery",
     "gevent-hub-pool",
     "asgi-inline",
@@ -84,6 +88,7 @@ class Strategy:
         options: arguments of ``SocketIO(...)``.
         parameters: keyword arguments of `register`.
         needs_pickle: the work must be picklable.
+        needs_python: the oldest Python in which it runs; empty for any.
         work: the other end of a queue, for processes of its own; None where there is none.
         about: one sentence on what it does.
         source: its code, for people to read; empty where it cannot be found.
@@ -95,6 +100,7 @@ class Strategy:
     options: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     needs_pickle: bool = False
+    needs_python: tuple[int, ...] = ()
     work: Callable[..., object] | None = None
     about: str = ""
     source: str = field(default="", repr=False)
@@ -123,12 +129,20 @@ class Strategy:
         return replace(self, options=options, parameters={**self.parameters, "url": url, "name": name})
 
     def runs_in(self, mode: str) -> bool:
-        """Whether it can run in a mode; `ModeError` where there is none of that name."""
+        """Whether it can run in a mode, in this Python; `ModeError` where there is no mode of that name."""
         require_known(mode)
-        return modes.takes(mode, self.modes)
+        return modes.takes(mode, self.modes) and not self._wants_newer
+
+    @property
+    def _wants_newer(self) -> bool:
+        return tuple(sys.version_info[: len(self.needs_python)]) < self.needs_python
 
     def require_mode(self, mode: str) -> None:
-        """Raise `ModeError` unless the lab measures in `mode` and this strategy can run there."""
+        """Raise `ModeError` unless the lab measures in `mode` and this strategy can run there, in this Python."""
+        require_known(mode)
+        if self._wants_newer:
+            here, wanted = platform.python_version(), ".".join(map(str, self.needs_python))
+            raise ModeError(f"{self.name} needs Python {wanted}, and this is {here}: install labkit in a newer one")
         if not self.runs_in(mode):
             there = ", ".join(name for name in MODES if self.runs_in(name))
             raise ModeError(f"{self.name} cannot run in mode {mode!r}, only in {there}: run it there")
@@ -219,6 +233,7 @@ def _from_module(module: ModuleType, name: str) -> Strategy:
         modes=frozenset(getattr(module, "MODES", FLASK_MODES)),
         options=dict(getattr(module, "OPTIONS", {})),
         needs_pickle=bool(getattr(module, "NEEDS_PICKLE", False)),
+        needs_python=tuple(getattr(module, "NEEDS_PYTHON", ())),
         work=getattr(module, "work", None),
         about=_first_line(module.__doc__),
         source=_source(module),

@@ -1,5 +1,6 @@
 """Several strategies side by side."""
 
+import dataclasses
 import math
 
 import pandas as pd
@@ -260,3 +261,11 @@ def test_three_runs_each_cannot_tell_and_one_strategy_is_no_contrast():
 def test_contrasts_without_a_bystander_are_about_callers_only():
     four = simulated.comparison({"inline": {}, "thread": {"own_ms": 1}}, 4, pings=0)
     assert [("own p50" in line) for line in four.contrasts()] == [True]
+
+
+def test_a_variant_that_names_its_mode_is_not_given_it_again():
+    runs = [
+        dataclasses.replace(simulated.run(mode=mode), variant=name)
+        for mode, name in (("gevent", "gevent, Python 3.13.0"), ("threading", "threading"), ("threading", "stock"))
+    ]
+    assert Comparison(tuple(runs)).strategies == ("gevent, Python 3.13.0", "threading", "stock (threading)")
