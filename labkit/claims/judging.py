@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from labkit.base.errors import UsageError
-from labkit.claims import fidelity, handlers, inside, load, mixed, modes, outside, overload, page, paint
+from labkit.claims import fidelity, handlers, inside, load, mixed, modes, outside, overload, page, paint, scale
 from labkit.claims.claim import BOTH, DOES_NOT_HOLD, HOLDS, MANY, NOT_TESTABLE, ONE, Claim, Verdict
 from labkit.claims.evidence import Untestable
 from labkit.runs.comparison import Comparison
@@ -23,6 +23,7 @@ CLAIMS: dict[str, Claim] = {
         *mixed.CLAIMS,
         *inside.CLAIMS,
         *outside.CLAIMS,
+        *scale.CLAIMS,
         *fidelity.CLAIMS,
         *page.CLAIMS,
         *paint.CLAIMS,

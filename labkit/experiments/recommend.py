@@ -62,6 +62,7 @@ SIMPLICITY = {
     "process-pool": "other processes: memory for each, work and data that can be pickled, a start that takes a while",
     "interpreter-pool": "other interpreters: memory for each, work and data that can be pickled, and no NumPy in them",
     "asgi-process-pool": "other processes, awaited: memory for each, and work and data that can be pickled",
+    "celery": "a Redis and workers to run and to watch beside the server, and work that workers can import",
 }
 
 #: Why `thread-broadcast` and the like are never recommended.

@@ -62,9 +62,14 @@ class Calculation:
     The answer to ``{"id": 7, "payload": ...}`` is ``{"id": 7, "result": ...}`` or ``{"id": 7, "error": "..."}``, each
     with the work's own stamps: ``start_ns``, ``end_ns`` and ``cpu_ns`` (thread CPU time), so that a pool or another
     process needs no channel back.
+
+    Attributes:
+        function: what is called with the payload.
+        elsewhere: it runs on another machine, whose clock is another: its answers carry no stamps.
     """
 
     function: Callable[[Any], Any]
+    elsewhere: bool = False
 
     def __call__(self, data: dict[str, Any]) -> dict[str, Any]:
         cpu_ns = clock.thread_cpu_ns()
@@ -81,7 +86,8 @@ class Calculation:
         except (TypeError, ValueError, RecursionError) as error:
             # Emitting it would raise in whatever thread the strategy answers from, and the answer would be lost.
             outcome = {"error": f"the result cannot be sent as JSON: {error}"}
-        return {"id": data["id"], **outcome, "start_ns": start_ns, "end_ns": end_ns, "cpu_ns": cpu_ns}
+        stamps = {} if self.elsewhere else {"start_ns": start_ns, "end_ns": end_ns, "cpu_ns": cpu_ns}
+        return {"id": data["id"], **outcome, **stamps}
 
 
 def _numbers(count: int, seed: int) -> Sequence[int]:

@@ -173,14 +173,16 @@ def unsent(runs: Mapping[str, Seen], *, title: str | None = None) -> Figure:
     Counted in packets. What had not reached its socket at the end is counted from when it was emitted.
     """
     figure, axes = plt.subplots(figsize=(WIDTH_IN, 3.3))
+    left: list[str] = []
     for (name, seen), style in zip(runs.items(), itertools.cycle(("-", "--", ":", "-.")), strict=False):
-        axes.step(*_piled(seen), style, where="post", label=name, linewidth=2)
+        instants_s, piled = _piled(seen)
+        axes.step(instants_s, piled, style, where="post", label=name, linewidth=2)
+        left.append(f"{piled[-1] if len(piled) else 0} ({name})")
     axes.set_xlabel("time in the run (s)")
     axes.set_ylabel("packets that no socket took")
     axes.set_ylim(bottom=0)
     axes.legend()
-    told = ", ".join(f"{seen.unsent_most} ({name})" for name, seen in runs.items())
-    message(figure, title or f"Messages that waited for one client at once: {told}")
+    message(figure, title or f"Packets that no socket took: {', '.join(left)}")
     return figure
 
 

@@ -224,7 +224,7 @@ def diff(first: Side, second: Side, *, names: tuple[str, str] = ("A", "B")) -> D
         UsageError: the two have no strategy in common.
         MissingExtra: SciPy is not there.
     """
-    a, b = _side(first), _side(second)
+    a, b = side(first), side(second)
     pairs = _pairs(a, b)
     cautions = [
         f"{name} was cut short: {len(one.runs)} runs are there"
@@ -236,7 +236,13 @@ def diff(first: Side, second: Side, *, names: tuple[str, str] = ("A", "B")) -> D
     return Diff(a, b, names, changes, tuple(cautions), left_out)
 
 
-def _side(given: Side) -> Comparison:
+def side(given: Side) -> Comparison:
+    """The runs of one side: of a comparison, of its folder, or of all folders in one.
+
+    Raises:
+        UsageError: there are none.
+        RecordError: it is no folder with runs, or one of them is damaged.
+    """
     if isinstance(given, Comparison):
         if not given.runs:
             raise UsageError("there are no runs in this comparison: measure some")

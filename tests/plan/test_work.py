@@ -24,6 +24,11 @@ def answer_of(function, payload=None):
     return Calculation(function)({"id": 7, "payload": payload})
 
 
+def test_on_another_machine_the_work_has_no_stamps_since_its_clock_is_another():
+    assert Calculation(str, elsewhere=True)({"id": 7, "payload": 1}) == {"id": 7, "result": "1"}
+    assert {"start_ns", "end_ns", "cpu_ns"} < set(Calculation(str)({"id": 7, "payload": 1}))
+
+
 def says_what_to_do(error):
     """One sentence: several words, no full stop at the end, on one line."""
     text = str(error.value)

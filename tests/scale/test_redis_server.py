@@ -1,6 +1,5 @@
 """A Redis of the lab's own, and somebody else's: started, killed, found, refused."""
 
-import contextlib
 import os
 import signal
 import socket
@@ -15,18 +14,11 @@ from labkit.base.errors import MissingExtra, RedisError
 from labkit.base.text import without_password
 from labkit.scale import redis_server
 from labkit.scale.redis_server import RedisServer, redis_url, require_answer
-from tests.support.helpers import wait_until
+from tests.support.helpers import gone, wait_until
 
 redis = pytest.importorskip("redis", reason="pip install 'labkit[scale]'")
 
 needs_program = pytest.mark.skipif(redis_server.program() is None, reason="pip install 'labkit[scale]' brings a Redis")
-
-
-def runs(pid):
-    """Whether that process is there, and not only waits for somebody to take note of its end."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    return False
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +42,7 @@ def test_it_answers_to_its_password_only_and_leaves_nothing(server):
     assert server.url not in " ".join(psutil.Process(pid).cmdline())
     folder = Path(psutil.Process(pid).cwd())
     server.stop()
-    assert not runs(pid)
+    assert gone(pid)
     assert not folder.exists()
     server.stop()
 
@@ -93,7 +85,7 @@ def test_it_goes_with_a_parent_that_is_killed():
     pid = int(parent.stdout.readline())
     parent.send_signal(signal.SIGKILL)
     parent.communicate()
-    assert wait_until(lambda: not runs(pid), 2)
+    assert wait_until(lambda: gone(pid), 2)
 
 
 @pytest.mark.measured

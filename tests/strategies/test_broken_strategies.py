@@ -16,6 +16,7 @@ from labkit import burst, call, claim, compare, cpu, io_wait, mix, strategy
 from labkit.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE
 from labkit.experiments.slow_reader import slow_reader
 from labkit.strategies import MODES, NAMES
+from tests.support.redis_needed import require_redis
 
 
 def _waits(ms):
@@ -178,6 +179,15 @@ BROKEN = {
         DOES_NOT_HOLD,
         {", to=sid": ""},
     ),
+    "celery": (
+        [],
+        5,
+        io_wait(20),
+        "ledger-is-closed",
+        DOES_NOT_HOLD,
+        # A worker knows no request: without to= it tells everybody.
+        {", to=sid": ""},
+    ),
     "gevent-hub-pool": (
         [],
         5,
@@ -233,6 +243,8 @@ def test_every_strategy_is_broken_once():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_claim_notices_that_a_strategy_is_broken(name, client, in_any_python):
+    if strategy(name).work is not None:
+        require_redis()
     beside, events, work, slug, says, changes = BROKEN[name]
     mode = next(mode for mode in MODES if mode in strategy(name).modes)
     measured = {"plan": burst(events, connections=1), "repeats": 1, "timeout_s": 2, "client": client, "mode": mode}

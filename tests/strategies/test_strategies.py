@@ -24,8 +24,11 @@ from labkit.base.errors import ModeError, StrategyError
 from labkit.client.firing import Job
 from labkit.plan.work import Calculation, io_wait
 from labkit.runs.stages import Outcome
+from labkit.scale.backing import Backing
+from labkit.scale.redis_server import RedisServer
 from labkit.server.in_process import Server
 from labkit.strategies import DEFAULT, MODES, NAMES, Strategy, default_in, names_in, runnable, show, strategy
+from tests.support.redis_needed import require_redis
 
 every_strategy = pytest.mark.parametrize("name", NAMES)
 every_strategy_of_a_thread = pytest.mark.parametrize("name", names_in("threading"))
@@ -353,13 +356,14 @@ class App:
         return f"http://127.0.0.1:{self.port}"
 
     def end(self):
-        """Afterwards it is gone, and its children too."""
+        """Afterwards it is gone, and its children too; those that remove what is in shared memory end by themselves."""
         children = [] if self.process.poll() is not None else psutil.Process(self.process.pid).children(recursive=True)
         self.process.kill()
         self.process.wait()
         for child in children:
             with contextlib.suppress(psutil.NoSuchProcess):
-                child.kill()
+                if "resource_tracker" not in " ".join(child.cmdline()):
+                    child.kill()
         psutil.wait_procs(children, timeout=5)
 
 
@@ -381,9 +385,10 @@ def apps(tmp_path_factory):
     started = {}
     try:
         for name in NAMES:
-            folder = tmp_path_factory.mktemp(name)
-            (folder / "app.py").write_text(runnable(name))
-            started[name] = App(["-c", WITHOUT_THE_LAB], folder)
+            if strategy(name).work is None:
+                folder = tmp_path_factory.mktemp(name)
+                (folder / "app.py").write_text(runnable(name))
+                started[name] = App(["-c", WITHOUT_THE_LAB], folder)
         yield started
     finally:
         for app in started.values():
@@ -391,7 +396,7 @@ def apps(tmp_path_factory):
 
 
 @pytest.mark.measured
-@every_strategy
+@pytest.mark.parametrize("name", [name for name in NAMES if strategy(name).work is None])
 def test_a_strategy_runs_without_the_lab(name, apps, client):
     app = apps[name]
     client.open(app.url(), senders=1, bystander=False, listener=False)
@@ -404,6 +409,27 @@ def test_a_strategy_runs_without_the_lab(name, apps, client):
     client.close()
     assert "Traceback" not in app.log.read_text()
     app.end()
+
+
+@pytest.mark.measured
+@pytest.mark.parametrize("name", [name for name in NAMES if strategy(name).work is not None])
+def test_a_strategy_with_a_queue_runs_without_the_lab_server_and_workers_apart(name, tmp_path, client):
+    require_redis()
+    with RedisServer() as redis:
+        (tmp_path / "app.py").write_text(runnable(name).replace('"redis://"', repr(redis.url)))
+        with app_running(["-c", WITHOUT_THE_LAB], tmp_path) as url:
+            folder = tmp_path / "workers"
+            folder.mkdir()
+            (folder / "app.py").write_text((tmp_path / "app.py").read_text())
+            workers = App(["-c", WITHOUT_THE_LAB, "worker"], folder)
+            try:
+                client.open(url, senders=1, bystander=False, listener=False)
+                assert rightly_answered(client.fire(three_events())) == [0, 1, 2]
+            finally:
+                client.close()
+                workers.end()
+            assert "Traceback" not in workers.log.read_text()
+    assert "Traceback" not in (tmp_path / "log").read_text()
 
 
 @pytest.mark.measured
@@ -420,8 +446,16 @@ def test_the_process_pool_runs_from_a_plain_script(tmp_path, client):
 # --- in the lab's server ---
 
 
+def behind(chosen, calculation):
+    """What a strategy with a queue needs beside its server, where there is a Redis; it gives the strategy to serve."""
+    if chosen.work is None:
+        return contextlib.nullcontext(chosen)
+    require_redis()
+    return Backing(chosen, calculation)
+
+
 def answers_of(chosen, calculation, client, job=None):
-    with Server(chosen, calculation) as server:
+    with behind(chosen, calculation) as served, Server(served, calculation) as server:
         client.open(server.url, senders=2)
         fired = client.fire(job or three_events())
         client.close()

@@ -87,7 +87,7 @@ FAULTS = {
 def strike(fault: Fault, folder: Path, seed: int) -> str:
     """Start the command, let the fault happen, and assert what must hold afterwards; what happened, in a few words."""
     chance = random.Random(seed)
-    token, out = secrets.token_hex(8), folder / "out"
+    token, out, since_s = secrets.token_hex(8), folder / "out", time.time()
     with taking_interrupts(), _taking_hangups(), (folder / "said").open("w+") as said:
         command = subprocess.Popen(
             [sys.executable, "-m", "labkit", *fault.arguments, f"--out={out}"],
@@ -104,7 +104,7 @@ def strike(fault: Fault, folder: Path, seed: int) -> str:
             wait_until(lambda: command.poll() is not None, ENDS_S)
             code = command.poll()
         finally:
-            left = left_of(token, pids)
+            left = left_of(token, pids, since_s)
             for process in processes_of(token):
                 with contextlib.suppress(psutil.Error):
                     process.kill()
@@ -178,17 +178,24 @@ def processes_of(token: str) -> list[psutil.Process]:
     return found
 
 
-def left_of(token: str, pids: set[int]) -> list[str]:
+def left_of(token: str, pids: set[int], since_s: float) -> list[str]:
     """What is still there of it after :data:`LEFT_S`: processes, and shared memory and folders of those with `pids`.
 
-    Others use this machine, too, and what they have in shared memory is no business of a test.
+    Others use this machine, too, and what they have in shared memory is no business of a test. Nor is what is older
+    than `since_s` (of ``time.time()``): a process that had the same number once has left it.
     """
+
+    def is_ours(path: Path) -> bool:
+        with contextlib.suppress(OSError):
+            return path.stat().st_ctime >= since_s - 1  # the file system's clock is coarse
+        return False
 
     def left() -> list[str]:
         found = [f"{each.pid}: {' '.join(_line(each))[:120]}" for each in processes_of(token)]
         for pid in pids:
-            found += [path.name for path in Path("/dev/shm").glob(f"sem.loky-{pid}-*")]
-            found += [path.name for path in Path(tempfile.gettempdir()).glob(f"{temporary_prefix(pid)}*")]
+            left_there = [*Path("/dev/shm").glob(f"sem.loky-{pid}-*")]
+            left_there += Path(tempfile.gettempdir()).glob(f"{temporary_prefix(pid)}*")
+            found += [path.name for path in left_there if is_ours(path)]
         return found
 
     wait_until(lambda: not left(), LEFT_S)

