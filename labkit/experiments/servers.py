@@ -32,8 +32,8 @@ USUAL = ("threading", "gunicorn", "gevent")
 #: Threads of gunicorn's worker besides those for connections: requests that are none.
 SPARE_THREADS = 4
 
-#: Rounds, at least, where nobody says, and at most.
-FEWEST, MOST = 3, 1_000
+#: Rounds where nobody says: of one server, and of several beside those that can tell; and at most.
+FEWEST, SPARE_ROUNDS, MOST = 3, 1, 1_000
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Servers:
         aim: what is fired at an address.
         modes: in which it is served, each once.
         interpreters: by which.
-        repeats: rounds; None for the fewest that can tell.
+        repeats: rounds; None for the fewest that can tell, and one to spare: an INVALID run takes its round with it.
         seed: of their order.
         start_s: how long a server may take until it serves.
         failed: of each server that was left out why, filled meanwhile.
@@ -97,7 +97,7 @@ class Servers:
         if self.repeats is not None:
             return self.repeats
         others = len(self.names) - 1
-        return max(FEWEST, difference.enough_for(2 * others)) if others else FEWEST
+        return difference.enough_for(2 * others) + SPARE_ROUNDS if others else FEWEST
 
     def try_all(self) -> None:
         """Start each server and stop it again, so that it is known before anything is measured what serves the app.
@@ -192,7 +192,7 @@ def compare_servers(
         pythons: paths of interpreters, or ``here`` for this one. labkit need not be installed there, but what the app
             and the mode need.
         folder: in which the app is imported.
-        repeats: runs of each; the fewest that can tell where None.
+        repeats: runs of each; the fewest that can tell, and one to spare, where None.
         seed: of their order.
         start_s: how long a server may take until it serves.
         save_to: a folder for the runs, each as soon as it is measured.

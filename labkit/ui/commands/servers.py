@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     metavar="PATH",
     help="An interpreter to serve with; several times. labkit need not be there.  [default: here, this one]",
 )
-@click.option("--repeats", type=int, help="Runs of each, in random order.  [default: the fewest that can tell]")
+@click.option(
+    "--repeats", type=int, help="Runs of each, in random order.  [default: the fewest that can tell, and one]"
+)
 @click.option("--start-timeout", type=Duration(), default=30.0, help="Within which it serves.  [default: 30]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the results.  [default: labkit-results/TIME]")
 @click.option("--json", "json_", is_flag=True, help="Print one JSON object instead of the table.")
