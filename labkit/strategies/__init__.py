@@ -140,12 +140,12 @@ class Strategy:
     def require_mode(self, mode: str) -> None:
         """Raise `ModeError` unless the lab measures in `mode` and this strategy can run there, in this Python."""
         require_known(mode)
+        if not modes.takes(mode, self.modes):
+            there = ", ".join(name for name in MODES if modes.takes(name, self.modes))
+            raise ModeError(f"{self.name} cannot run in mode {mode!r}, only in {there}: run it there")
         if self._wants_newer:
             here, wanted = platform.python_version(), ".".join(map(str, self.needs_python))
             raise ModeError(f"{self.name} needs Python {wanted}, and this is {here}: install labkit in a newer one")
-        if not self.runs_in(mode):
-            there = ", ".join(name for name in MODES if self.runs_in(name))
-            raise ModeError(f"{self.name} cannot run in mode {mode!r}, only in {there}: run it there")
 
 
 def require_known(mode: str) -> None:
