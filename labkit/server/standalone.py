@@ -69,6 +69,9 @@ LIBRARIES = (
 #: Implementations that have a GIL wherever they do not say otherwise.
 _WITH_A_GIL = ("CPython", "PyPy", "GraalVM")
 
+#: What a handler waits with. One of them is enough: then threads, or what they wait for, are no longer the system's.
+_WAITED_WITH = ("thread", "threading", "time", "socket", "select")
+
 #: What serves an app, and is not to be called while it is imported: module, class, name.
 _SERVERS = (("flask_socketio", "SocketIO", "run"), ("flask", "Flask", "run"))
 _ASGI_SERVERS = (("uvicorn", "", "run"),)
@@ -203,6 +206,13 @@ class Serving:
             raise
         except Exception as error:
             raise Refused(f"importing {name} fails with {_words(error)}") from error
+        by = _patched_by()
+        if by and by != self.mode:
+            how = ", or name mode gevent alone" if by == "gevent" else ""
+            raise Refused(
+                f"importing {name} patches threads ({by}), and mode {self.mode} would measure something else: put that "
+                f"below if __name__ == '__main__'{how}"
+            )
         for part in inside.split("."):
             if not hasattr(found, part):
                 raise Refused(f"{name} has no {inside}: name the app or the SocketIO that is in it")
@@ -339,6 +349,18 @@ def versions() -> dict[str, str]:
         with contextlib.suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
     return found
+
+
+def _patched_by() -> str:
+    """As :func:`labkit.base.patched.patched_by`, which is not there."""
+    for by, module, asked in (
+        ("gevent", "gevent.monkey", "is_module_patched"),
+        ("eventlet", "eventlet.patcher", "is_monkey_patched"),
+    ):
+        patcher = sys.modules.get(module)
+        if patcher is not None and any(map(getattr(patcher, asked), _WAITED_WITH)):
+            return by
+    return ""
 
 
 def _words(error: Exception) -> str:

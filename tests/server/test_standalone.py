@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import types
 import uuid
 
 import engineio
@@ -116,6 +117,26 @@ def test_what_cannot_be_served_is_refused_in_a_sentence(loaded, source, mode, na
     with pytest.raises(Refused, match=said) as raised:
         loaded(source, mode, name)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("mode", ["threading", "gunicorn", "gevent-unpatched", "asgi"])
+@pytest.mark.parametrize(
+    ("by", "module", "patched"),
+    [
+        ("gevent", "gevent.monkey", {"is_module_patched": lambda name: name == "threading"}),
+        ("eventlet", "eventlet.patcher", {"is_monkey_patched": lambda name: name == "thread"}),
+    ],
+)
+def test_an_app_that_patches_threads_by_itself_would_be_something_else(loaded, monkeypatch, mode, by, module, patched):
+    monkeypatch.setitem(sys.modules, module, types.SimpleNamespace(**patched))
+    with pytest.raises(Refused, match=rf"patches threads \({by}\), and mode {mode} would measure something else"):
+        loaded(APP.format(options=""), mode)
+
+
+def test_an_app_that_patches_as_the_mode_does_is_served(loaded, monkeypatch):
+    patched = types.SimpleNamespace(is_module_patched=lambda name: True)
+    monkeypatch.setitem(sys.modules, "gevent.monkey", patched)
+    assert callable(loaded(APP.format(options=""), "gevent")[1])
 
 
 def test_a_module_that_is_not_there(loaded):
