@@ -24,6 +24,7 @@ def across(servers, repeats=6, failed=None, bystander="heartbeat", told=None):
     for number in range(repeats):
         for name, given in servers.items():
             about = {"interpreter": {**HERE, **(told or {}).get(name, {})}, "bystander": bystander}
+            about["url"] = "http://127.0.0.1:5000"
             said = {"spread": 0.02, **given, "conditions": {**about, **given.get("conditions", {})}}
             shared = {"instrumented": False, "work": "price", "mode": name, "seed": number}
             runs.append(simulated.run("shop:app", 200, **shared, **said))
