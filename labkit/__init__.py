@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from labkit.experiments.fire import fire
     from labkit.experiments.gate import gate
     from labkit.experiments.measure import measure
+    from labkit.experiments.one_app import compare_servers
     from labkit.experiments.predict import Prediction, predict
     from labkit.experiments.recommend import Recommendation, recommend
-    from labkit.experiments.servers import compare_servers
     from labkit.experiments.settings import Settings
     from labkit.experiments.slow_reader import Backlog, slow_reader
     from labkit.experiments.sustained import Sustained
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from labkit.runs.diff import Diff, diff
     from labkit.runs.difference import Difference
     from labkit.runs.gate import Judgement
+    from labkit.runs.one_app import AcrossServers
     from labkit.runs.run import Run
-    from labkit.runs.servers import AcrossServers
     from labkit.runs.summary import Summary
     from labkit.runs.verdicts import Verdicts, expect, verdicts
     from labkit.server.serving import Serving, serve
@@ -58,7 +58,7 @@ __version__ = "0.1.0"
 
 #: Of each public name the module that has it.
 _HOMES = {
-    "AcrossServers": "runs.servers",
+    "AcrossServers": "runs.one_app",
     "Backlog": "experiments.slow_reader",
     "Batching": "experiments.batching",
     "Blame": "experiments.blame",
@@ -95,7 +95,7 @@ _HOMES = {
     "claims_table": "claims",
     "compare": "experiments.compare",
     "compare_modes": "experiments.compare",
-    "compare_servers": "experiments.servers",
+    "compare_servers": "experiments.one_app",
     "constant": "plan.schedules",
     "cpu": "plan.work",
     "cpu_nogil": "plan.work",

@@ -9,8 +9,8 @@ from labkit.base.clock import NS_PER_MS, NS_PER_S
 from labkit.base.text import about
 from labkit.plots.runs import dots
 from labkit.plots.style import BLUE, RED, WIDTH_IN, apart, log_ms, message, short, styled
+from labkit.runs.one_app import AcrossServers
 from labkit.runs.run import Float64, Int64, Run
-from labkit.runs.servers import AcrossServers
 from labkit.runs.summary import Distribution
 
 

@@ -16,8 +16,8 @@ from labkit.base.files import record_text, whole
 from labkit.runs import table as tables
 from labkit.runs.comparison import Comparison
 from labkit.runs.diff import side
+from labkit.runs.one_app import AcrossServers
 from labkit.runs.run import Run
-from labkit.runs.servers import AcrossServers
 from labkit.ui import fired
 
 _BESIDE = Path(__file__).parent

@@ -6,7 +6,7 @@ import numpy as np
 
 from labkit import plots
 from labkit.runs import difference
-from tests.runs.test_servers import across
+from tests.runs.test_one_app import across
 from tests.support import simulated
 
 

@@ -7,7 +7,7 @@ import pytest
 from labkit.base.errors import RecordError, UsageError
 from labkit.runs.comparison import Comparison, file_name
 from labkit.ui import runs_page
-from tests.runs.test_servers import across
+from tests.runs.test_one_app import across
 from tests.support import simulated
 from tests.ui import test_fired as fired
 from tests.ui.commands.running import labkit

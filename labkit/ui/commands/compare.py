@@ -42,7 +42,7 @@ class _Compare(click.Command):
     ) -> click.Context:
         if not any(word == "--serve" or word.startswith("--serve=") for word in args):
             return super().make_context(info_name, args, parent, **extra)
-        from labkit.ui.commands.servers import servers
+        from labkit.ui.commands.one_app import servers
 
         return servers.make_context(info_name, args, parent, **extra)
 

@@ -21,8 +21,8 @@ from labkit.plan.interleaving import interleaved
 from labkit.plan.schedules import Schedule
 from labkit.runs import difference
 from labkit.runs.comparison import Comparison, file_name, unused
+from labkit.runs.one_app import AcrossServers
 from labkit.runs.run import Run
-from labkit.runs.servers import AcrossServers
 from labkit.server.in_mode import InMode, ServerInMode
 from labkit.server.version import START_S
 

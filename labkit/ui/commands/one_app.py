@@ -12,9 +12,9 @@ from labkit.ui.commands.fire import Asked, Duration, fire
 from labkit.ui.commands.session import INVALID, MEASURED, Session
 
 if TYPE_CHECKING:
-    from labkit.experiments.servers import Servers
+    from labkit.experiments.one_app import Servers
+    from labkit.runs.one_app import AcrossServers
     from labkit.runs.run import Run
-    from labkit.runs.servers import AcrossServers
 
 
 @click.command()
@@ -71,7 +71,7 @@ def servers(out: Path | None, json_: bool, **asked: Any) -> None:
         from dataclasses import replace as with_
 
         from labkit.base import interpreter
-        from labkit.experiments.servers import Servers
+        from labkit.experiments.one_app import Servers
 
         order = Servers(
             own["app"],
@@ -110,13 +110,13 @@ class _ComparingServers(Session):
     def found(self) -> "AcrossServers":
         """What was measured so far."""
         from labkit.runs.comparison import Comparison
-        from labkit.runs.servers import AcrossServers
+        from labkit.runs.one_app import AcrossServers
 
         return AcrossServers(Comparison(tuple(self.runs), names=self.order.names), self.order.failed)
 
     def measure(self) -> None:
         from labkit.runs.comparison import file_name
-        from labkit.ui import servers as shown
+        from labkit.ui import one_app as shown
         from labkit.ui import terminal
 
         self.order.try_all()
@@ -137,7 +137,7 @@ class _ComparingServers(Session):
     def finish(self, code: int, early: str = "") -> NoReturn:
         from labkit import plots
         from labkit.plots import style
-        from labkit.ui import servers as shown
+        from labkit.ui import one_app as shown
         from labkit.ui import terminal
 
         found = self.found

@@ -7,7 +7,7 @@ import pytest
 
 from labkit.runs import difference
 from labkit.runs.comparison import Comparison
-from labkit.runs.servers import AcrossServers, python
+from labkit.runs.one_app import AcrossServers, python
 from tests.support import simulated
 
 HERE = {"python": "3.13.0", "implementation": "CPython", "gil": True, "free_threaded": False, "versions": {}}

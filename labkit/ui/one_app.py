@@ -8,12 +8,12 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from labkit.runs import table as tables
-from labkit.runs.servers import AcrossServers
+from labkit.runs.one_app import AcrossServers
 from labkit.ui import fired, terminal
 from labkit.ui.grid import grid
 
 if TYPE_CHECKING:
-    from labkit.experiments.servers import Servers
+    from labkit.experiments.one_app import Servers
 
 
 def scope(asked: "Servers") -> Iterator[str]:

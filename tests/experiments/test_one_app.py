@@ -9,7 +9,7 @@ from labkit.base.errors import ConnectFailed, ModeError, NotStarted, UsageError
 from labkit.base.interpreter import Interpreter
 from labkit.experiments import servers
 from labkit.experiments.at_url import aimed
-from labkit.experiments.servers import SPARE_THREADS, Servers
+from labkit.experiments.one_app import SPARE_THREADS, Servers
 from tests.support import simulated
 
 OLD, NEW = Interpreter("/old/python", "Python 3.12.1"), Interpreter("/new/python", "Python 3.13.0")

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from labkit.base.errors import ClientError, NotStarted
-from labkit.experiments.servers import Servers
+from labkit.experiments.one_app import Servers
 from labkit.runs import difference
 from labkit.ui.commands.fire import fire
-from labkit.ui.commands.servers import servers
-from tests.runs.test_servers import across
+from labkit.ui.commands.one_app import servers
+from tests.runs.test_one_app import across
 from tests.support.helpers import wait_until
 from tests.ui.commands.running import LABKIT, assert_is_refused, labkit, written
 
