@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from labkit.experiments.fire import fire
     from labkit.experiments.gate import gate
     from labkit.experiments.measure import measure
+    from labkit.experiments.one_app import compare_servers
     from labkit.experiments.predict import Prediction, predict
     from labkit.experiments.recommend import Recommendation, recommend
     from labkit.experiments.settings import Settings
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from labkit.runs.diff import Diff, diff
     from labkit.runs.difference import Difference
     from labkit.runs.gate import Judgement
+    from labkit.runs.one_app import AcrossServers
     from labkit.runs.run import Run
     from labkit.runs.summary import Summary
     from labkit.runs.verdicts import Verdicts, expect, verdicts
@@ -63,6 +65,7 @@ __version__ = "0.1.0"
 
 #: Of each public name the module that has it.
 _HOMES = {
+    "AcrossServers": "runs.one_app",
     "Backlog": "experiments.slow_reader",
     "Batching": "experiments.batching",
     "Blame": "experiments.blame",
@@ -104,6 +107,7 @@ _HOMES = {
     "claims_table": "claims",
     "compare": "experiments.compare",
     "compare_modes": "experiments.compare",
+    "compare_servers": "experiments.one_app",
     "constant": "plan.schedules",
     "cpu": "plan.work",
     "cpu_nogil": "plan.work",
@@ -139,6 +143,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AcrossServers",
     "Backlog",
     "Batching",
     "Blame",
@@ -180,6 +185,7 @@ __all__ = [
     "claims_table",
     "compare",
     "compare_modes",
+    "compare_servers",
     "constant",
     "cpu",
     "cpu_nogil",

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labkit.base.text import ratio
-from labkit.runs import environment
 from labkit.runs.comparison import Comparison
 from labkit.runs.run import Run
 from labkit.runs.stages import NEVER
@@ -88,7 +87,7 @@ def in_calculations(result: Comparison, summary: Summary) -> float:
 
 def computes(result: Comparison) -> None:
     """The claim is about work that holds the GIL, on an interpreter that has one."""
-    if not environment.gil():
+    if not all(run.has_gil for run in result.runs):
         raise Untestable("needs an interpreter with a GIL")
     if _cpu_share(result) < 0.5:
         raise Untestable("needs work that computes, not work that waits")

@@ -70,7 +70,7 @@ def _require_clients(result: Comparison, *, apart: bool) -> None:
 
 def _require_computing(result: Comparison) -> None:
     """The dear kind holds the GIL. What only waits takes no CPU to speak of, however slow the machine was meanwhile."""
-    if not environment.gil():
+    if not all(run.has_gil for run in result.runs):
         raise Untestable("needs an interpreter with a GIL")
     for run in result.runs:
         dear = run.is_kind(by_cost([run])[-1]) & (run.events["work_cpu"] != NEVER)

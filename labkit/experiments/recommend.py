@@ -60,6 +60,7 @@ SIMPLICITY = {
     "drop-for-slow": "a bounded queue for each client, and answers that are dropped",
     "dear-elsewhere": "one other process for the dear kind alone: memory, and work and data that can be pickled",
     "process-pool": "other processes: memory for each, work and data that can be pickled, a start that takes a while",
+    "interpreter-pool": "other interpreters: memory for each, work and data that can be pickled, and no NumPy in them",
     "asgi-process-pool": "other processes, awaited: memory for each, and work and data that can be pickled",
     "celery": "a Redis and workers to run and to watch beside the server, and work that workers can import",
     "celery-zero-loss": "the same, results kept in Redis, and clients with an outbox that ask again",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from labkit.plots import page as page
     from labkit.plots import trace as trace
     from labkit.plots.app import blame, event_times, packets, unsent
-    from labkit.plots.at_url import over_time
+    from labkit.plots.at_url import by_server, over_time
     from labkit.plots.audience import fan_out
     from labkit.plots.bars import thumbnail
     from labkit.plots.capacity import capacity_curve
@@ -42,6 +42,7 @@ _HOMES = {
     "blame": "app",
     "by_kind": "mixed",
     "by_mode": "modes",
+    "by_server": "at_url",
     "bystander_strip": "runs",
     "capacity_curve": "capacity",
     "delivery": "deliveries",
@@ -76,6 +77,7 @@ __all__ = [
     "blame",
     "by_kind",
     "by_mode",
+    "by_server",
     "bystander_strip",
     "capacity_curve",
     "crossover",

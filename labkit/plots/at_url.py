@@ -1,4 +1,4 @@
-"""The figure of a run that was fired at an app of the reader's: who waited how long, over time."""
+"""The figures of what was fired at an app of the reader's: who waited how long, over time, and at which server."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -7,7 +7,9 @@ from matplotlib.figure import Figure
 
 from labkit.base.clock import NS_PER_MS, NS_PER_S
 from labkit.base.text import about
-from labkit.plots.style import BLUE, RED, WIDTH_IN, log_ms, message, styled
+from labkit.plots.runs import dots
+from labkit.plots.style import BLUE, RED, WIDTH_IN, apart, log_ms, message, short, styled
+from labkit.runs.one_app import AcrossServers
 from labkit.runs.run import Float64, Int64, Run
 from labkit.runs.summary import Distribution
 
@@ -25,6 +27,36 @@ def over_time(run: Run, *, title: str | None = None) -> Figure:
     _latencies(bystander, run.pings["intended"], run.bystander_ms, RED, f"Bystander: {_told(run.bystander_ms)}")
     bystander.set_xlabel(f"due, seconds from the start ({run.plan.name}, each {run.work})")
     message(figure, title or _finding(run))
+    return figure
+
+
+@styled
+def by_server(found: AcrossServers, *, title: str | None = None) -> Figure:
+    """Own answers and the bystander's, a row for each server: of :func:`labkit.compare_servers`.
+
+    Args:
+        found: what was measured. A server that was left out has no row.
+        title: instead of the finding.
+    """
+    result = found.result
+    names = result.strategies
+    figure, panels = plt.subplots(1, 2, sharey=True, figsize=(WIDTH_IN, 2.1 + 0.34 * len(names)))
+    parts = (("own", "Own answer", BLUE), ("bystander", "Bystander", RED))
+    for axes, (of, heading, colour) in zip(panels, parts, strict=True):
+        for row, name in enumerate(names):
+            dots(axes, row, [Distribution.of(getattr(run, f"{of}_ms")) for run in result.of(name)], colour)
+        axes.set_title(heading)
+        log_ms(axes, "x", minimum_decades=2, ticks=5)
+        axes.set_xlabel("latency (ms, log scale)")
+        axes.grid(axis="y", visible=False)
+    panels[0].set_yticks(range(len(names)), [short(name) for name in names])
+    panels[0].set_ylim(len(names) - 0.5, -0.5)
+    apart(figure)
+    first = result.runs[0]
+    message(figure, title or next(iter(found.soonest), _finding(first)))
+    told = f"{first.strategy}: {first.plan.name}, each {first.work}.\n"
+    told += "Ring: a run's median; bar: the median of these; line: to the largest."
+    figure.supxlabel(told, fontsize=8.5, color="#555555", x=0.01, ha="left")
     return figure
 
 

@@ -85,7 +85,7 @@ def overview(result: Comparison, *, title: str | None = None) -> Figure:
     rows = np.arange(len(names))
     for axes, (heading, subtitle, what, values, colour) in zip(panels, parts, strict=True):
         for row, name in zip(rows, names, strict=True):
-            _dots(axes, row, [Distribution.of(values(run)) for run in result.of(name)], colour)
+            dots(axes, row, [Distribution.of(values(run)) for run in result.of(name)], colour)
         axes.set_title(f"{heading}\n{subtitle}", linespacing=1.4)
         log_ms(axes, "x", minimum_decades=2, ticks=5)
         axes.set_xlabel(f"{what} (ms, log scale)")
@@ -115,7 +115,8 @@ def _lines(sentences: Sequence[str]) -> list[str]:
     return lines
 
 
-def _dots(axes: Axes, row: Any, runs: Sequence[Distribution], colour: str) -> None:
+def dots(axes: Axes, row: Any, runs: Sequence[Distribution], colour: str) -> None:
+    """A row of latencies: a ring is a run's median, the bar the median of these, the line reaches to the largest."""
     values_ms = np.concatenate([d.values_ms for d in runs])
     medians = [d.p50_ms for d in runs if len(d)]
     if not medians:
@@ -366,7 +367,7 @@ def two_by_two(computes: Comparison, waits: Comparison, *, title: str | None = N
             a, b = names[kind.removeprefix("Work "), serial]
             rows = ((a, "own_ms", BLUE), (b, "own_ms", BLUE), (a, "bystander_ms", RED), (b, "bystander_ms", RED))
             for row, (name, values, colour) in enumerate(rows):
-                _dots(axes, row, [Distribution.of(getattr(run, values)) for run in result.of(name)], colour)
+                dots(axes, row, [Distribution.of(getattr(run, values)) for run in result.of(name)], colour)
             axes.set_title(f"{kind}, {setting}\n{_does_b_help(result, a, b)}", linespacing=1.4)
             axes.grid(axis="y", visible=False)
     panels[0, 0].set_yticks(range(4), ("A: own answer", "B: own answer", "A: bystander", "B: bystander"))

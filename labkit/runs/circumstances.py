@@ -52,6 +52,11 @@ def _settings(a: Comparison, b: Comparison, pairs: Sequence[tuple[str, str]], na
             before, after = getattr(mine, what), getattr(theirs, what)
             if before != after:
                 yield f"Differs: {what} of {one}, {before} in {names[0]} and {after} in {names[1]}."
+        served, serves = _flat(mine.interpreter), _flat(theirs.interpreter)
+        differs = [what for what in {**served, **serves} if served.get(what) != serves.get(what)]
+        if differs:
+            told = (f"{what} {_or_none(served.get(what))} and {_or_none(serves.get(what))}" for what in differs)
+            yield f"Differs, what serves {one}, in {names[0]} and {names[1]}: {', '.join(told)}."
 
 
 def _machines(a: Comparison, b: Comparison, names: tuple[str, str]) -> Iterator[str]:

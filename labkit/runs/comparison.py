@@ -82,7 +82,7 @@ class Comparison:
 
     def _name(self, run: Run) -> str:
         # Mode and clients belong to the run: beside runs of another, the same strategy is another row.
-        several = [run.mode] if len(self.modes) > 1 else []
+        several = [run.mode] if len(self.modes) > 1 and run.mode not in run.variant.split(", ") else []
         several += [run.plan.senders] if len(self.clients) > 1 else []
         return f"{run.name} ({', '.join(several)})" if several else run.name
 

@@ -24,7 +24,7 @@ HEARTBEAT, NO_BYSTANDER = "heartbeat", "none"
 #: The kinds of fields, as a file has them; all others are numbers.
 _YES_OR_NO = ("stock", "instrumented", "gc_frozen", "answers_checked", "acknowledged_otherwise", "is_cut_short")
 _TEXT = ("measured", "client", "url", "bystander")
-_NAMED = ("options", "tuned", "parameters", "exchange", "network")
+_NAMED = ("options", "tuned", "parameters", "exchange", "network", "interpreter")
 _LISTS = ("handler_errors", "spare_cpu", "server_log", "closings", "too_large")
 _UNKNOWN_AT_TIMES = ("switch_interval_s", "client_cpu_s", "server_cpu_s", "server_switches")
 
@@ -72,6 +72,9 @@ class Conditions:
         is_cut_short: somebody had enough before the whole plan was sent.
         network: what the lab put between clients and server (:class:`labkit.plan.link.Link`), by name; empty for
             nothing.
+        interpreter: what serves an app of the reader's that was started in a mode, as it said itself: `python`,
+            `implementation`, `gil` (None where nobody knows), `free_threaded`, `mode`, `async_mode`, and `versions`
+            by distribution; empty where nobody asked.
     """
 
     measured: str = ""
@@ -113,6 +116,7 @@ class Conditions:
     ramp_s: float = 0.0
     is_cut_short: bool = False
     network: Mapping[str, Any] = field(default_factory=dict)
+    interpreter: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def link(self) -> Link | None:

@@ -139,6 +139,12 @@ class Run:
         mark = "" if self.is_valid else "INVALID, see run.quality: "
         return f"<Run {mark}{self.name}: {self.plan.name}, each {self.work}; {counts or 'no events'}>"
 
+    @property
+    def has_gil(self) -> bool:
+        """Whether what served had a GIL, as it said itself, or else as the lab's own interpreter; True if unknown."""
+        told = self.conditions.interpreter.get("gil", self.machine.get("gil"))
+        return told is not False
+
     # --- whether it can be trusted ---
 
     @cached_property

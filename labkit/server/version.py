@@ -52,7 +52,12 @@ class Launch:
             raise UsageError("say how a version is started, in one way: --app shop:app, or --cmd 'python shop.py'")
         module, _, name = self.app.partition(":")
         if self.app and not (module and name and all(part.isidentifier() for part in f"{module}.{name}".split("."))):
-            raise UsageError(f"--app is module:name, such as shop:app, not {self.app!r}")
+            raise UsageError(f"an app is named as module:name, such as shop:app, not {self.app!r}")
+
+    @property
+    def late(self) -> str:
+        """What may be wrong where it does not listen in time."""
+        return f"its command must serve at {PORT}, or at the variable PORT"
 
     def arguments(self, port: int) -> list[str]:
         """What is executed. The first word ``python`` of a command is this interpreter."""
@@ -122,17 +127,20 @@ class Version:
     def _await_port(self) -> None:
         assert self._process is not None
         deadline_ns = clock.now_ns() + round(self.launch.start_s * clock.NS_PER_S)
-        while not self._listens():
+        while not self._serves():
             if self._process.poll() is not None and not processes.marked(self._mark):
-                code = self._process.returncode
-                raise NotStarted(f"{self.name} does not start (exit code {code}){self.last_lines()}", self.name)
+                raise self._failed(f"does not start (exit code {self._process.returncode})")
             if clock.now_ns() > deadline_ns:
-                raise NotStarted(
-                    f"{self.name} has not listened at port {self.port} within {self.launch.start_s:g} s: its command "
-                    f"must serve at {PORT}, or at the variable PORT{self.last_lines()}",
-                    self.name,
-                )
+                late = f"has not listened at port {self.port} within {self.launch.start_s:g} s: {self.launch.late}"
+                raise self._failed(late)
             clock.sleep(0.02)
+
+    def _failed(self, said: str) -> NotStarted:
+        return NotStarted(f"{self.name} {said}{self.last_lines()}", self.name)
+
+    def _serves(self) -> bool:
+        """Whether it can be connected to."""
+        return self._listens()
 
     def _listens(self) -> bool:
         """Whether it listens, and not somebody else who was given the same port."""
@@ -153,9 +161,17 @@ class Version:
 
     def last_lines(self) -> str:
         """The end of what it has written, as the end of a sentence."""
-        self._output.seek(0)
-        lines = self._output.read().decode(errors="replace").strip().splitlines()[-_LINES:]
+        lines = [line for line in self._written().strip().splitlines() if not self._is_ours(line)][-_LINES:]
         return "; its last words:\n" + "\n".join(f"    {line}" for line in lines) if lines else ", without a word"
+
+    def _is_ours(self, line: str) -> bool:
+        """Whether a line of its output is not the app's, but says something to us."""
+        return False
+
+    def _written(self) -> str:
+        """All that it has written so far; not as `seek` and `read` would have it, whose place is the process's, too."""
+        size = os.fstat(self._output.fileno()).st_size
+        return os.pread(self._output.fileno(), size, 0).decode(errors="replace")
 
     def has_ended(self) -> bool:
         """Whether its process is gone although nobody has stopped it."""

@@ -6,9 +6,10 @@ A strategy is ordinary Flask-SocketIO code without a labkit import. It has
 ``OPTIONS``    arguments of ``SocketIO(...)`` that belong to it
 ``register(socketio, complex_calculation, **parameters)``
                registers a handler for the event ``message``; may return a function that releases what it acquired
-``NEEDS_PICKLE`` (optional) True where the work is sent to another process
+``NEEDS_PICKLE`` (optional) True where the work is sent to another process, or another interpreter
 ``KEEPS_RESULTS`` (optional) True where results are kept for who asks again: a client with an outbox
                (:mod:`labkit.client.outbox`) loses none
+``NEEDS_PYTHON`` (optional) the oldest Python that has what it is made of, as ``(3, 14)``
 ``work(complex_calculation, **parameters)``
                (optional) the other end of a queue, which serves it in processes of its own until it is ended. Both ends
                take ``url``, a Redis, and ``queue``, a name that nobody else uses there; ``workers=0`` starts none
@@ -26,6 +27,8 @@ settings (:class:`labkit.experiments.settings.FireSettings`).
 
 import importlib
 import inspect
+import platform
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import ModuleType
@@ -59,6 +62,7 @@ NAMES = (
     "ordered-pool",
     "drop-for-slow",
     "dear-elsewhere",
+    "interpreter-pool",
     "celery",
     "celery-zero-loss",
     "gevent-hub-pool",
@@ -88,6 +92,7 @@ class Strategy:
         parameters: keyword arguments of `register`.
         needs_pickle: the work must be picklable.
         keeps_results: a client with an outbox can ask for results.
+        needs_python: the oldest Python in which it runs; empty for any.
         work: the other end of a queue, for processes of its own; None where there is none.
         about: one sentence on what it does.
         source: its code, for people to read; empty where it cannot be found.
@@ -100,6 +105,7 @@ class Strategy:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     needs_pickle: bool = False
     keeps_results: bool = False
+    needs_python: tuple[int, ...] = ()
     work: Callable[..., object] | None = None
     about: str = ""
     source: str = field(default="", repr=False)
@@ -128,15 +134,23 @@ class Strategy:
         return replace(self, options=options, parameters={**self.parameters, "url": url, "queue": queue})
 
     def runs_in(self, mode: str) -> bool:
-        """Whether it can run in a mode; `ModeError` where there is none of that name."""
+        """Whether it can run in a mode, in this Python; `ModeError` where there is no mode of that name."""
         require_known(mode)
-        return modes.takes(mode, self.modes)
+        return modes.takes(mode, self.modes) and not self._wants_newer
+
+    @property
+    def _wants_newer(self) -> bool:
+        return tuple(sys.version_info[: len(self.needs_python)]) < self.needs_python
 
     def require_mode(self, mode: str) -> None:
-        """Raise `ModeError` unless the lab measures in `mode` and this strategy can run there."""
-        if not self.runs_in(mode):
-            there = ", ".join(name for name in MODES if self.runs_in(name))
+        """Raise `ModeError` unless the lab measures in `mode` and this strategy can run there, in this Python."""
+        require_known(mode)
+        if not modes.takes(mode, self.modes):
+            there = ", ".join(name for name in MODES if modes.takes(name, self.modes))
             raise ModeError(f"{self.name} cannot run in mode {mode!r}, only in {there}: run it there")
+        if self._wants_newer:
+            here, wanted = platform.python_version(), ".".join(map(str, self.needs_python))
+            raise ModeError(f"{self.name} needs Python {wanted}, and this is {here}: install labkit in a newer one")
 
 
 def require_known(mode: str) -> None:
@@ -225,6 +239,7 @@ def _from_module(module: ModuleType, name: str) -> Strategy:
         options=dict(getattr(module, "OPTIONS", {})),
         needs_pickle=bool(getattr(module, "NEEDS_PICKLE", False)),
         keeps_results=bool(getattr(module, "KEEPS_RESULTS", False)),
+        needs_python=tuple(getattr(module, "NEEDS_PYTHON", ())),
         work=getattr(module, "work", None),
         about=_first_line(module.__doc__),
         source=_source(module),

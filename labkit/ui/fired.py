@@ -36,10 +36,10 @@ NOT_KNOWN = (
     "what an event costs alone",
 )
 
-#: What a bystander's ping frames show.
+#: What a bystander's ping frames show; in the gap what that thread waits for.
 HEARTBEAT_SHOWS = (
     "ping frames of a websocket, which the server's websocket library answers: in a thread of its own under Werkzeug "
-    "and gunicorn (it waits for the GIL), on the event loop under gevent, uvicorn and Node. They show whether the "
+    "and gunicorn{}, on the event loop under gevent, uvicorn and Node. They show whether the "
     "process can attend to anybody, and not that a handler would be reached"
 )
 
@@ -65,11 +65,15 @@ def asked(exchange: dict[str, Any]) -> str:
     return f"{said}, answered by {exchange['answer_event']!r}, matched {by}"
 
 
-def bystander(told: str) -> str:
-    """What it does, and what that shows."""
+def bystander(told: str, *, has_gil: bool = True) -> str:
+    """What it does, and what that shows of a server with a GIL, or without."""
     if told == NO_BYSTANDER:
         return "none"
-    return HEARTBEAT_SHOWS if told == HEARTBEAT else f"the event {told!r}, by its acknowledgement"
+    return (
+        HEARTBEAT_SHOWS.format(" (it waits for the GIL)" if has_gil else "")
+        if told == HEARTBEAT
+        else f"the event {told!r}, by its acknowledgement"
+    )
 
 
 @contextmanager

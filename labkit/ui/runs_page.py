@@ -16,6 +16,7 @@ from labkit.base.files import record_text, whole
 from labkit.runs import table as tables
 from labkit.runs.comparison import Comparison
 from labkit.runs.diff import side
+from labkit.runs.one_app import AcrossServers
 from labkit.runs.run import Run
 from labkit.ui import fired
 
@@ -107,7 +108,18 @@ def _summary(folder: Path) -> Mapping[str, Any]:
     return about if isinstance(about, dict) else {}
 
 
+def _across(result: Comparison, about: Mapping[str, Any] | None = None) -> AcrossServers | None:
+    """The same as an app at several servers, where it is that."""
+    if not all(run.conditions.interpreter for run in result.runs):
+        return None
+    left_out = (about or {}).get("left_out")
+    failed = left_out if isinstance(left_out, dict) else {}
+    return AcrossServers(result, {str(name): str(reason) for name, reason in failed.items()})
+
+
 def _heading(result: Comparison) -> str:
+    if _across(result):
+        return f"{result.runs[0].strategy} under {', '.join(result.strategies)}"
     urls = list(dict.fromkeys(run.conditions.url for run in result.runs if run.conditions.url))
     if urls:
         return f"Fired at {', '.join(urls)}"
@@ -127,6 +139,9 @@ def _told(found: Any, *keys: str) -> dict[str, str]:
 
 def _findings(result: Comparison, about: Mapping[str, Any]) -> list[str]:
     """The recommendation, where the command gave one; of an app of the reader's what its clients felt."""
+    if across := _across(result, about):
+        first = result.runs[0].conditions
+        return [*across.sentences, f"Bystander: {fired.bystander(first.bystander, has_gil=across.may_have_gil)}."]
     found = _told(about.get("recommendation"), "text")["text"].splitlines()
     for run in result.runs if len(result.runs) == 1 else ():
         if run.conditions.url:
@@ -140,7 +155,8 @@ def _table(result: Comparison) -> str:
     if not any(run.conditions.url for run in result.runs):
         return result._repr_html_()
     cells = tables.of_summaries(result.summaries, result.notes)
-    return replace(cells, headers=("server", *cells.headers[1:])).html()
+    served = across.table().html() if (across := _across(result)) else ""
+    return replace(cells, headers=("server", *cells.headers[1:])).html() + served
 
 
 def _figures(result: Comparison) -> Iterator[str]:
@@ -150,7 +166,9 @@ def _figures(result: Comparison) -> Iterator[str]:
 
     style.without_display()
     at_url = [run for run in result.runs if run.conditions.url]
-    if len(result.runs) > 1:
+    if across := _across(result):
+        yield style.embedded(plots.by_server(across), "Own answers and those of a bystander, by server")
+    elif len(result.runs) > 1:
         yield style.embedded(plots.overview(result), "Handler-blocking time, own latency and bystander latency")
     if result.kinds:
         yield style.embedded(plots.by_kind(result), "Latency of each kind of event")

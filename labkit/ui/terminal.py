@@ -178,8 +178,7 @@ def _waited(latencies: Distribution) -> str:
 def _line(run: Run) -> str:
     summary = Comparison((run,)).summaries[0]
     return (
-        f"{run.strategy}: own p50 {_waited(summary.own)}, bystander p50 {_waited(summary.bystander)}, "
-        f"lost {summary.lost}"
+        f"{run.name}: own p50 {_waited(summary.own)}, bystander p50 {_waited(summary.bystander)}, lost {summary.lost}"
     )
 
 

@@ -5,6 +5,8 @@ import math
 import numpy as np
 
 from labkit import plots
+from labkit.runs import difference
+from tests.runs.test_one_app import across
 from tests.support import simulated
 
 
@@ -33,3 +35,19 @@ def test_what_nobody_knows_is_said_and_not_drawn():
     assert own.get_title(loc="left") == "Own answers: not known"
     assert bystander.get_title(loc="left") == "Bystander: not known"
     assert all(np.size(line.get_ydata()) == 0 for axes in (own, bystander) for line in axes.lines)
+
+
+def test_each_server_has_a_row_and_the_title_is_the_finding(monkeypatch):
+    monkeypatch.setattr(difference, "RESAMPLES", 99)
+    found = across({"threading": {"own_ms": 40}, "gevent": {"own_ms": 20}})
+    figure = plots.by_server(found)
+    own, bystander = figure.axes
+    assert [label.get_text() for label in own.get_yticklabels()] == ["threading", "gevent"]
+    assert own.get_title(loc="left") == "Own answer"
+    assert bystander.get_title(loc="left") == "Bystander"
+    assert figure.get_suptitle().replace("\n", " ") == found.soonest[0]
+
+
+def test_one_server_is_drawn_without_a_comparison():
+    figure = plots.by_server(across({"gevent": {"own_ms": 20}}, repeats=1))
+    assert figure.get_suptitle().startswith("price is answered after 20 ms")

@@ -19,7 +19,7 @@ from labkit import plots
 ROOT = Path(__file__).parents[2]
 
 #: What people import, by what they want.
-STEPS = {"compare", "compare_modes", "fire", "measure", "network", "serve", "vary"}
+STEPS = {"compare", "compare_modes", "compare_servers", "fire", "measure", "network", "serve", "vary"}
 PLANS = {"burst", "constant", "poisson", "ramp", "replay"}
 WORK = {"call", "cpu", "cpu_nogil", "io_wait", "mix", "similar_prices"}
 STRATEGIES = {"show", "strategy"}
@@ -41,6 +41,7 @@ JUDGED = {"diff", "expect", "gate", "verdicts"}
 CLAIMS = {"check", "claim", "claims_table", "panel"}
 #: So that people can annotate what they were given.
 TYPES = {
+    "AcrossServers",
     "Backlog",
     "Batching",
     "Blame",

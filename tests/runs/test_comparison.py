@@ -1,5 +1,6 @@
 """Several strategies side by side."""
 
+import dataclasses
 import math
 
 import pandas as pd
@@ -269,3 +270,11 @@ def test_a_network_between_is_told_and_of_which_strategies_where_it_is_not_all()
     assert told in Comparison((far, far)).notes
     assert f"{told} (far)" in repr(Comparison((far, near)))
     assert Comparison((near,)).networks == ()
+
+
+def test_a_variant_that_names_its_mode_is_not_given_it_again():
+    runs = [
+        dataclasses.replace(simulated.run(mode=mode), variant=name)
+        for mode, name in (("gevent", "gevent, Python 3.13.0"), ("threading", "threading"), ("threading", "stock"))
+    ]
+    assert Comparison(tuple(runs)).strategies == ("gevent, Python 3.13.0", "threading", "stock (threading)")

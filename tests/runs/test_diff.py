@@ -157,6 +157,15 @@ def test_settings_that_differ_are_said():
     assert any("options of inline, {} in A and {'async_handlers': False} in B" in line for line in found.cautions)
 
 
+def test_what_served_and_differs_is_said():
+    old = {"interpreter": {"python": "3.12.1", "gil": True, "versions": {"gevent": "26.9.0"}}}
+    new = {"interpreter": {"python": "3.14.2", "gil": True, "versions": {}}}
+    (said,) = [
+        line for line in diff(side(5, 1, conditions=old), side(5, 2, conditions=new)).cautions if "serves" in line
+    ]
+    assert said == "Differs, what serves inline, in A and B: python 3.12.1 and 3.14.2, gevent 26.9.0 and none."
+
+
 def test_nothing_is_said_of_what_is_alike():
     assert diff(side(5, 1), side(5, 2)).cautions == ()
 

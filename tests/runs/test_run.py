@@ -539,3 +539,16 @@ def test_the_table_of_pings_has_a_row_a_ping():
 
 def test_never_is_no_time_that_can_come():
     assert NEVER < 0
+
+
+@pytest.mark.parametrize(
+    ("machine", "interpreter", "has"),
+    [(True, {}, True), (False, {}, False), (True, {"gil": False}, False), (False, {"gil": True}, True)],
+)
+def test_the_gil_is_that_of_what_served(machine, interpreter, has):
+    run = simulated.run(conditions={"interpreter": interpreter})
+    assert dataclasses.replace(run, machine={**run.machine, "gil": machine}).has_gil is has
+
+
+def test_nothing_is_known_of_the_gil_of_an_old_run():
+    assert dataclasses.replace(simulated.run(), machine={}).has_gil

@@ -12,6 +12,8 @@ import subprocess
 import sys
 import threading
 import time
+import types
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,6 +122,74 @@ def test_every_file_of_the_folder_is_a_strategy_that_the_lab_shows():
 def test_what_is_compared_by_default_comes_first():
     assert NAMES[: len(DEFAULT)] == DEFAULT
     assert len(DEFAULT) == 8
+
+
+# --- a newer Python ---
+
+
+def newest(monkeypatch, version):
+    monkeypatch.setattr(sys, "version_info", version)
+
+
+def test_what_needs_a_newer_python_is_refused_in_an_older_one(monkeypatch):
+    newest(monkeypatch, (3, 13, 9, "final", 0))
+    with pytest.raises(
+        ModeError, match=r"^interpreter-pool needs Python 3\.14, and this is .*: install labkit in a newer"
+    ):
+        strategy("interpreter-pool").require_mode("threading")
+    assert "interpreter-pool" not in names_in("threading")
+    assert "InterpreterPoolExecutor" in show("interpreter-pool")
+
+
+def test_what_needs_a_newer_python_runs_in_it(monkeypatch):
+    newest(monkeypatch, (3, 14, 0, "final", 0))
+    strategy("interpreter-pool").require_mode("threading")
+    assert "interpreter-pool" in names_in("threading")
+    with pytest.raises(ModeError, match="cannot run in mode 'gevent'"):
+        strategy("interpreter-pool").require_mode("gevent")
+
+
+class Pool:
+    """An executor that does what it is given at once, or fails, or drops it."""
+
+    def __init__(self, workers, becomes=None):
+        self.becomes = becomes
+
+    def submit(self, function, data):
+        future = Future()
+        if self.becomes == "cancelled":
+            future.cancel()
+        elif self.becomes == "failed":
+            future.set_exception(ImportError("module does not support loading in subinterpreters"))
+        else:
+            future.set_result(function(data))
+        return future
+
+    def shutdown(self, **kwargs):
+        self.closed = kwargs
+
+
+@pytest.mark.parametrize(
+    ("becomes", "answers"),
+    [
+        ("done", [{"id": 7, "result": 14}]),
+        ("failed", [{"id": 7, "error": "no result: module does not support loading in subinterpreters"}]),
+        ("cancelled", []),
+    ],
+)
+def test_other_interpreters_answer_their_caller_whatever_becomes_of_the_work(monkeypatch, becomes, answers):
+    pool, sent, handlers = Pool(1, becomes), [], {}
+    monkeypatch.setattr("concurrent.futures.InterpreterPoolExecutor", lambda workers: pool, raising=False)
+    monkeypatch.setattr(module_of("interpreter-pool"), "request", types.SimpleNamespace(sid="caller"))
+    socketio = types.SimpleNamespace(
+        on=lambda event: lambda function: handlers.update({event: function}),
+        emit=lambda event, answer, to: sent.append((event, answer, to)),
+    )
+    close = module_of("interpreter-pool").register(socketio, lambda data: {"id": data["id"], "result": 2 * data["x"]})
+    handlers["message"]({"id": 7, "x": 7})
+    assert sent == [("response", answer, "caller") for answer in answers]
+    close()
+    assert pool.closed == {"wait": False, "cancel_futures": True}
 
 
 # --- strategy() ---
@@ -231,7 +301,8 @@ def test_the_strategies_of_a_mode_are_those_that_can_run_there():
     assert set(names_in("asgi")) == {"asgi-inline", "asgi-to-thread", "asgi-process-pool"}
     assert "gevent-hub-pool" in names_in("gevent")
     assert not set(names_in("threading")) & {"gevent-hub-pool", *names_in("asgi")}
-    assert {name for mode in MODES for name in names_in(mode)} == set(NAMES)
+    newer = {name for name in NAMES if sys.version_info < strategy(name).needs_python}
+    assert {name for mode in MODES for name in names_in(mode)} == set(NAMES) - newer
     assert default_in("threading") == DEFAULT
     assert default_in("asgi") == names_in("asgi")
     assert set(default_in("gevent")) == {*DEFAULT, "gevent-hub-pool"}

@@ -1,6 +1,7 @@
 """What is chosen, what of it can't go together, and code that says the same: run, it asks for the same comparison."""
 
 import math
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -15,12 +16,15 @@ from labkit.plan.modes import MODES
 from labkit.strategies import NAMES
 from labkit.ui.panel_choices import KINDS, PLANS, Choices
 
+#: Those that this Python has.
+STRATEGIES = [name for name in NAMES if sys.version_info >= lab.strategy(name).needs_python]
+
 #: The number that the panel begins with makes do with as many clients as there are events.
 ROOM = 10
 
 any_choices = st.builds(
     Choices,
-    strategies=st.lists(st.sampled_from(NAMES), unique=True).map(tuple),
+    strategies=st.lists(st.sampled_from(STRATEGIES), unique=True).map(tuple),
     mode=st.sampled_from(list(MODES)),
     kind=st.sampled_from(list(KINDS)),
     work_ms=st.floats(0.1, 10_000) | st.integers(1, 500),
@@ -94,6 +98,11 @@ def test_a_problem_is_told_where_the_mode_has_no_place_for_a_strategy_or_for_so_
         assert choices.problem.startswith(f"{foreign[0]} cannot run in mode {choices.mode!r}, only in ")
     else:
         assert choices.problem == ""
+
+
+def test_a_strategy_of_a_newer_python_is_a_problem(monkeypatch):
+    monkeypatch.setattr(sys, "version_info", (3, 13, 9, "final", 0))
+    assert Choices(("interpreter-pool",)).problem.startswith("interpreter-pool needs Python 3.14, and this is ")
 
 
 def test_to_look_for_a_problem_costs_no_call_of_the_work(monkeypatch):

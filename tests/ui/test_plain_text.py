@@ -26,6 +26,7 @@ from labkit.plan.work import cpu
 from labkit.runs.deliveries import Deliveries
 from labkit.runs.diff import diff
 from labkit.runs.gate import SIDES, judge
+from labkit.runs.one_app import AcrossServers
 from labkit.runs.summary import Distribution
 from labkit.runs.verdicts import verdicts
 from labkit.scale.network import Network
@@ -122,6 +123,7 @@ MAKERS = {
     "labkit.experiments.recommend.Recommendation": lambda: recommend(diagnosis(), comparison()),
     "labkit.runs.diff.Diff": lambda: diff(comparison(), comparison()),
     "labkit.runs.gate.Judgement": lambda: judge(dict.fromkeys(SIDES, comparison().runs)),
+    "labkit.runs.one_app.AcrossServers": lambda: AcrossServers(comparison(), {"gunicorn": "it is not there"}),
     "labkit.runs.verdicts.Verdicts": lambda: verdicts(comparison(), "own.max < 500ms", "own.p98 < 1s", "lost == 0"),
     "labkit.runs.table.Table": lambda: comparison_of_a_mix().by_kind(),
     "labkit.experiments.seen.Seen": shop_day.seen,

@@ -7,6 +7,7 @@ import pytest
 from labkit.base.errors import RecordError, UsageError
 from labkit.runs.comparison import Comparison, file_name
 from labkit.ui import runs_page
+from tests.runs.test_one_app import across
 from tests.support import simulated
 from tests.ui import test_fired as fired
 from tests.ui.commands.running import labkit
@@ -45,6 +46,22 @@ def test_of_a_fired_run_it_tells_what_clients_felt_then_the_table_the_figure_and
     places = [text.index(part) for part in order]
     assert places == sorted(places)
     assert "server" in Read(text).texts["th"]
+
+
+def test_of_an_app_at_several_servers_it_tells_what_follows_and_what_served(tmp_path):
+    runs = across({"threading": {"own_ms": 40}, "gevent": {"own_ms": 20}}).result.runs
+    text = runs_page.write(kept(tmp_path / "served", *runs, left_out={"gunicorn": "<b>no</b>"})).read_text("utf-8")
+    order = ["shop:app under threading, gevent", "gunicorn was left out: &lt;b&gt;no", "come soonest under gevent"]
+    order += ["3.13.0: with a GIL", "What was measured", "async_mode", "<img", "unaccounted"]
+    places = [text.find(part) for part in order]
+    assert -1 not in places, order[places.index(-1)]
+    assert places == sorted(places)
+    assert "handler-blocking time, own" not in text.lower()
+
+
+def test_what_somebody_wrote_in_place_of_reasons_is_left_out(tmp_path):
+    runs = across({"gevent": {"own_ms": 20}}, repeats=1).result.runs
+    assert "left out" not in runs_page.write(kept(tmp_path / "served", *runs, left_out=["x"])).read_text("utf-8")
 
 
 def test_of_a_comparison_the_recommendation_comes_first(compared):

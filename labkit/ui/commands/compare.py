@@ -34,8 +34,27 @@ SECONDS, CLIENTS = 5.0, 10
 ONE_CLIENT = "one-client"
 
 
-@click.command()
+class _Compare(click.Command):
+    """With ``--serve`` it is about servers, and has the options of that: one name for what people ask, two parsers."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        if not any(word == "--serve" or word.startswith("--serve=") for word in args):
+            return super().make_context(info_name, args, parent, **extra)
+        from labkit.ui.commands.one_app import servers
+
+        return servers.make_context(info_name, args, parent, **extra)
+
+
+@click.command(cls=_Compare)
 @click.argument("target", required=False)
+@click.option(
+    "--serve",
+    metavar="MODULE:NAME",
+    expose_value=False,
+    help="Instead, your app as it is under several servers and interpreters: labkit compare --serve shop:app --help",
+)
 @click.option(
     "--events", type=int, help="How many events.  [default: 10, with --rate 20; fewer where --data has fewer values]"
 )

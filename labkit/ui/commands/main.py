@@ -122,6 +122,7 @@ def main() -> None:
     labkit redact IN OUT                   the secrets out of recorded traffic, which fire replays
     labkit gate --base main --app m:app    is this version of your app slower than that one?
     labkit servers                         a broadcast across several servers, and one that ends
+    labkit compare --serve m:app           your app under several servers and interpreters
     labkit run app.py                      the same app from inside: where each event's time goes
     labkit watch                           the same while it runs, in a second terminal
     labkit report FOLDER                   what such a run has seen, again
