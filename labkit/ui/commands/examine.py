@@ -34,7 +34,7 @@ EXTRAS = {
     "modes": "--mode gunicorn, gevent, gevent-unpatched and asgi, notebook 07, and their tests",
     "export": "labkit run --otel, and what an app tells OpenTelemetry and Prometheus",
     "replay": "a HAR in labkit fire --replay and labkit redact",
-    "scale": "the strategy celery, and its tests",
+    "scale": "the strategies celery and celery-zero-loss, labkit delivery, labkit servers, notebook 12, and their tests",
 }
 
 _RENDERING = EXTRAS["browser"]
@@ -178,6 +178,13 @@ def _redis() -> Iterator[Finding]:
         )
 
 
+def _proxy() -> Iterator[Finding]:
+    if found := shutil.which("haproxy"):
+        yield Finding("machine", "HAProxy", found)
+    else:
+        yield _missing("machine", "HAProxy", "labkit servers, and its tests", "apt-get install haproxy")
+
+
 def _loopback() -> Iterator[Finding]:
     try:
         with socket.create_server(("127.0.0.1", 0)):
@@ -258,6 +265,7 @@ _PROBES: tuple[tuple[str, str, Callable[[], Iterator[Finding]]], ...] = (
     ("browser", "JavaScript parts", _parts),
     ("browser", "npm", _node),
     ("machine", "Redis", _redis),
+    ("machine", "HAProxy", _proxy),
     ("machine", "loopback", _loopback),
     ("machine", "cores", _cores),
     ("machine", "spare CPU", _spare),
