@@ -146,17 +146,9 @@ def interact(
     Raises:
         As :func:`render`.
     """
-    setting = Setting(
-        rate_hz=rate_hz,
-        events=events,
-        rows=rows,
-        throttle=throttle,
-        clicks=clicks,
-        click_block_ms=click_block_ms,
-        click_block_step_ms=click_block_step_ms,
-        update_block_ms=update_block_ms,
-        network=network,
-    )
+    feed = {"rate_hz": rate_hz, "events": events, "rows": rows, "update_block_ms": update_block_ms}
+    blocks = {"click_block_ms": click_block_ms, "click_block_step_ms": click_block_step_ms}
+    setting = Setting(throttle=throttle, clicks=clicks, network=network, **feed, **blocks)  # type: ignore[arg-type]
     chosen, work = strategy_of(strategy), work or io_wait(ms=1)
     longest_ms = (work.ms or 100.0) + click_block_ms + click_block_step_ms * clicks
     way = replace(ways([by])[0], name=name or _called(chosen, work, click_block_ms))

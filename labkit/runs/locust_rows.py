@@ -23,6 +23,7 @@ from labkit.plan.exchange import Exchange
 from labkit.plan.modes import NOT_KNOWN
 from labkit.plan.schedules import Schedule
 from labkit.runs import close, environment
+from labkit.runs.close import Int64
 from labkit.runs.conditions import NO_BYSTANDER, Conditions
 from labkit.runs.fired import Fired
 from labkit.runs.run import Run
@@ -105,27 +106,7 @@ def _run(
     # All that has no answer has waited for it as long as it may.
     end_ns = max(int(answered.max()), int(intended[-1]) + round(timeout_s * NS_PER_S))
     closed, closings = _closed(rows, connection, len(clients), end_ns)
-    came = np.flatnonzero(answered)
-    missing = np.zeros(len(came), np.int64)
-    fired = Fired(
-        start_ns=start_ns,
-        end_ns=end_ns,
-        sent_ns=sent,
-        delivery_event=came,
-        delivery_connection=connection[came],
-        delivery_ns=answered[came],
-        delivery_status=np.full(len(came), Outcome.ANSWERED, np.int64),
-        work_start_ns=missing,
-        work_end_ns=missing,
-        work_cpu_ns=missing,
-        messages={},
-        ping_sent_ns=np.zeros(0, np.int64),
-        ping_acked_ns=np.zeros(0, np.int64),
-        closed_ns=closed,
-        samples=np.zeros((0, 4), np.int64),
-        cpu_ns=0,
-        collections=0,
-    )
+    fired = _fired(start_ns, end_ns, sent, answered, connection, closed)
     whose = address.parsed(str(asked["url"]))
     return close.close(
         fired,
@@ -153,6 +134,31 @@ def _run(
             closings=(*closings, *dict.fromkeys(f"not let in: {one_line(each)}" for each in refusals)),
             is_cut_short=is_cut_short,
         ),
+    )
+
+
+def _fired(start_ns: int, end_ns: int, sent: Int64, answered: Int64, connection: Int64, closed: Int64) -> Fired:
+    """As labkit's own client keeps it; what rows do not tell is missing."""
+    came = np.flatnonzero(answered)
+    missing = np.zeros(len(came), np.int64)
+    return Fired(
+        start_ns=start_ns,
+        end_ns=end_ns,
+        sent_ns=sent,
+        delivery_event=came,
+        delivery_connection=connection[came],
+        delivery_ns=answered[came],
+        delivery_status=np.full(len(came), Outcome.ANSWERED, np.int64),
+        work_start_ns=missing,
+        work_end_ns=missing,
+        work_cpu_ns=missing,
+        messages={},
+        ping_sent_ns=np.zeros(0, np.int64),
+        ping_acked_ns=np.zeros(0, np.int64),
+        closed_ns=closed,
+        samples=np.zeros((0, 4), np.int64),
+        cpu_ns=0,
+        collections=0,
     )
 
 

@@ -1,4 +1,4 @@
-"""The locustfile's client beside labkit's own: same server, rate and clients, interleaved; asked: p50 within 10%.
+"""The locustfile's client beside labkit's own, at one server and rate, rounds interleaved; asked: p50 within 10%.
 
 At a handler that does nothing the latency is little more than what clients and server themselves take; at one that
 sleeps 50 ms it is the handler's. `late` is how long after it was due an event was sent.

@@ -34,7 +34,8 @@ EXTRAS = {
     "modes": "--mode gunicorn, gevent, gevent-unpatched and asgi, notebook 07, and their tests",
     "export": "labkit run --otel, and what an app tells OpenTelemetry and Prometheus",
     "replay": "a HAR in labkit fire --replay and labkit redact",
-    "scale": "the strategies celery and celery-zero-loss, labkit delivery, labkit servers, notebook 12, and their tests",
+    "locust": "labkit locust --run, and its tests",
+    "scale": "the strategies celery and celery-zero-loss, labkit delivery and servers, notebook 12, their tests",
 }
 
 _RENDERING = EXTRAS["browser"]
