@@ -7,7 +7,7 @@ import pytest
 import labkit as lab
 from labkit.base.errors import ConnectFailed, ModeError, NotStarted, UsageError
 from labkit.base.interpreter import Interpreter
-from labkit.experiments import servers
+from labkit.experiments import one_app
 from labkit.experiments.at_url import aimed
 from labkit.experiments.one_app import SPARE_THREADS, Servers
 from tests.support import simulated
@@ -49,8 +49,8 @@ def started(monkeypatch):
             raise ConnectFailed("nobody answers")
         return simulated.run("127.0.0.1:1", conditions={"bystander": "heartbeat"}), None
 
-    monkeypatch.setattr(servers, "ServerInMode", Started)
-    monkeypatch.setattr(servers.Aim, "fire", fire)
+    monkeypatch.setattr(one_app, "ServerInMode", Started)
+    monkeypatch.setattr(one_app.Aim, "fire", fire)
     return Started
 
 
@@ -179,7 +179,7 @@ def test_what_was_measured_before_a_failure_is_said_to_be_kept(started, tmp_path
     def ends(aim, tick=None):
         raise lab.LabError("the client ended")
 
-    monkeypatch.setattr(servers.Aim, "fire", ends)
+    monkeypatch.setattr(one_app.Aim, "fire", ends)
     with pytest.raises(lab.LabError) as raised:
         lab.compare_servers("shop:app", lab.burst(3), modes=["threading"], folder=tmp_path)
     assert raised.value.__notes__ == ["the 0 runs that were measured before are lost, since no save_to=... was given"]
