@@ -13,7 +13,6 @@ from labkit.plan.schedules import Schedule
 from labkit.plan.work import Work
 from labkit.runs import delivery as books
 from labkit.runs.delivery import FAULTS, NO_FAULT, Delivery
-from labkit.scale import redis_server
 from labkit.server.serving import require_possible, require_visible
 from labkit.strategies import Register, Strategy
 
@@ -145,14 +144,13 @@ def require(
     for name, value in seconds.items():
         if not 0 < value < 3600:
             raise UsageError(f"{name} must be above 0 and less than an hour, not {value!r}")
-    chosen = require_possible(strategy, work, mode)
+    chosen = require_possible(strategy, work, mode, own_redis=True)  # nobody's own Redis is killed
     if chosen.work is None:
         raise UsageError(f"{chosen.name} has no queue, so nothing but its server could be killed: choose celery")
     if chosen.settled.get("workers") == 0:
         raise UsageError(f"{chosen.name} starts no workers, so none could be killed: leave out workers=0")
     if modes.MODES[mode].is_in_process:
         raise UsageError(f"in mode {mode} the server runs in this process, which cannot be killed: choose gunicorn")
-    redis_server.require_program()  # nobody's own Redis is killed
     if importlib.util.find_spec("websocket") is None:
         raise MissingExtra("the clients need the package websocket-client: pip install 'labkit[scale]'")
     return chosen

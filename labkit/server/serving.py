@@ -157,8 +157,14 @@ def serve(
     return Serving(chosen, work, mode, server, backing).start()
 
 
-def require_possible(strategy: str | Register | Strategy, work: Work, mode: str = "threading") -> Strategy:
+def require_possible(
+    strategy: str | Register | Strategy, work: Work, mode: str = "threading", *, own_redis: bool = False
+) -> Strategy:
     """The strategy, where it can run in this mode with this work. Nothing is started.
+
+    Args:
+        strategy, work, mode: as of :func:`serve`.
+        own_redis: a Redis that a strategy needs will be one of the lab's own, whichever is named.
 
     Raises:
         UsageError: it cannot, and the sentence says why.
@@ -179,7 +185,7 @@ def require_possible(strategy: str | Register | Strategy, work: Work, mode: str 
     if work.ms is not None:
         require_visible(chosen, work, work.ms)
     if chosen.work is not None:
-        redis_server.require_named()
+        (redis_server.require_program if own_redis else redis_server.require_named)()
     if chosen.needs_pickle or not modes.MODES[mode].is_in_process:
         require_picklable(work)
     return chosen
