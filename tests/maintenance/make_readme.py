@@ -27,7 +27,7 @@ BEGIN, END = "<!-- claims -->\n", "<!-- /claims -->\n"
 WIDTH_PX = 260
 
 #: Which figure stands for a notebook, where it is not the first.
-FIGURES = {"00_tour": 3, "02_does_a_thread_help": 0, "07_async_modes": 2}
+FIGURES = {"00_tour": 3, "02_does_a_thread_help": 0, "07_async_modes": 2, "12_scale_out": 1}
 
 #: Lines of the advice that are too long for a table, in fewer words; the others are told as `labkit claims` tells them.
 IN_SHORT = {
