@@ -3,8 +3,10 @@
 import contextlib
 import os
 import secrets
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from labkit.scale import redis_server
 from labkit.scale.queue_process import QueueProcess
@@ -70,13 +72,24 @@ class Backing:
         """End the workers, and the Redis that was started; one that stays loses the queue. Twice does no harm."""
         stack, self._open = self._open, None
         if stack is not None:
-            stack.close()
+            try:
+                stack.close()
+            finally:
+                _forget(self._url)
 
     def __enter__(self) -> Strategy:
         return self.start()
 
     def __exit__(self, *exc: object) -> None:
         self.stop()
+
+
+def _forget(url: str) -> None:
+    """Kombu keeps its pools of every address as long as the process lasts (kombu/pools.py): not that of this one."""
+    pools, ours = sys.modules.get("kombu.pools"), urlsplit(url)
+    for group in () if pools is None else (pools.producers, pools.connections):
+        for address in [each for each in group if ours.password in each and ours.port in each]:
+            dict.pop(group, address, None)  # its own deletion would look for the address's address
 
 
 @contextlib.contextmanager

@@ -239,6 +239,7 @@ class Server(Served):
                 message_queue.wake(self.socketio.server.manager)
             for name in self._threads.join_all(deadline_ns):
                 self.log.append(f"still at work {timeout_s:g} s after the stop: {name}")
+            message_queue.hang_up(self.socketio.server.manager)
             wsgi.server_close()
             self._end_watch()
 

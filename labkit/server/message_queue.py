@@ -44,3 +44,11 @@ def wake(manager: Any) -> None:
     if getattr(manager, "pubsub", None) is not None:
         with contextlib.suppress(Exception):  # Redis may be gone before its servers are
             manager.redis.publish(manager.channel, "{}")
+
+
+def hang_up(manager: Any) -> None:
+    """Close its connections, once nobody listens any more: they would stay open as long as somebody has the server."""
+    for each in (getattr(manager, "pubsub", None), getattr(manager, "redis", None)):
+        if each is not None and hasattr(each, "close"):
+            with contextlib.suppress(Exception):
+                each.close()

@@ -61,9 +61,10 @@ def own(monkeypatch):
 
 
 def test_both_are_there_together_and_gone_together():
+    before = set(psutil.Process().children(recursive=True))
     with nothing_left_behind():
         with Backing(strategy("celery"), Calculation(echo)) as at_queue:
-            below = psutil.Process().children(recursive=True)
+            below = set(psutil.Process().children(recursive=True)) - before
             # The warden, Redis, who leads the workers, and the workers.
             assert len(below) == 3 + max(1, (os.cpu_count() or 2) - 1)
             assert at_queue.options["message_queue"] == at_queue.parameters["url"]

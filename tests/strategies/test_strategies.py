@@ -24,11 +24,10 @@ from labkit.base.errors import ModeError, StrategyError
 from labkit.client.firing import Job
 from labkit.plan.work import Calculation, io_wait
 from labkit.runs.stages import Outcome
-from labkit.scale.backing import Backing
 from labkit.scale.redis_server import RedisServer
 from labkit.server.in_process import Server
 from labkit.strategies import DEFAULT, MODES, NAMES, Strategy, default_in, names_in, runnable, show, strategy
-from tests.support.redis_needed import require_redis
+from tests.support.redis_needed import behind, require_redis
 
 every_strategy = pytest.mark.parametrize("name", NAMES)
 every_strategy_of_a_thread = pytest.mark.parametrize("name", names_in("threading"))
@@ -380,16 +379,21 @@ def app_running(command, folder):
 WITHOUT_THE_LAB = "import runpy, sys; sys.modules['labkit'] = None; runpy.run_path('app.py', run_name='__main__')"
 
 
+#: Each of them is a whole app by itself, on this Python.
+ALONE = [
+    name for name in NAMES if strategy(name).work is None and strategy(name).needs_python <= tuple(sys.version_info)
+]
+
+
 @pytest.fixture(scope="module")
 def apps(tmp_path_factory):
     """Every strategy as an app, all started at once: most of a start is one core's work, and there are two."""
     started = {}
     try:
-        for name in NAMES:
-            if strategy(name).work is None:
-                folder = tmp_path_factory.mktemp(name)
-                (folder / "app.py").write_text(runnable(name))
-                started[name] = App(["-c", WITHOUT_THE_LAB], folder)
+        for name in ALONE:
+            folder = tmp_path_factory.mktemp(name)
+            (folder / "app.py").write_text(runnable(name))
+            started[name] = App(["-c", WITHOUT_THE_LAB], folder)
         yield started
     finally:
         for app in started.values():
@@ -397,7 +401,7 @@ def apps(tmp_path_factory):
 
 
 @pytest.mark.measured
-@pytest.mark.parametrize("name", [name for name in NAMES if strategy(name).work is None])
+@pytest.mark.parametrize("name", ALONE)
 def test_a_strategy_runs_without_the_lab(name, apps, client):
     app = apps[name]
     client.open(app.url(), senders=1, bystander=False, listener=False)
@@ -445,14 +449,6 @@ def test_the_process_pool_runs_from_a_plain_script(tmp_path, client):
 
 
 # --- in the lab's server ---
-
-
-def behind(chosen, calculation):
-    """What a strategy with a queue needs beside its server, where there is a Redis; it gives the strategy to serve."""
-    if chosen.work is None:
-        return contextlib.nullcontext(chosen)
-    require_redis()
-    return Backing(chosen, calculation)
 
 
 def answers_of(chosen, calculation, client, job=None):
