@@ -177,9 +177,11 @@ class Server(Served):
             silent_s = 2.0 * (eio.ping_interval + eio.ping_timeout)
             self._wsgi = TrackingServer(listening, app.app, self._threads, self.log, self.stock, silent_s)
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):
+            told: BaseException | None = error if isinstance(error, KeyboardInterrupt) else None
+            while told is not None:
                 # What `register` had made is still held by its frames: of a pool they keep the processes.
-                traceback.clear_frames(error.__traceback__)
+                traceback.clear_frames(told.__traceback__)
+                told = told.__context__
             self._stopping.set()  # what `register` began before it raised ends too
             self._threads.join_all(clock.now_ns() + clock.NS_PER_S)
             listening.close()
