@@ -135,12 +135,12 @@ def to_sid(result: Comparison) -> float:
     return 1.0 if b.strays == 0 and b.outcomes["answered"] == b.events else 0.0
 
 
-def processes_spare(result: Comparison) -> float:
+def processes_spare(result: Comparison, who: str = "process-pool") -> float:
     burst(result)
     computes(result)
     if environment.cores() < 2:
         raise Untestable("needs two cores: one to compute, one for the server")
-    a, pool = one(result, "inline", serial=False), one(result, "process-pool", serial=False)
+    a, pool = one(result, "inline", serial=False), one(result, who, serial=False)
     return ratio(a.bystander.p50_ms, pool.bystander.p50_ms) / 10
 
 

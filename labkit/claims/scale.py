@@ -4,8 +4,8 @@ import numpy as np
 
 from labkit.base.text import ratio
 from labkit.claims.claim import BOTH, MANY, Claim
-from labkit.claims.evidence import Untestable, burst, computes, one
-from labkit.runs import environment
+from labkit.claims.evidence import Untestable, one
+from labkit.claims.handlers import processes_spare
 from labkit.runs.comparison import Comparison
 from labkit.runs.delivery import NO_FAULT, Delivery
 
@@ -27,12 +27,7 @@ def hop(result: Comparison) -> float:
 
 
 def workers_spare(result: Comparison) -> float:
-    burst(result)
-    computes(result)
-    if environment.cores() < 2:
-        raise Untestable("needs two cores: one to compute, one for the server")
-    inline, celery = one(result, "inline", serial=False), one(result, "celery", serial=False)
-    return ratio(inline.bystander.p50_ms, celery.bystander.p50_ms) / 10
+    return processes_spare(result, "celery")
 
 
 def killed_worker_loses(books: Delivery) -> float:
