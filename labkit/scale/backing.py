@@ -75,7 +75,8 @@ class Backing:
             try:
                 stack.close()
             finally:
-                _forget(self._url)
+                if not self._named_url:
+                    _forget(urlsplit(self._url).password or "")
 
     def __enter__(self) -> Strategy:
         return self.start()
@@ -84,12 +85,15 @@ class Backing:
         self.stop()
 
 
-def _forget(url: str) -> None:
-    """Kombu keeps its pools of every address as long as the process lasts (kombu/pools.py): not that of this one."""
-    pools, ours = sys.modules.get("kombu.pools"), urlsplit(url)
+def _forget(password: str) -> None:
+    """Kombu keeps its connections to every address as long as the process lasts (kombu/pools.py): not to this one.
+
+    Of a Redis that stays they stay, too: an app of the reader's in this process may have the same ones.
+    """
+    pools = sys.modules.get("kombu.pools")
     for group in () if pools is None else (pools.producers, pools.connections):
-        for address in [each for each in group if ours.password in each and ours.port in each]:
-            dict.pop(group, address, None)  # its own deletion would look for the address's address
+        for address in [each for each in group if password in each]:
+            dict.pop(group, address).force_close_all()  # the group's own deletion would look for the address's address
 
 
 @contextlib.contextmanager

@@ -31,7 +31,7 @@ def register(socketio, complex_calculation, url="redis://", queue="app"):
     def handle_message(data):
         calculate.delay(request.sid, data)
 
-    return tasks.pool.force_close_all
+    return tasks.close
 
 
 def work(complex_calculation, url="redis://", queue="app", workers=None):

@@ -35,7 +35,7 @@ def register(socketio, complex_calculation, url="redis://", queue="app", visibil
         join_room(client := data.get("client", request.sid))  # who asks, whatever connection it has by now
         calculate.delay(client, data)
 
-    return tasks.pool.force_close_all
+    return tasks.close
 
 
 def work(complex_calculation, url="redis://", queue="app", visibility_timeout_s=60, workers=None):

@@ -103,6 +103,18 @@ def test_a_redis_of_somebody_s_own_stays_and_keeps_nothing_of_ours(own):
         assert not [key for key in client.scan_iter() if b"labkit-" in key]
 
 
+def test_a_redis_of_somebody_s_own_serves_again_and_again_and_others_keep_their_connections(own):
+    from celery import Celery
+
+    theirs = Celery("theirs", broker=own.url)
+    with theirs.pool.acquire(block=True) as connection:
+        connection.ensure_connection(max_retries=1)
+    for _ in range(2):
+        assert measure("celery", cpu(1), burst(3)).outcomes["answered"] == 3
+    with theirs.pool.acquire(block=True) as connection:
+        assert connection.connected
+
+
 @pytest.mark.parametrize("killed", ["lead", "parent"])
 def test_the_workers_end_with_who_leads_them_and_with_their_parent(killed, tmp_path):
     code = (
