@@ -256,7 +256,7 @@ def end_marked(mark: str, dead_pid: int | None = None) -> None:
     # Those that tidy up end by themselves, now that nobody is left whom they serve; our own serves us still.
     kill_all(_wait_for([each for each in found if not _is_ours(each)], _ENDING_S))
     for pid in seen:
-        _remove_what_is_left_of(pid)
+        remove_what_is_left_of(pid)
 
 
 def _wait_for(processes: Sequence[psutil.Process], timeout_s: float) -> list[psutil.Process]:
@@ -282,9 +282,14 @@ def _runs(process: psutil.Process) -> bool:
     return False
 
 
-def _remove_what_is_left_of(pid: int) -> None:
-    """Of a process that has ended: loky's semaphores, which Linux shows as files, and our temporary folders."""
-    for semaphore in Path("/dev/shm").glob(f"sem.loky-{pid}-*"):
+def semaphores_of(pid: int) -> list[Path]:
+    """What a process's pools of loky hold in shared memory, which Linux shows as files."""
+    return [*Path("/dev/shm").glob(f"sem.loky-{pid}-*")]
+
+
+def remove_what_is_left_of(pid: int) -> None:
+    """Of a process that has ended: loky's semaphores and our temporary folders."""
+    for semaphore in semaphores_of(pid):
         with contextlib.suppress(OSError):
             semaphore.unlink()
     for folder in Path(tempfile.gettempdir()).glob(f"{temporary_prefix(pid)}*"):

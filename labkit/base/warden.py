@@ -18,18 +18,34 @@ from typing import Self
 import psutil
 
 from labkit.base import interrupts
-from labkit.base.processes import MARK, end_marked, kill_tree, with_mark
+from labkit.base.processes import MARK, end_marked, kill_tree, remove_what_is_left_of, semaphores_of, with_mark
 
-#: Without a word of its end, the watched process has been killed. Its path is set only then: to start without `site`
-#: takes a hundredth of a second.
+#: What the watched process says: its last word is how it stood when it was killed. Between them are its forks' numbers.
+_WATCHED, _RESTS, _ENDED = "watched", "rests", "ended"
+
+#: Its path is set only when it has to do something: to start without `site` takes a hundredth of a second.
 _WAIT = """
 import sys
 said = sys.stdin.read().split()
-if "ended" not in said:
+last = [each for each in said if not each.isdigit()][-1]
+if last != {ended!r}:
     sys.path[:] = {path!r}
-    from labkit.base.warden import end_what_is_left
-    end_what_is_left({mark!r}, {pid!r}, {command!r}, [int(each) for each in said])
+    from labkit.base.warden import after
+    after(last, {mark!r}, {pid!r}, {command!r}, [int(each) for each in said if each.isdigit()])
 """
+
+
+def after(last: str, mark: str, pid: int, command: list[str], forks: list[int]) -> None:
+    """What the warden does once the watched process is gone, by its last word.
+
+    Args:
+        last: what it said last.
+        mark, pid, command, forks: as for :func:`end_what_is_left`.
+    """
+    if last == _RESTS:
+        remove_what_is_left_of(pid)
+    else:
+        end_what_is_left(mark, pid, command, forks)
 
 
 def end_what_is_left(mark: str, pid: int, command: list[str], forks: list[int]) -> None:
@@ -53,15 +69,15 @@ class _Warden:
 
     def __init__(self) -> None:
         self.mark = uuid.uuid4().hex
-        self._before = os.environ.get(MARK)
-        os.environ[MARK] = with_mark(self.mark)
+        self._before: str | None = None
+        self._watches = False
         self._write = -1
         self._process: subprocess.Popen[bytes] | None = None
         with contextlib.suppress(OSError):  # no descriptors or no memory left: a measurement need not fail for that
             self._start()
 
     def _start(self) -> None:
-        code = _WAIT.format(path=sys.path, mark=self.mark, pid=os.getpid(), command=sys.orig_argv)
+        code = _WAIT.format(ended=_ENDED, path=sys.path, mark=self.mark, pid=os.getpid(), command=sys.orig_argv)
         read, self._write = os.pipe()
         try:
             # Not of our group: a Ctrl-C or a terminal that closes is for us, and the warden comes after us.
@@ -76,25 +92,42 @@ class _Warden:
         finally:
             os.close(read)
 
-    def end(self) -> None:
-        """All is well: it ends, and the mark is no longer inherited."""
+    def watch(self) -> None:
+        """From here on what is started inherits the mark; twice does no harm."""
+        if not self._watches:
+            self._watches = True
+            self._before = os.environ.get(MARK)
+            os.environ[MARK] = with_mark(self.mark)
+            self._say(_WATCHED)
+
+    def rest(self) -> None:
+        """From here on nothing inherits the mark, and what was started may stay: only shared memory may not."""
+        self._watches = False
         if self._before is None:
             os.environ.pop(MARK, None)
         else:
             os.environ[MARK] = self._before
-        self._say("ended")
+        self._say(_RESTS)
+
+    def end(self) -> None:
+        """All is well: it ends."""
+        self._say(_ENDED)
+        self._hang_up()
         if self._process is not None:
             self._process.wait()
 
     def tell_of_fork(self) -> None:
         """In a fork: its copy of the pipe would hide its parent's end."""
-        self._say(f"{os.getpid()} ")
+        self._say(str(os.getpid()))
+        self._hang_up()
 
-    def _say(self, last: str) -> None:
-        """The last word through this process's end of the pipe."""
+    def _say(self, word: str) -> None:
         if self._write >= 0:
             with contextlib.suppress(OSError):
-                os.write(self._write, last.encode())
+                os.write(self._write, f"{word} ".encode())
+
+    def _hang_up(self) -> None:
+        if self._write >= 0:
             os.close(self._write)
 
 
@@ -135,6 +168,7 @@ class Watch:
         with _state.lock:
             _state.watches += 1
             _state.warden = _state.warden or _Warden()
+            _state.warden.watch()
         self._of: _State | None = _state
 
     def end(self) -> None:
@@ -180,6 +214,10 @@ def is_kept() -> bool:
 
 
 def _end_if_idle(of: _State) -> None:
-    if of.warden is not None and not of.watches and not of.kept:
+    if of.warden is None or of.watches or of.kept:
+        return
+    of.warden.rest()
+    # A pool that an interrupt left to the collector holds some until then, and the kernel may be killed before.
+    if not semaphores_of(os.getpid()):
         of.warden.end()
         of.warden = None

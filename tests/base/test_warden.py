@@ -110,6 +110,51 @@ def test_a_command_keeps_its_warden_and_ends_what_was_started(started):
         assert wait_until(lambda: left.poll() is not None)
 
 
+@pytest.fixture
+def semaphores():
+    """Files as Linux shows loky's semaphores of a process."""
+    made = []
+
+    def make(pid):
+        made.append(Path(f"/dev/shm/sem.loky-{pid}-made"))
+        made[-1].touch()
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.unlink(missing_ok=True)
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="only Linux shows semaphores as files")
+def test_while_semaphores_are_left_the_warden_stays_and_ends_nothing_but_them(semaphores):
+    """An interrupt leaves a pool to the collector, and the kernel is killed while nothing is measured."""
+    before = "open(f'/dev/shm/sem.loky-{os.getpid()}-left', 'w').close(); watch.end(); print(flush=True)"
+    process, left = forsaking(after=before)
+    process.stdout.readline()
+    (semaphore,) = Path("/dev/shm").glob(f"sem.loky-{process.pid}-*")
+    process.kill()
+    assert wait_until(lambda: not semaphore.exists(), 5)
+    assert not gone(left)
+    psutil.Process(left).kill()
+    process.communicate()
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="only Linux shows semaphores as files")
+def test_a_warden_that_stayed_is_the_next_watchs_and_ends_with_it(started, semaphores):
+    before = dict(os.environ)
+    with nothing_left_behind():
+        with warden.Watch():
+            semaphore = semaphores(os.getpid())
+        (one,) = started()
+        assert dict(os.environ) == before
+        semaphore.unlink()
+        with warden.Watch():
+            assert started() == [one]
+            assert os.environ[MARK]
+        assert started() == []
+    assert dict(os.environ) == before
+
+
 def test_in_a_notebook_what_was_started_goes_on_after_the_watch():
     """It may be the reader's own."""
     with warden.Watch():

@@ -21,14 +21,20 @@ SHORT = "run = lab.measure('process-pool', lab.cpu(20), lab.burst(4)); print(run
 
 
 def said(kernel, code):
-    """What a cell prints, and the name of what it raises."""
+    """What a cell prints, and the name of what it raises; again if it came so soon after an error that it was dropped.
+
+    https://jupyter-client.readthedocs.io/en/stable/messaging.html#request-reply
+    """
     told = []
 
     def heard(message):
         content = message["content"]
         told.append(content.get("ename") or content.get("text") or "")
 
-    kernel.execute_interactive(code, timeout=60, output_hook=heard, store_history=False)
+    status = "aborted"
+    while status == "aborted":
+        reply = kernel.execute_interactive(code, timeout=60, output_hook=heard, store_history=False)
+        status = reply["content"]["status"]
     return "".join(told).strip()
 
 
