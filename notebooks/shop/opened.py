@@ -21,8 +21,12 @@ OPENS_WITHIN_S = 20
 
 
 @contextlib.contextmanager
-def opened(module):
+def opened(module, under=()):
     """Serve the shop of a module; its address.
+
+    Args:
+        module: as of ``python -m``.
+        under: arguments of Python before it, such as of a program that starts the shop and looks on.
 
     Raises:
         RuntimeError: it did not open; the sentence ends with what it said last.
@@ -30,7 +34,7 @@ def opened(module):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "shop.opened", module, str(port)]
+    command = [sys.executable, *under, "-m", "shop.opened", module, str(port)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, cwd=Path(__file__).parents[1], **pipes) as shop:
         said = []

@@ -65,6 +65,41 @@ def test_there_are_notebooks():
     assert [path.name for path in NOTEBOOKS][:2] == ["00_tour.ipynb", "01_who_waits.ipynb"]
 
 
+# --- how long it takes to read ---
+
+#: What is read of English that is not one's own, in words a minute, and what a line of code takes.
+WORDS_A_MINUTE, LINE_S = 200, 3
+
+#: A notebook says this much of it or more, and at most that much and some minutes of looking at figures and measuring.
+LEAST, MOST, LOOKING_MINUTES = 0.85, 1.6, 2
+
+
+def reading_minutes(path):
+    """Of text and code, exercises and what is folded apart."""
+    read = [cell for cell in cells(path) if "exercise" not in tags(cell)]
+    text = "\n".join(cell.source for cell in read if cell.cell_type == "markdown")
+    text = re.sub(r"<details>.*?</details>|<[^>]+>|\]\([^)]*\)", " ", text, flags=re.DOTALL)
+    lines = sum(len(cell.source.splitlines()) for cell in read if cell.cell_type == "code")
+    return len(re.findall(r"\w+", text)) / WORDS_A_MINUTE + lines * LINE_S / 60
+
+
+def stated_minutes(path):
+    (found,) = re.findall(r"\*\*(\w+) minutes\.?\*\*", cells(path)[0].source)
+    return 8 if found == "Eight" else int(found)
+
+
+@every_notebook
+def test_it_takes_as_long_to_read_as_it_says(path):
+    reading = reading_minutes(path)
+    assert LEAST * reading <= stated_minutes(path) <= MOST * reading + LOOKING_MINUTES, reading
+
+
+def test_the_readme_says_the_same_minutes():
+    readme = (NOTEBOOKS[0].parents[1] / "README.md").read_text(encoding="utf-8")
+    told = {name: int(minutes) for name, minutes in re.findall(r"\| \[(\w+)\]\(notebooks/.*\| (\d+) \|", readme)}
+    assert told == {path.stem: stated_minutes(path) for path in NOTEBOOKS}
+
+
 # --- executed as a whole ---
 
 

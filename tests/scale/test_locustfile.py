@@ -181,6 +181,19 @@ def test_an_answer_that_is_an_event_is_timed_by_its_field(loaded, frame):
     assert told["response_time"] == 5
 
 
+def test_what_came_together_is_read_once_and_has_one_instant(loaded):
+    """websocket-client asks for a frame's head, its length and its text one after the other."""
+    connection = person(loaded()).connection
+    came = [b"\x81\x03one\x81", b"\x03two"]
+    connection.receive, connection.held = lambda size: came.pop(0), b""
+    taken, instants = [], []
+    for size in (2, 3, 1, 1, 3):
+        taken.append(connection.take(size))
+        instants.append(connection.read_ns)
+    assert taken == [b"\x81\x03", b"one", b"\x81", b"\x03", b"two"]
+    assert instants[0] == instants[1] == instants[2] < instants[3] == instants[4]
+
+
 def test_in_a_namespace_frames_are_read_and_written_there(loaded):
     file = loaded(namespace="/desk")
     one = person(file)

@@ -63,6 +63,10 @@ def _labkit(packages: Packages, task: Task, folder: Path) -> tuple[list[str], di
     return [sys.executable, str(CLIENTS / "labkit_client.py"), task.kind, task.as_json()], {}
 
 
+def _system_calls(packages: Packages, task: Task, folder: Path) -> tuple[list[str], dict[str, str]]:
+    return [sys.executable, str(CLIENTS / "system_calls.py"), task.kind, task.as_json()], {}
+
+
 def _async_client(packages: Packages, task: Task, folder: Path) -> tuple[list[str], dict[str, str]]:
     return [
         sys.executable,
@@ -120,6 +124,7 @@ def _own(folder: Path) -> Packages:
 
 PEERS = (
     Peer("labkit", ("timer",), _own, _labkit),
+    Peer("floor: the system calls alone", (), _own, _system_calls),
     Peer(
         "python-socketio AsyncClient",
         ("loop", "timer"),
