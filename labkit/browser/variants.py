@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.base.errors import UsageError
+from labkit.base.listed import is_number, listed
 from labkit.base.renamed import refuse_old, refuse_unknown
 from labkit.browser import measure
 from labkit.browser.bench import Setting
@@ -72,9 +73,9 @@ def _require_known(settings: Mapping[str, Any]) -> None:
 def vary(
     patterns: Sequence[str | Path | Pattern] = ("naive", "forced"),
     *,
-    rates_hz: Sequence[float] = (100.0, 1000.0),
-    windows_ms: Sequence[float] = (50.0, 200.0),
-    rows: Sequence[int] = (200, 2000),
+    rates_hz: Sequence[float] | float = (100.0, 1000.0),
+    windows_ms: Sequence[float] | float = (50.0, 200.0),
+    rows: Sequence[int] | int = (200, 2000),
     span_s: float = 0.3,
     clicks: int = 2,
     throttle: float = 4.0,
@@ -103,14 +104,15 @@ def vary(
     Raises:
         As `render`.
     """
-    batched = [pattern("dom-batch", window_ms=each, called=f"server-batch-{each:g}") for each in windows_ms]
+    batched = [pattern("dom-batch", window_ms=each, called=f"server-batch-{each:g}") for each in listed(windows_ms)]
     chosen = [*ways(patterns), *batched]
-    if not (span_s > 0 and rates_hz and rows and all(rate > 0 for rate in rates_hz)):
+    rates, many = listed(rates_hz), listed(rows)
+    if not (span_s > 0 and rates and many and all(is_number(rate) and rate > 0 for rate in rates)):
         raise UsageError("give rates above 0 updates per second, numbers of rows, and a span above 0 s")
     settings = [
         Setting(rate_hz=rate, events=max(1, round(rate * span_s)), rows=each, throttle=throttle, clicks=clicks)
-        for each in rows
-        for rate in rates_hz
+        for each in many
+        for rate in rates
     ]
 
     def steps() -> Iterator[Rendering]:

@@ -57,7 +57,7 @@ def serial_answers_a_room(result: Comparison) -> float:
     waits(result)
     bound = (burst(result) + 1) / 4
     a, serial = one(result, "inline", serial=False), one(result, "inline", serial=True)
-    return bound / ratio(serial.own.p50_ms, a.own.p50_ms)
+    return bound * ratio(a.own.p50_ms, serial.own.p50_ms)
 
 
 def one_case_of_eight(result: Comparison | EightCases) -> float:

@@ -7,6 +7,7 @@ from typing import Unpack, cast
 import numpy as np
 
 from labkit.base.errors import UsageError
+from labkit.base.listed import is_number, listed
 from labkit.experiments.compare import compare
 from labkit.experiments.settings import Settings
 from labkit.plan.schedules import Schedule, constant
@@ -63,7 +64,7 @@ class Batching:
 
 
 def batching(
-    windows_ms: Sequence[float] = (10, 50, 200),
+    windows_ms: Sequence[float] | float = (10, 50, 200),
     work: Work | None = None,
     plan: Schedule | None = None,
     *,
@@ -84,9 +85,10 @@ def batching(
     Raises:
         UsageError: a window is not above 0, or there is none.
     """
-    if not windows_ms or not all(0 < w < float("inf") for w in windows_ms):
+    windows = list(dict.fromkeys(listed(windows_ms)))
+    if not windows or not all(is_number(window) and 0 < window < float("inf") for window in windows):
         raise UsageError(f"windows_ms must be one or more numbers above 0, not {windows_ms!r}")
-    strategies = [strategy(UNBATCHED), *(strategy("server-batch", window_ms=w) for w in dict.fromkeys(windows_ms))]
+    strategies = [strategy(UNBATCHED), *(strategy("server-batch", window_ms=window) for window in windows)]
     work = call(_nothing, payloads=[0]) if work is None else work
     plan = constant(400, seconds=2, connections=1) if plan is None else plan
     return trade_off(compare(strategies, work, plan, repeats=repeats, **cast(Settings, {"ping_hz": 0, **settings})))

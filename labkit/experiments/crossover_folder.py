@@ -9,7 +9,8 @@ import numpy as np
 
 from labkit.base.errors import LabError, RecordError, UsageError
 from labkit.base.files import record_text, safe_name, whole
-from labkit.experiments.crossover import Alone, Cell, Crossover, Grid
+from labkit.experiments.crossover import Crossover
+from labkit.experiments.crossover_grid import Alone, Cell, Grid
 from labkit.plan.schedules import Schedule
 from labkit.runs import holding
 from labkit.runs.run import Run

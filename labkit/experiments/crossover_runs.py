@@ -4,7 +4,6 @@ See :mod:`labkit.experiments.crossover` for what comes out. Each cell starts a s
 Redis: what the cell before has left in a queue must not meet the next.
 """
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,10 +14,12 @@ import numpy as np
 
 from labkit.base import clock
 from labkit.base.errors import LabError, UsageError
+from labkit.base.listed import is_number, listed
 from labkit.experiments.capacity_search import MOST_HZ
 from labkit.experiments.compare import Progress, several
-from labkit.experiments.crossover import Alone, Cell, Crossover, Grid
+from labkit.experiments.crossover import Crossover
 from labkit.experiments.crossover_folder import ABOUT, MapFolder
+from labkit.experiments.crossover_grid import Alone, Cell, Grid
 from labkit.experiments.measure import AnyStrategy, measure, require_measurable
 from labkit.experiments.offered import calibrated, require_load, require_seconds
 from labkit.plan.calibration import Expected, tiled
@@ -64,9 +65,9 @@ HOP_HZ, HOP_S, HOP_WORK_MS = 100.0, 2.0, 0.01
 def crossover(
     strategies: Sequence[AnyStrategy] | AnyStrategy = STRATEGIES,
     *,
-    service_ms: Sequence[float] = SERVICE_MS,
-    load: Sequence[float] = LOADS,
-    workers: Sequence[int] = WORKERS,
+    service_ms: Sequence[float] | float = SERVICE_MS,
+    load: Sequence[float] | float = LOADS,
+    workers: Sequence[int] | int = WORKERS,
     bound_ms: float = BOUND_MS,
     events: int = EVENTS,
     least_s: float | None = None,
@@ -251,9 +252,9 @@ def hop_of(run: Run) -> Hop:
 def survey(
     strategies: Sequence[AnyStrategy] | AnyStrategy = STRATEGIES,
     *,
-    service_ms: Sequence[float] = SERVICE_MS,
-    load: Sequence[float] = LOADS,
-    workers: Sequence[int] = WORKERS,
+    service_ms: Sequence[float] | float = SERVICE_MS,
+    load: Sequence[float] | float = LOADS,
+    workers: Sequence[int] | int = WORKERS,
     bound_ms: float = BOUND_MS,
     events: int = EVENTS,
     least_s: float | None = None,
@@ -273,16 +274,19 @@ def survey(
             "a cell takes 10 events or more, 1 client or more and a seed of 0 or more, not "
             f"{events}, {connections} and {seed}"
         )
-    for each in load:
+    loads, counts = _side("load", load), _side("workers", workers)
+    for each in loads:
         require_load(each, "each load")
+    if any(count != int(count) for count in counts):
+        raise UsageError(f"workers are whole numbers, not {', '.join(f'{count:g}' for count in counts)}")
     names = tuple(chosen)
     grid = Grid(
         strategies=names,
         pooled=tuple(name for name in names if "workers" in chosen[name].settled),
         elsewhere=tuple(name for name in names if chosen[name].needs_pickle),
         service_ms=_side("service_ms", service_ms),
-        loads=_side("load", load),
-        workers=tuple(map(int, _side("workers", workers))),
+        loads=loads,
+        workers=tuple(map(int, counts)),
         bound_ms=float(bound_ms),
         events=int(events),
         least_s=float(least_s),
@@ -291,8 +295,6 @@ def survey(
         mode=mode,
         seed=int(seed),
     )
-    if any(count != whole for count, whole in zip(sorted(workers), grid.workers, strict=True)):
-        raise UsageError(f"workers are whole numbers, not {', '.join(map(str, workers))}")
     found = Survey(grid, chosen)
     for cell in grid.cells:
         _require_possible(found, cell)
@@ -339,18 +341,14 @@ def _require_possible(found: Survey, cell: Cell) -> None:
     )
 
 
-def _side(name: str, values: Sequence[float]) -> tuple[float, ...]:
+def _side(name: str, values: Sequence[float] | float) -> tuple[float, ...]:
     """One side of the grid, ascending."""
-    given: list[Any] = list(values) if isinstance(values, Sequence) and not isinstance(values, str) else [values]
+    given = listed(values)
     if not given:
         raise UsageError(f"{name} is empty: give at least one")
     for value in given:
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not (0 < value < 1e6 and math.isfinite(value))
-        ):
-            raise UsageError(f"{name} are numbers above 0, not {value!r}")
+        if not is_number(value) or not 0 < value < 1e6:
+            raise UsageError(f"each value of {name} is a number above 0, not {value!r}")
     if len(set(given)) < len(given):
         raise UsageError(f"{name} names a value twice: name it once")
     return tuple(sorted(float(value) for value in given))

@@ -11,6 +11,7 @@ import numpy as np
 
 from labkit.base import clock
 from labkit.base.errors import UsageError
+from labkit.base.listed import is_number
 from labkit.experiments.capacity_search import MOST_HZ, PAYLOADS
 from labkit.experiments.settings import Settings
 from labkit.plan import queueing
@@ -150,8 +151,8 @@ def arrivals(rate_hz: float, seconds: float, connections: int, seed: int) -> Sch
 
 def require_load(load: float, name: str = "a load") -> None:
     """UsageError unless it is a utilisation that can be asked for; the sentence begins with `name`."""
-    if not (load > 0 and math.isfinite(load)):
-        raise UsageError(f"{name} must be above 0, such as 0.9 for 90% of what can be done, not {load:g}")
+    if not is_number(load) or not (load > 0 and math.isfinite(load)):
+        raise UsageError(f"{name} must be above 0, such as 0.9 for 90% of what can be done, not {load!r:.40}")
     if load > MOST:
         raise UsageError(
             f"{name} above {MOST:g} asks for more than {MOST:g} times what can be done, and {load:g} was given: "

@@ -11,6 +11,7 @@ from typing import Any, Self, Unpack, cast
 
 from labkit.base.errors import LabError, UsageError
 from labkit.base.files import unused_folder
+from labkit.base.listed import listed
 from labkit.base.renamed import refusing_old_names
 from labkit.experiments.compare import Ordered, Progress, ordered
 from labkit.experiments.measure import AnyStrategy
@@ -30,7 +31,7 @@ def sustain(
     strategies: Sequence[AnyStrategy] | AnyStrategy,
     work: Work,
     *,
-    loads: Sequence[float] = (0.5, 0.9, 1.5),
+    loads: Sequence[float] | float = (0.5, 0.9, 1.5),
     seconds: float = 5.0,
     servers: int = 1,
     connections: int = CLIENTS,
@@ -67,7 +68,7 @@ def sustain(
         UsageError: the request makes no sense; nothing was started.
         LabError: server or client failed; both are stopped.
     """
-    chosen = _ascending(loads)
+    chosen = _ascending(listed(loads))
     require_seconds(seconds)
     if settings.get("expected") is not None:
         raise UsageError("expected=... belongs to one plan, and each load has its own: leave it out")

@@ -43,11 +43,6 @@ class Address:
         """``127.0.0.1:5000``, as a row of a table calls it."""
         return self.url.partition("://")[2]
 
-    @property
-    def is_secure(self) -> bool:
-        """Whether it speaks TLS."""
-        return self.url.startswith("https")
-
 
 def parsed(url: str) -> Address:
     """The address that a URL names.

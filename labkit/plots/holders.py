@@ -6,7 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from labkit.experiments.crossover import Cell, Crossover
+from labkit.experiments.crossover import Crossover
+from labkit.experiments.crossover_grid import Cell
 from labkit.plots.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, WIDTH_IN, apart, message, styled
 from labkit.runs.holding import BREAKS, HOLDS
 

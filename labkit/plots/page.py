@@ -3,22 +3,22 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Self
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from labkit.base.clock import NS_PER_MS
 from labkit.base.errors import UsageError
-from labkit.browser.frontier import FRAME_MS, Point, best, felt, points
-from labkit.browser.passes import INTERACTION_PARTS, SHORTEST_MS, Int64, Timed, in_three
+from labkit.browser.frontier import FRAME_MS, felt
+from labkit.browser.passes import Int64, Timed
 from labkit.browser.rendering import WORK_OFF, Measured, Rendering, work_said
-from labkit.browser.table import inp_verdict
 from labkit.browser.trace.reader import read
+from labkit.plots.clicks import inp_parts, seen
+from labkit.plots.frontier import frontier
+from labkit.plots.nothing import nothing
 from labkit.plots.style import (
     BLACK,
     BLUE,
@@ -218,95 +218,6 @@ def pipeline_of(result: Rendering, name: str, folder: Path) -> Figure:
 
 
 @styled
-def inp_parts(result: Rendering, *, first: int = 4, title: str | None = None) -> Figure:
-    """What a click waits for: a bar per interaction, stacked of its three parts, way by way.
-
-    Input delay: the main thread is busy with something else. Processing: the handlers run. Presentation delay: from
-    their end to the frame that shows what they did. https://web.dev/articles/inp
-
-    Args:
-        result: ways that were clicked, as from `interact_each`.
-        first: so many interactions of each way at most, the longest ones.
-        title: instead of the finding.
-    """
-    if not result.measured:
-        return nothing(result)
-    told = {each.name: _told(each) for each in result.measured}
-    # By what was clicked, not by what the browser told of it: the same figure in every run, as nbval compares sizes.
-    clicked = [sum(len(run.clicks["intended"]) for run in each.sound) for each in result.measured]
-    rows = sum(max(1, min(first, clicks)) for clicks in clicked)
-    figure, axes = plt.subplots(figsize=(WIDTH_IN, 1.7 + 0.26 * rows + 0.16 * len(told)))
-    ends = [sum(each[key] for key in INTERACTION_PARTS.values()) for known in told.values() for each in known]
-    row, places = 0.0, list[float]()
-    for each in result.measured:
-        drawn = sorted(told[each.name], key=lambda one: -float(one["duration_ms"]))[:first]
-        for place, interaction in enumerate(drawn):
-            _in_parts(axes, row + place, interaction)
-        if not drawn:
-            axes.text(0, row, f" {_untold(each)}", va="center", fontsize=8.5)
-        places.append(row + max(0, len(drawn) - 1) / 2)
-        row += max(1, len(drawn)) + 0.6
-    for name, (colour, hatch) in zip(INTERACTION_PARTS, _PART_LOOKS, strict=True):
-        axes.barh(0, 0, color=colour, hatch=hatch, edgecolor="white", linewidth=0, label=name)
-    axes.set_xlim(0, max(ends, default=0) * 1.12 or SHORTEST_MS)
-    dotted = [bound for bound in BOUNDS_MS if bound < axes.get_xlim()[1]]
-    for bound in dotted:
-        axes.axvline(bound, color=GREY, linewidth=1, linestyle=":")
-    axes.set_yticks(places, [_group(each.name, len(told[each.name]), first) for each in result.measured])
-    axes.set_ylim(row - 0.9, -0.7)
-    axes.grid(axis="y", visible=False)
-    where = f" (dotted: {' and '.join(f'{bound:g}' for bound in dotted)})" if dotted else ""
-    axes.set_xlabel(f"ms from the input to the next paint, a bar per interaction{where}")
-    figure.legend(loc="outside lower right", ncols=3)
-    message(figure, title or _parts_finding(told))
-    return figure
-
-
-_PART_LOOKS = ((RED, ""), (BLACK, ""), (PURPLE, "xxxx"))
-
-
-def _told(each: Measured) -> list[Mapping[str, Any]]:
-    """The interactions whose three parts are known."""
-    found = [one for run in each.sound for one in run.interactions if in_three(one)]
-    return [one for one in found if one["duration_ms"] >= SHORTEST_MS]
-
-
-def _untold(each: Measured) -> str:
-    """Why there is no bar."""
-    clicks = sum(len(run.clicks["intended"]) for run in each.sound)
-    if not clicks:
-        return "nobody clicked"
-    if any(not in_three(one) for run in each.sound for one in run.interactions):
-        return "an older labkit recorded this: it kept no parts"
-    return f"{clicks} clicks, each below {SHORTEST_MS} ms: the browser tells no more of them"
-
-
-def _group(name: str, count: int, first: int) -> str:
-    return f"{short(name)}\n({first} longest of {count})" if count > first else short(name)
-
-
-def _in_parts(axes: Axes, row: float, interaction: Mapping[str, Any]) -> None:
-    left = 0.0
-    for key, (colour, hatch) in zip(INTERACTION_PARTS.values(), _PART_LOOKS, strict=True):
-        axes.barh(
-            row, interaction[key], left=left, height=0.78, color=colour, hatch=hatch, edgecolor="white", linewidth=0
-        )
-        left += interaction[key]
-    axes.text(left, row, f" {interaction['duration_ms']:.0f}", va="center", fontsize=8.5)
-
-
-def _parts_finding(told: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    known = [(float(one["duration_ms"]), name, one) for name, interactions in told.items() for one in interactions]
-    if not known:
-        return f"No interaction took {SHORTEST_MS} ms or more"
-    duration_ms, name, one = max(known, key=lambda each: each[0])
-    parts = {part: float(one[key]) for part, key in INTERACTION_PARTS.items()}
-    most = max(parts, key=lambda part: parts[part])
-    share = parts[most] / sum(parts.values())
-    return f"The longest interaction, {duration_ms:.0f} ms under {name}, is {share:.0%} {most}"
-
-
-@styled
 def by_rate(rates_hz: Sequence[float], results: Sequence[Rendering], *, title: str | None = None) -> Figure:
     """How long one update keeps the page's main thread busy, by the rate at which they come: a line per way.
 
@@ -473,191 +384,3 @@ def _waterfall_finding(run: Timed, of: str) -> str:
         return f"No {of} were seen"
     most = max(spent, key=lambda label: spent[label])
     return f"Where the time of {of} goes: {most}, {spent[most] / total:.0%}"
-
-
-GREY = "#999999"
-_MARKS = "osD^vPX*<>hd"
-_COLOURS = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK, "#8C8C00")
-
-
-@styled
-def frontier(result: Rendering, *, title: str | None = None) -> Figure:
-    """INP against staleness, a panel per number of rows: low and left is good, and either alone can mislead.
-
-    Each way has a colour and a shape, each rate a size. Filled marks are on the frontier: nothing under the same load
-    is as good in both and better in one. Where there are several runs, small rings show each. A few marks are named
-    where they are; many have a legend.
-    """
-    found = points(result)
-    if not result.measured:
-        return nothing(result)
-    ways = list(dict.fromkeys(point.way for point in found))
-    rates = sorted({point.rate_hz for point in found})
-    many = sorted({point.rows for point in found}) or [0]
-    figure, panels = plt.subplots(1, len(many), sharex=True, sharey=True, squeeze=False, figsize=(WIDTH_IN, 4.6))
-    first_best = best(found)
-    size = {rate: 6 + 5.0 * place / max(1, len(rates) - 1) for place, rate in enumerate(rates)}
-    for axes, rows in zip(panels[0], many, strict=True):
-        axes.set_title(f"{rows} rows" if len(many) > 1 else "")
-        for bound in BOUNDS_MS:
-            axes.axvline(bound, color=GREY, linewidth=1, linestyle=":")
-            axes.axhline(bound, color=GREY, linewidth=1, linestyle=":")
-        for point in reversed(found):  # the first way on top: a circle over a square shows both
-            if point.rows == rows:
-                _mark(axes, point, ways.index(point.way), size[point.rate_hz], filled=point in first_best)
-        axes.set_xlabel("staleness p95, ms")
-    log_ms(panels[0][0], "x", minimum_decades=2)
-    log_ms(panels[0][0], "y", minimum_decades=2)
-    panels[0][0].set_ylabel(f"INP, ms (drawn at {SHORTEST_MS} where shorter)")
-    if found and len(found) <= _FEW and len(rates) == 1:
-        for axes, rows in zip(panels[0], many, strict=True):
-            _name_marks(axes, [point for point in found if point.rows == rows])
-        figure.supxlabel(
-            "filled: no other way is as good in both and better in one (dotted: {:g} and {:g} ms)".format(*BOUNDS_MS),
-            fontsize=8.5,
-        )
-    elif found:
-        figure.legend(handles=_legend(ways, rates, size), loc="outside right center")
-    message(figure, title or _frontier_finding(result, found, first_best))
-    return figure
-
-
-#: So many marks have room for their names.
-_FEW = 6
-
-
-def _name_marks(axes: Axes, found: Sequence[Point]) -> None:
-    """Beside each mark its name, where it covers neither another mark nor another name."""
-    axes.figure.draw_without_rendering()  # type: ignore[union-attr]  # else nobody knows where the marks come to lie
-    pixels = axes.figure.dpi / 72
-    places = axes.transData.transform([(point.staleness_ms, point.inp_ms) for point in found] or np.zeros((0, 2)))
-    taken = [_Box(x - 6 * pixels, y - 6 * pixels, x + 6 * pixels, y + 6 * pixels) for x, y in places]
-    inside = _Box(*axes.bbox.extents)
-    for point, (x, y) in sorted(zip(found, places, strict=True), key=lambda each: float(each[1][0])):
-        wide, high = 6.2 * len(point.way) * pixels, 12 * pixels
-        boxes = {
-            (side, up): _Box.beside(x + side * 8 * pixels, y + up * pixels, side * wide, high)
-            for up in (0, 10, -10, 20, -20, 30, -30)
-            for side in (1, -1)
-        }
-        side, up = min(boxes, key=lambda place: (boxes[place].outside(inside), sum(map(boxes[place].meets, taken))))
-        taken.append(boxes[side, up])
-        axes.annotate(
-            point.way,
-            (point.staleness_ms, point.inp_ms),
-            (side * 8, up),
-            textcoords="offset points",
-            ha="left" if side > 0 else "right",
-            va="center",
-            fontsize=9,
-        )
-
-
-class _Box(NamedTuple):
-    """A rectangle in pixels."""
-
-    left: float
-    low: float
-    right: float
-    high: float
-
-    @classmethod
-    def beside(cls, x: float, y: float, wide: float, high: float) -> Self:
-        """From x to the right by `wide`, to the left where it is negative, and around y."""
-        return cls(min(x, x + wide), y - high / 2, max(x, x + wide), y + high / 2)
-
-    def meets(self, other: "_Box") -> bool:
-        """Whether they have a point in common."""
-        return self.left < other.right and other.left < self.right and self.low < other.high and other.low < self.high
-
-    def outside(self, other: "_Box") -> bool:
-        """Whether a part of it lies outside of the other."""
-        return self.left < other.left or self.right > other.right or self.low < other.low or self.high > other.high
-
-
-def _mark(axes: Axes, point: Point, place: int, size: float, *, filled: bool) -> None:
-    colour, mark = _COLOURS[place % len(_COLOURS)], _MARKS[place % len(_MARKS)]
-    if len(point.repeats) > 1:
-        x, y = np.array(point.repeats).T
-        axes.plot(x, y, mark, color=colour, markerfacecolor="none", markersize=3.5, alpha=0.6)
-    face = colour if filled else "white"
-    axes.plot(point.staleness_ms, point.inp_ms, mark, color=colour, markerfacecolor=face, markersize=size, zorder=3)
-
-
-def _legend(ways: Sequence[str], rates: Sequence[float], size: dict[float, float]) -> list[Line2D]:
-    def entry(mark: str, colour: str, label: str, points: float = 7, face: str | None = None) -> Line2D:
-        return Line2D([], [], linestyle="", marker=mark, color=colour, markersize=points, label=label,
-                      markerfacecolor=face or colour)  # fmt: skip
-
-    shown = [entry(_MARKS[i % 12], _COLOURS[i % 8], short(way)) for i, way in enumerate(ways)]
-    shown += [entry("o", GREY, f"{rate:g} updates/s", size[rate]) for rate in rates] if len(rates) > 1 else []
-    shown.append(entry("o", BLACK, "on the frontier\nof its load"))
-    shown.append(entry("o", BLACK, "another way is\nbetter", face="white"))
-    return shown
-
-
-def _frontier_finding(result: Rendering, found: Sequence[Point], on_it: Sequence[Point]) -> str:
-    good, old = BOUNDS_MS
-    worst = max((p for p in found if p.inp_ms <= good), key=lambda p: p.staleness_ms, default=None)
-    if worst is not None and worst.staleness_ms > old:
-        return f"{worst.way} has a good INP, and what it shows is {worst.staleness_ms / 1000:.1f} s old"
-    if found and all(p.inp_ms <= good for p in found):
-        return "Every way has a good INP here; staleness tells them apart"
-    return "INP and staleness, way by way"
-
-
-@styled
-def seen(result: Rendering, *, guess_ms: float | None = None, title: str | None = None) -> Figure:
-    """From the click to its result, a ring per click; and INP, a diamond per run. Dotted: the bounds of INP.
-
-    Args:
-        result: ways that were clicked, as from `tour` or `interact`.
-        guess_ms: the reader's guess of INP.
-        title: instead of the finding.
-    """
-    if not result.measured:
-        return nothing(result)
-    figure, axes = plt.subplots(figsize=(WIDTH_IN, 1.9 + 0.5 * len(result.measured)))
-    for row, each in enumerate(result.measured):
-        results_ms = np.concatenate([run.click_to_result_ms for run in each.sound] or [np.zeros(0)])
-        inp_ms = [max(SHORTEST_MS, run.inp_ms or 0) for run in each.sound if len(run.clicks["intended"])]
-        known = results_ms[~np.isnan(results_ms)]
-        axes.plot(known, [row + 0.14] * len(known), "o", color=ORANGE, markerfacecolor="white", markersize=6)
-        axes.plot(inp_ms, [row - 0.14] * len(inp_ms), "D", color=BLUE, markersize=8)
-    axes.plot([], [], "D", color=BLUE, label=f"INP (drawn at {SHORTEST_MS} where shorter)")
-    axes.plot([], [], "o", color=ORANGE, markerfacecolor="white", label="click to result, each click")
-    log_ms(axes, "x", minimum_decades=2)
-    for bound in BOUNDS_MS:
-        axes.axvline(bound, color=GREY, linewidth=1, linestyle=":")
-    if guess_ms is not None:
-        axes.axvline(guess_ms, color=RED, linestyle="--", linewidth=1.4, label="your guess")
-    axes.set_yticks(range(len(result.measured)), [short(each.name) for each in result.measured])
-    axes.set_ylim(len(result.measured) - 0.5, -0.5)
-    axes.grid(axis="y", visible=False)
-    axes.set_xlabel("ms (log scale; dotted: {:g} and {:g})".format(*BOUNDS_MS))
-    figure.legend(loc="outside lower right", ncols=3)
-    message(figure, title or _seen_finding(result))
-    return figure
-
-
-def _seen_finding(result: Rendering) -> str:
-    by_verdict: dict[str, list[str]] = {}
-    for each in result.measured:
-        by_verdict.setdefault(inp_verdict(each), []).append(each.name)
-    told = ", ".join(f"{verdict} under {' and '.join(names)}" for verdict, names in by_verdict.items())
-    last_s = [each.pooled("click_to_result_ms").max_ms / 1000 for each in result.measured]
-    if not all(map(math.isfinite, last_s)):
-        return f"INP is {told}"
-    between = " to ".join(dict.fromkeys(f"{s:.{1 if s >= 0.1 else 2}f}" for s in (min(last_s), max(last_s))))
-    return f"INP is {told}; the last result comes after {between} s"
-
-
-@styled
-def nothing(result: Rendering, otherwise: str = "Nothing was measured.") -> Figure:
-    """A figure that says why there is none: what the result says of it, else `otherwise`."""
-    figure, axes = plt.subplots(figsize=(WIDTH_IN, 1.4))
-    axes.axis("off")
-    why = " ".join(result.problems) or otherwise
-    axes.text(0, 0.5, wrapped(why, 100), va="center", fontsize=10)
-    message(figure, "There is no figure")
-    return figure

@@ -114,10 +114,6 @@ class Servers:
         """Of the messages between the lab's own servers."""
         return self._channel
 
-    def url_of(self, name: str) -> str:
-        """Where one server answers, past HAProxy."""
-        return f"http://127.0.0.1:{self._of(name).port}"
-
     def pids(self, name: str) -> tuple[int, ...]:
         """The processes of a server: gunicorn's arbiter and its worker; none where it does not run."""
         return self._of(name).pids()

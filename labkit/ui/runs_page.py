@@ -28,9 +28,6 @@ PAGE = "report.html"
 #: So many runs are drawn one by one, the first ones.
 RUNS_DRAWN = 6
 
-#: What is told of an expectation.
-_EXPECTED = ("expectation", "strategy", "verdict", "why")
-
 #: Nothing but the page's own style, and the pictures in it.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 

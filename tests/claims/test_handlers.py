@@ -284,6 +284,12 @@ def test_the_repair_does_not_hold_where_a_caller_was_left_without_an_answer():
     assert claim("to-sid-repairs-it", computing({"thread": {"own_ms": [100] * 9 + [NEVER]}})).status == DOES_NOT_HOLD
 
 
+@pytest.mark.parametrize(("default", "serial", "said"), [(NEVER, 100, HOLDS), (100, NEVER, DOES_NOT_HOLD)])
+def test_what_is_never_answered_is_later_than_anything(default, serial, said):
+    found = waiting(own(("inline", default), ("inline-serial", serial)))
+    assert claim("serial-answers-a-room", found).status == said
+
+
 def test_strangers_are_counted_for_every_connection():
     run = simulated.run("thread-broadcast", plan=simulated.burst(4, connections=2))
     more = {"event": np.arange(12) % 4, "connection": np.full(12, 2), "at": np.ones(12), "kind": np.full(12, 3)}

@@ -70,7 +70,7 @@ def test_what_has_no_window_is_left_out_and_nothing_but_that_is_refused():
         batching.trade_off(Comparison((simulated.run(), simulated.run("thread"))))
 
 
-@pytest.mark.parametrize("windows", [[], [0], [-1, 10], [float("inf")], [float("nan")]])
+@pytest.mark.parametrize("windows", [[], [0], [-1, 10], [float("inf")], [float("nan")], 0, "50"])
 def test_a_window_is_a_time(windows):
     with pytest.raises(UsageError, match="windows_ms"):
         batching.batching(windows)

@@ -267,11 +267,11 @@ def test_a_damaged_folder_is_one_sentence_or_a_map(kept, tmp_path, hurt):
         ({"strategies": ("inline", "inline")}, "two strategies have one name"),
         ({"strategies": [lab.strategy("process-pool", workers=2)]}, "leave them out"),
         ({"service_ms": ()}, "service_ms is empty"),
-        ({"service_ms": (0,)}, "numbers above 0"),
+        ({"service_ms": (0,)}, "is a number above 0"),
         ({"service_ms": (5, 5)}, "twice"),
-        ({"service_ms": "5"}, "numbers above 0"),
+        ({"service_ms": "5"}, "is a number above 0"),
         ({"load": (90,)}, "is it a percentage"),
-        ({"load": (float("nan"),)}, "must be above 0"),
+        ({"load": (float("nan"),)}, "is a number above 0"),
         ({"workers": (1.5,)}, "whole numbers"),
         ({"workers": (0,)}, "above 0"),
         ({"bound_ms": 0}, "bound_ms must be above 0"),
@@ -288,6 +288,11 @@ def test_a_damaged_folder_is_one_sentence_or_a_map(kept, tmp_path, hurt):
 def test_what_cannot_be_measured_is_refused_before_anything_is(asked, says):
     with pytest.raises(UsageError, match=says):
         survey(**asked)
+
+
+def test_a_single_value_is_a_side_of_one():
+    grid = survey("process-pool", service_ms=5, load=0.9, workers=2).grid
+    assert (grid.service_ms, grid.loads, grid.workers) == ((5.0,), (0.9,), (2,))
 
 
 def test_an_unknown_strategy_is_refused():

@@ -82,11 +82,16 @@ def test_each_run_is_told_as_soon_as_it_is_there(measured):
     assert {len(run) for _, _, run in told} == {25, 75}
 
 
+def test_one_load_is_a_number(measured):
+    assert sustain("inline", WORK, loads=0.5, seconds=1, connections=10).loads == (0.5,)
+
+
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
         ({"loads": ()}, "there is no load"),
         ({"loads": (0.5, 0)}, "a load must be above 0"),
+        ({"loads": "0.9"}, "a load must be above 0"),
         ({"loads": (0.5, math.nan)}, "a load must be above 0"),
         ({"loads": (0.5, math.inf)}, "a load must be above 0"),
         ({"loads": (0.5, 11)}, "a load above 10 asks for"),

@@ -11,12 +11,10 @@ from matplotlib import pyplot as plt
 mpl.use("Agg")
 
 from labkit.base.errors import UsageError
-from labkit.browser.frontier import under
 from labkit.browser.rendering import Measured, Rendering
 from labkit.plots import page
-from labkit.plots.style import BLACK
 from labkit.runs.stages import NEVER
-from tests.support.rendered import SETTINGS, exact, interaction, rendering, timed
+from tests.support.rendered import SETTINGS, exact, rendering, timed
 
 
 @pytest.fixture(autouse=True)
@@ -195,55 +193,6 @@ def test_several_updates_in_a_frame_are_no_answer_to_that():
     assert "ask browser.few_updates" in " ".join(figure.axes[0].texts[0].get_text().split())
 
 
-# --- an interaction in its three parts ---
-
-
-def in_parts(**ways):
-    return Rendering(tuple(Measured(name, {}, runs=(timed(interactions=tuple(each)),)) for name, each in ways.items()))
-
-
-def test_an_interaction_is_a_bar_of_three_parts_and_the_title_names_the_longest():
-    result = in_parts(server=[interaction(1, 2, 3)], page=[interaction(4, 90, 6), interaction(10, 200, 30)])
-    figure = page.inp_parts(result)
-    assert title(figure) == "The longest interaction, 240 ms under page, is 83% processing"
-    axes = figure.axes[0]
-    bars = [(bar.get_x(), bar.get_width()) for bar in axes.patches if bar.get_width()]
-    assert bars == [(0, 10), (10, 200), (210, 30), (0, 4), (4, 90), (94, 6)]  # the longest of a way first
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
-        "input delay",
-        "processing",
-        "presentation delay",
-    ]
-    assert "2 clicks, each below 16 ms: the browser tells no more of them" in axes.texts[0].get_text()
-    assert axes.get_xlabel().endswith("(dotted: 200)")
-
-
-def test_of_many_interactions_the_longest_are_drawn_and_their_number_is_told():
-    figure = page.inp_parts(in_parts(page=[interaction(1, 20 + i, 3) for i in range(9)]), first=2)
-    title(figure)
-    assert len([bar for bar in figure.axes[0].patches if bar.get_width()]) == 6
-    assert figure.axes[0].get_yticklabels()[0].get_text() == "page\n(2 longest of 9)"
-
-
-@pytest.mark.parametrize(
-    ("measured", "said"),
-    [
-        (Measured("no clicks", {}, runs=(timed(clicks=0, inp_ms=None),)), "nobody clicked"),
-        (Measured("too short", {}, runs=(timed(inp_ms=None),)), "2 clicks, each below 16 ms"),
-        (
-            Measured("old file", {}, runs=(timed(interactions=({"start_ms": 1.0, "duration_ms": 64.0},)),)),
-            "older labkit",
-        ),
-        (Measured("broken", {}, runs=(timed(problem="x"),)), "nobody clicked"),
-    ],
-    ids=lambda value: getattr(value, "name", ""),
-)
-def test_what_has_no_parts_is_said(measured, said):
-    figure = page.inp_parts(Rendering((measured,)))
-    assert title(figure) == "No interaction took 16 ms or more"
-    assert said in figure.axes[0].texts[0].get_text()
-
-
 def test_a_way_is_found_for_its_waterfall():
     assert title(page.waterfall_of(rendering(), "naive"))
     with pytest.raises(KeyError, match="was not measured"):
@@ -268,125 +217,3 @@ def test_by_rate_says_that_updates_become_cheaper_only_where_all_do():
     assert title(page.by_rate([30, 200], [at(a=100.0), at(a=50.0)])).endswith("share a frame")
     dearer = page.by_rate([30, 200], [at(a=100.0, b=100.0), at(a=50.0, b=120.0)])
     assert title(dearer) == "What one update costs, by how many come"
-
-
-# --- what a person feels: every point is drawn where it is, the frontier filled ---
-
-
-def varied(*ways):
-    """Ways as (name, rate, rows, step of the stages in ms, INP in ms); staleness is four steps."""
-    return Rendering(
-        tuple(
-            Measured(
-                under(name, rate_hz, rows),
-                {**SETTINGS, "rate_hz": rate_hz, "rows": rows},
-                runs=(timed(step_ms=step_ms, inp_ms=inp_ms),),
-            )
-            for name, rate_hz, rows, step_ms, inp_ms in ways
-        )
-    )
-
-
-def drawn(axes):
-    """The marks in a panel: (staleness, INP) -> whether filled."""
-    marks = [line for line in axes.lines if line.get_linestyle() == "None" and len(line.get_xdata())]
-    return {
-        (float(line.get_xdata()[0]), float(line.get_ydata()[0])): line.get_markerfacecolor() == line.get_color()
-        for line in marks
-    }
-
-
-def test_the_frontier_has_a_panel_a_number_of_rows_and_fills_who_is_best():
-    result = varied(("a", 100, 10, 10, 16), ("b", 100, 10, 50, 16), ("a", 100, 20, 10, 80), ("b", 100, 20, 50, 16))
-    figure = page.frontier(result)
-    title(figure)
-    few, many = figure.axes
-    assert (few.get_title(loc="left"), many.get_title(loc="left")) == ("10 rows", "20 rows")
-    assert drawn(few) == {(40, 16): True, (200, 16): False}
-    assert drawn(many) == {(40, 80): True, (200, 16): True}
-
-
-def test_a_few_marks_are_named_where_they_are_and_many_in_a_legend():
-    few = page.frontier(varied(("a", 100, 10, 10, 16), ("b", 100, 10, 50, 16)))
-    title(few)
-    assert {text.get_text() for text in few.axes[0].texts} == {"a", "b"}
-    assert not few.legends
-    many = page.frontier(varied(*((name, 100, 10, 10, 16) for name in "abcdefg")))
-    title(many)
-    assert not many.axes[0].texts
-    assert many.legends
-
-
-def test_names_of_near_marks_do_not_cover_one_another():
-    near = (("naive", 100, 10, 34, 24), ("virtual", 100, 10, 22, 24), ("budget", 100, 10, 28, 32))
-    far = (("server-batch-200", 100, 10, 65, 32), ("forced", 100, 10, 250, 40))
-    figure = page.frontier(varied(*near, *far))
-    title(figure)
-    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
-    assert len(boxes) == 5
-    assert not [one for at, one in enumerate(boxes) for other in boxes[:at] if one.overlaps(other)]
-
-
-def test_marks_differ_by_way_and_sizes_by_rate():
-    result = varied(("a", 100, 10, 10, 16), ("a", 500, 10, 20, 16), ("b", 100, 10, 50, 16))
-    figure = page.frontier(result)
-    title(figure)
-    other, faster, first = (line for line in figure.axes[0].lines if line.get_linestyle() == "None")
-    assert first.get_marker() == faster.get_marker() != other.get_marker()
-    assert first.get_color() == faster.get_color() != other.get_color()
-    assert first.get_markersize() < faster.get_markersize()
-    (legend,) = figure.legends
-    told = [text.get_text() for text in legend.get_texts()]
-    assert told[:4] == ["a", "b", "100 updates/s", "500 updates/s"]
-    assert BLACK in [handle.get_color() for handle in legend.legend_handles]
-
-
-@pytest.mark.parametrize(
-    ("ways", "said"),
-    [
-        ([("a", 100, 10, 10, 16), ("b", 100, 10, 50, 16)], "Every way has a good INP here; staleness tells them apart"),
-        ([("a", 100, 10, 10, 16), ("b", 100, 10, 50, 300)], "INP and staleness, way by way"),
-        ([("a", 100, 10, 10, 16), ("b", 100, 10, 5000, 16)], "b has a good INP, and what it shows is 20.0 s old"),
-    ],
-)
-def test_the_frontiers_title_says_what_the_points_say(ways, said):
-    assert title(page.frontier(varied(*ways))).startswith(said)
-
-
-def clicked(**ways):
-    """Ways by name: INP in ms and the step of a click's stages; the result takes nine steps."""
-    return Rendering(
-        tuple(
-            Measured(name, {}, runs=(timed(events=0, inp_ms=inp_ms, step_ms=step_ms),))
-            for name, (inp_ms, step_ms) in ways.items()
-        )
-    )
-
-
-def test_what_was_seen_is_told_by_verdict_and_by_the_last_result():
-    result = clicked(A=(16.0, 100), B=(None, 110), page=(900.0, 100))
-    figure = page.seen(result, guess_ms=300)
-    assert title(figure) == "INP is good under A and B, poor under page; the last result comes after 0.9 to 1.0 s"
-    axes = figure.axes[0]
-    marks = [line for line in axes.lines if line.get_marker() == "D" and len(line.get_xdata())]
-    assert [float(line.get_xdata()[0]) for line in marks] == [16, 16, 900]
-    assert [text.get_text() for text in axes.get_yticklabels()] == ["A", "B", "page"]
-    assert 300 in [float(line.get_xdata()[0]) for line in axes.lines if line.get_linestyle() == "--"]
-
-
-def test_a_result_that_comes_at_once_is_not_told_as_no_time_at_all():
-    assert title(page.seen(clicked(A=(16.0, 4), B=(16.0, 40)))).endswith("the last result comes after 0.04 to 0.4 s")
-
-
-@pytest.mark.parametrize(
-    "measured",
-    [
-        (Measured("nothing", {}),),
-        (Measured("broken", {}, runs=(timed(problem="x"),)),),
-        (Measured("no clicks", {}, runs=(timed(clicks=0, inp_ms=None),)),),
-    ],
-    ids=lambda measured: measured[0].name,
-)
-def test_odd_data_is_drawn_as_it_is_felt(measured):
-    assert title(page.seen(Rendering(measured))).startswith("INP is ")
-    assert title(page.frontier(Rendering(measured))) == "INP and staleness, way by way"

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from labkit.base.clock import NS_PER_S
-from labkit.experiments.crossover import Alone, Crossover, Grid
+from labkit.experiments.crossover import Crossover
+from labkit.experiments.crossover_grid import Alone, Grid
 from labkit.plan.hop import Hop
 from tests.support import simulated
 

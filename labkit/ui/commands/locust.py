@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labkit.base.errors import UsageError
-from labkit.ui.commands import fire, session
-from labkit.ui.commands.fire import Duration
+from labkit.ui.commands import fire_request, session
+from labkit.ui.commands.duration import Duration
+from labkit.ui.commands.fire import Firing
 
 if TYPE_CHECKING:
     from labkit.scale.locustfile import LocustPlan
@@ -130,8 +131,8 @@ class Asked:
             timeout_s=told["timeout"],
             namespace=told["namespace"],
             path=told["path"],
-            headers=fire.pairs("--header", told["header"], ":"),
-            auth=fire.parsed_json("--auth", told["auth"]),
+            headers=fire_request.pairs("--header", told["header"], ":"),
+            auth=fire_request.parsed_json("--auth", told["auth"]),
             seed=told["seed"],
         )
 
@@ -155,7 +156,7 @@ class Asked:
 MOST_VALUES = 10_000
 
 
-class _Locust(fire.Firing):
+class _Locust(Firing):
     """One ``labkit locust`` that ends in a run."""
 
     def __init__(self, asked: Asked, folder: Path, json_: bool, workers: int, rows: Path | None) -> None:

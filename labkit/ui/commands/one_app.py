@@ -8,7 +8,9 @@ import click
 
 from labkit.base.errors import NotStarted
 from labkit.ui.commands import expecting, session
-from labkit.ui.commands.fire import Asked, Duration, fire
+from labkit.ui.commands.duration import Duration
+from labkit.ui.commands.fire import fire
+from labkit.ui.commands.fire_request import Asked
 from labkit.ui.commands.session import INVALID, MEASURED, Session
 
 if TYPE_CHECKING:

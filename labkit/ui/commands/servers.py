@@ -11,8 +11,8 @@ from labkit.ui.commands import session
 from labkit.ui.commands.session import INVALID, MEASURED, Session
 
 if TYPE_CHECKING:
-    from labkit.experiments.server_faults import Fault
     from labkit.experiments.several_servers import SeveralServers
+    from labkit.runs.remedies import Fault
 
 #: What a fault's name may be; the module that has them takes long to import.
 FAULTS = ("no-sticky-sessions", "slow-subscriber", "large-event", "socket-timeout", "publish-gives-up")

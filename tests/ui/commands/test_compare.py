@@ -20,7 +20,7 @@ from labkit.plan import calibration, prices
 from labkit.plan.work import call
 from labkit.runs.comparison import Comparison
 from labkit.strategies import names_in
-from labkit.ui.commands.compare import Request
+from labkit.ui.commands.compare_request import Request
 from tests.experiments.test_diagnose import of as simulated_diagnosis
 from tests.support import simulated
 from tests.support.helpers import taking_interrupts, wait_until

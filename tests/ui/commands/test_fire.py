@@ -11,7 +11,6 @@ import time
 import pytest
 
 from labkit.runs.run import Run
-from labkit.ui.commands.fire import Duration
 from tests.support.helpers import taking_interrupts, wait_until
 from tests.support.recorded_traffic import har, sent, socket
 from tests.support.strange_app import running
@@ -147,11 +146,6 @@ def test_another_machine_takes_little_also_of_its_owner():
     result = labkit("fire", "http://192.0.2.1", "--i-own-this-server", "--rate", "101")
     assert_is_refused(result)
     assert "at most 100 events in any second" in result.stderr
-
-
-@pytest.mark.parametrize(("text", "seconds"), [("5", 5), ("5s", 5), ("200ms", 0.2), ("1.5 s", 1.5), ("2m", 120)])
-def test_a_time_is_written_as_people_write_it(text, seconds):
-    assert Duration().convert(text, None, None) == pytest.approx(seconds)
 
 
 @pytest.mark.measured

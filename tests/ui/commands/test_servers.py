@@ -6,7 +6,7 @@ import pytest
 
 from labkit.base.errors import MissingExtra
 from labkit.experiments import server_faults, several_servers
-from labkit.experiments.server_faults import Fault, Seen
+from labkit.runs.remedies import Fault, Seen
 from labkit.ui.commands.servers import FAULTS
 from tests.experiments.test_several_servers import killed, result
 from tests.ui.commands.running import assert_is_refused, labkit, written
