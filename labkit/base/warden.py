@@ -6,6 +6,8 @@ this one waits for this one's end, however that comes. It costs no time until th
 """
 
 import contextlib
+import gc
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -13,12 +15,16 @@ import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
 
 import psutil
 
-from labkit.base import interrupts
+from labkit.base import clock, interrupts
 from labkit.base.processes import MARK, end_marked, kill_tree, remove_what_is_left_of, semaphores_of, with_mark
+
+#: How long a pool that nobody holds any more may take to let its semaphores go.
+_LEAVING_NS = clock.NS_PER_S
 
 #: What the watched process says: its last word is how it stood when it was killed. Between them are its forks' numbers.
 _WATCHED, _RESTS, _ENDED = "watched", "rests", "ended"
@@ -138,11 +144,15 @@ class _State:
     Attributes:
         watches: how many need it now.
         kept: how many commands keep it between watches.
+        theirs: the semaphores that were there before the watches: of the reader's own pools.
+        left: those that the watches have left, for which the warden rests.
     """
 
     warden: _Warden | None = None
     watches: int = 0
     kept: int = 0
+    theirs: set[Path] = field(default_factory=set)
+    left: set[Path] = field(default_factory=set)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
 
@@ -166,6 +176,8 @@ class Watch:
 
     def __init__(self) -> None:
         with _state.lock:
+            if not _state.watches:
+                _state.theirs = {*semaphores_of(os.getpid())} - _state.left
             _state.watches += 1
             _state.warden = _state.warden or _Warden()
             _state.warden.watch()
@@ -217,7 +229,27 @@ def _end_if_idle(of: _State) -> None:
     if of.warden is None or of.watches or of.kept:
         return
     of.warden.rest()
-    # A pool that an interrupt left to the collector holds some until then, and the kernel may be killed before.
-    if not semaphores_of(os.getpid()):
+    of.left = _left_by(of)
+    if not of.left:
         of.warden.end()
         of.warden = None
+
+
+def _left_by(of: _State) -> set[Path]:
+    """The semaphores of pools that the watches have left, after some time to go.
+
+    An interrupt leaves a pool to Python's collector, and the pool's own thread then ends it. Of a worker that died,
+    multiprocessing keeps what it knows, a semaphore among it, until somebody asks for the children that there are.
+    """
+
+    def ours() -> set[Path]:
+        return {*semaphores_of(os.getpid())} - of.theirs
+
+    if ours() - of.left:
+        with interrupts.kept():
+            gc.collect()
+        until_ns = clock.now_ns() + _LEAVING_NS
+        while ours() - of.left and clock.now_ns() < until_ns:
+            multiprocessing.active_children()
+            clock.sleep(0.005)
+    return ours()

@@ -36,7 +36,8 @@ def opened(module, under=()):
         port = free.getsockname()[1]
     command = [sys.executable, *under, "-m", "shop.opened", module, str(port)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=Path(__file__).parents[1], **pipes) as shop:
+    # Not of this process's group: whoever kills that whole must leave the shop the time to close.
+    with subprocess.Popen(command, cwd=Path(__file__).parents[1], start_new_session=True, **pipes) as shop:
         said = []
         reads = threading.Thread(target=lambda: said.extend(shop.stderr), daemon=True)
         reads.start()

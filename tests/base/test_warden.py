@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import psutil
@@ -137,6 +138,20 @@ def test_while_semaphores_are_left_the_warden_stays_and_ends_nothing_but_them(se
     assert not gone(left)
     psutil.Process(left).kill()
     process.communicate()
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="only Linux shows semaphores as files")
+def test_what_goes_soon_or_was_there_before_keeps_no_warden(started, semaphores):
+    """A pool's own thread ends it a moment after the pool was let go; and the reader has pools, too."""
+    semaphores(os.getpid())
+    with nothing_left_behind():
+        with warden.Watch():
+            soon = Path(f"/dev/shm/sem.loky-{os.getpid()}-soon")
+            soon.touch()
+            going = threading.Timer(0.1, soon.unlink)
+            going.start()
+        assert started() == []
+        going.join()
 
 
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="only Linux shows semaphores as files")

@@ -220,9 +220,15 @@ def test_a_long_call_is_made_three_times(monkeypatch, function, calls):
     monkeypatch.setattr(diagnosis, "LONG_MS", 5)
     monkeypatch.setattr(sampling, "BY_LENGTH_MS", ((math.inf, 2),))
     monkeypatch.setattr(environment, "cores", lambda: 1)  # no processes
-    made = []
-    found = diagnose(lab.call(lambda: made.append(1) or function()))
-    assert len(made) == found.calls == (calls if environment.gil() else 3)
+
+    def diagnosed():
+        made = []
+        found = diagnose(lab.call(lambda: made.append(1) or function()))
+        assert len(made) == found.calls
+        return found.calls
+
+    # On a busy machine the first calls can leave the kind open, and there are more of them.
+    assert (calls if environment.gil() else 3) in (diagnosed() for _ in range(3))
 
 
 LINE = threading.Lock()
