@@ -1,26 +1,11 @@
 """Figures of clicks: every interaction is a bar where it is, and titles say what was seen."""
 
-import matplotlib as mpl
 import pytest
-from matplotlib import pyplot as plt
-
-mpl.use("Agg")
 
 from labkit.browser.rendering import Measured, Rendering
 from labkit.plots import page
+from tests.support.figures import title
 from tests.support.rendered import interaction, timed
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
-
-
-def title(figure):
-    figure.canvas.draw()
-    return figure._suptitle.get_text().replace("\n", " ")
-
 
 # --- an interaction in its three parts ---
 

@@ -1,27 +1,13 @@
 """INP against staleness: every point is drawn where it is, the frontier filled, and no name covers another."""
 
-import matplotlib as mpl
 import pytest
-from matplotlib import pyplot as plt
-
-mpl.use("Agg")
 
 from labkit.browser.frontier import under
 from labkit.browser.rendering import Measured, Rendering
 from labkit.plots import page
 from labkit.plots.style import BLACK
+from tests.support.figures import title
 from tests.support.rendered import SETTINGS, timed
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
-
-
-def title(figure):
-    figure.canvas.draw()
-    return figure._suptitle.get_text().replace("\n", " ")
 
 
 def varied(*ways):

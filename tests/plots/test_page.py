@@ -3,29 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
-
-mpl.use("Agg")
 
 from labkit.base.errors import UsageError
 from labkit.browser.rendering import Measured, Rendering
 from labkit.plots import page
 from labkit.runs.stages import NEVER
+from tests.support.figures import title
 from tests.support.rendered import SETTINGS, exact, rendering, timed
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
-
-
-def title(figure):
-    figure.canvas.draw()
-    return figure._suptitle.get_text().replace("\n", " ")
 
 
 def test_the_overview_says_what_was_counted():
