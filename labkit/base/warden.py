@@ -29,11 +29,12 @@ _LEAVING_NS = clock.NS_PER_S
 #: What the watched process says: its last word is how it stood when it was killed. Between them are its forks' numbers.
 _WATCHED, _RESTS, _ENDED = "watched", "rests", "ended"
 
-#: Its path is set only when it has to do something: to start without `site` takes a hundredth of a second.
+#: Killed before its first word, it was about to be watched. The path is set only when there is something to do: a start
+#: without `site` takes a hundredth of a second.
 _WAIT = """
 import sys
 said = sys.stdin.read().split()
-last = [each for each in said if not each.isdigit()][-1]
+last = [{watched!r}, *(each for each in said if not each.isdigit())][-1]
 if last != {ended!r}:
     sys.path[:] = {path!r}
     from labkit.base.warden import after
@@ -83,7 +84,9 @@ class _Warden:
             self._start()
 
     def _start(self) -> None:
-        code = _WAIT.format(ended=_ENDED, path=sys.path, mark=self.mark, pid=os.getpid(), command=sys.orig_argv)
+        code = _WAIT.format(
+            watched=_WATCHED, ended=_ENDED, path=sys.path, mark=self.mark, pid=os.getpid(), command=sys.orig_argv
+        )
         read, self._write = os.pipe()
         try:
             # Not of our group: a Ctrl-C or a terminal that closes is for us, and the warden comes after us.
@@ -107,7 +110,9 @@ class _Warden:
             self._say(_WATCHED)
 
     def rest(self) -> None:
-        """From here on nothing inherits the mark, and what was started may stay: only shared memory may not."""
+        """From here on nothing inherits the mark, and of what was started only shared memory has to go; also twice."""
+        if not self._watches:
+            return
         self._watches = False
         if self._before is None:
             os.environ.pop(MARK, None)

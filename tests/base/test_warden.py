@@ -69,6 +69,14 @@ def test_a_fork_does_not_hide_the_end_and_ends_too():
     assert gone(left)
 
 
+def test_whoever_is_killed_before_the_first_word_leaves_nothing_either():
+    sleeping = [sys.executable, "-c", "import time; time.sleep(60)"]
+    left = subprocess.Popen(sleeping, env={**os.environ, MARK: "of-nobody"})
+    about = {"watched": "watched", "ended": "ended", "path": sys.path, "mark": "of-nobody", "pid": 0, "command": []}
+    subprocess.run([sys.executable, "-I", "-S", "-c", warden._WAIT.format(**about)], input=b"", check=True)
+    assert wait_until(lambda: left.poll() is not None, 5)
+
+
 def test_a_process_that_ends_leaves_nothing_either():
     process, left = forsaking(after="sys.exit()")
     process.communicate(timeout=20)
