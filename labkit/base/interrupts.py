@@ -3,12 +3,15 @@
 Python cannot raise a KeyboardInterrupt out of a finaliser or a weakref's callback: it prints it and goes on
 (``sys.unraisablehook``). A signal that comes during a garbage collection is delivered in the first Python code that
 runs after it, which may be just such a callback. So an interrupt during ``gc.collect()`` was ignored now and then.
+
+Nor does every library let one through: NumPy asks an operand for attributes, and clears whatever that raises. Within a
+command a signal is therefore remembered until somebody has heard of it.
 """
 
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -33,20 +36,27 @@ class _Signals:
     """Of this process.
 
     Attributes:
-        came: whether one has asked it to end.
-        unheard: the same as an error, until that has left a :func:`kept` block.
+        came: whether one other than Ctrl-C has asked it to end.
+        unheard: what was raised and may have been swallowed, until it has left a :func:`kept` block.
+        blocks: how many of those there are around what runs now.
     """
 
     came: bool = False
-    unheard: Terminated | None = None
+    unheard: KeyboardInterrupt | None = None
+    blocks: int = 0
 
 
 _signals = _Signals()
 
 
 def have_come() -> bool:
-    """Whether a signal has asked this process to end."""
+    """Whether a signal other than Ctrl-C has asked this process to end."""
     return _signals.came
+
+
+def heard() -> None:
+    """Said by who has caught one, and goes on for a moment before it is raised again."""
+    _signals.unheard = None
 
 
 def exit_code(interrupt: KeyboardInterrupt) -> int:
@@ -60,25 +70,32 @@ def said(interrupt: KeyboardInterrupt) -> str:
 
 
 @contextmanager
-def terminations() -> Iterator[None]:
-    """Within the block, SIGTERM and SIGHUP are raised as :class:`Terminated`, the first of them only.
+def remembered() -> Iterator[None]:
+    """Within the block, signals to end are remembered. SIGTERM and SIGHUP raise :class:`Terminated`, the first of them.
 
     What ends a machine or a container sends them more than once, and what was measured is being kept meanwhile. Ignored
     stays ignored (``nohup``). Only the main thread can do this; elsewhere nothing changes.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if not _is_main():
         yield
         return
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        _signals.unheard = KeyboardInterrupt()
+        raise _signals.unheard
 
     def end(number: int, _: FrameType | None) -> None:
         if not _signals.came:
             _signals.came, _signals.unheard = True, Terminated(number)
             raise _signals.unheard
 
-    before = {number: signal.getsignal(number) for number in _TERMINATIONS}
-    replaced = [number for number, handler in before.items() if handler is signal.SIG_DFL]
-    for number in replaced:
-        signal.signal(number, end)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *_TERMINATIONS)}
+    replaced: dict[int, Callable[[int, FrameType | None], None]]
+    replaced = {number: end for number in _TERMINATIONS if before[number] is signal.SIG_DFL}
+    if before[signal.SIGINT] is signal.default_int_handler:
+        replaced[signal.SIGINT] = interrupt
+    for number, handler in replaced.items():
+        signal.signal(number, handler)
     try:
         yield
     finally:
@@ -89,30 +106,39 @@ def terminations() -> Iterator[None]:
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """Raise at the end of the block what Python would have swallowed within it."""
-    swallowed: KeyboardInterrupt | None = None
+    """Raise at the end of the block what was swallowed within it, or within a block in it that ended by an error."""
+    if not _is_main():  # where no interrupt is raised
+        yield
+        return
     before = sys.unraisablehook
 
     def remember(unraisable: Any) -> None:
-        nonlocal swallowed
         if isinstance(unraisable.exc_value, KeyboardInterrupt):
-            swallowed = unraisable.exc_value
+            _signals.unheard = unraisable.exc_value
         else:
             before(unraisable)
 
     sys.unraisablehook = remember
+    _signals.blocks += 1
     try:
         yield
     except KeyboardInterrupt:
-        _signals.unheard = None
+        heard()
+        raise
+    except BaseException:
+        if _signals.blocks == 1:  # nobody is left who would raise it
+            heard()
         raise
     finally:
+        _signals.blocks -= 1
         sys.unraisablehook = before
-    # A library may swallow one as well, where it waits for its own threads or processes.
-    swallowed = swallowed or _signals.unheard
-    if swallowed is not None:
-        _signals.unheard = None
-        raise swallowed
+    if (unheard := _signals.unheard) is not None:
+        heard()
+        raise unheard
+
+
+def _is_main() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def each(items: Iterable[T]) -> Iterator[T]:

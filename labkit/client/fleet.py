@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from labkit.base import interrupts
 from labkit.base.clock import now_ns
 from labkit.base.errors import UsageError
 from labkit.client import inbox
@@ -112,6 +113,7 @@ class ClientFleet:
                 for process in self.processes:
                     process.wait(tick)
             except KeyboardInterrupt as error:
+                interrupts.heard()
                 interrupt = error
                 for process in self.processes:
                     process.send("cut")

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, Self
 
+from labkit.base import interrupts
 from labkit.base.errors import ClientError, LabError
 from labkit.base.processes import OrderedProcess, Pipes
 from labkit.client.firing import Job
@@ -139,6 +140,7 @@ class ClientProcess(OrderedProcess, _ByOrder):
         try:
             self.wait(tick)
         except KeyboardInterrupt as error:
+            interrupts.heard()
             interrupt = error
             self.send("cut")
         except BaseException:

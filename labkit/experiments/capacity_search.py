@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Unpack, cast
 
-from labkit.base import clock
+from labkit.base import clock, interrupts
 from labkit.base.errors import UsageError
 from labkit.base.renamed import refusing_old_names
 from labkit.experiments.capacity import (
@@ -49,6 +49,7 @@ OVERLOAD_S, MOST_HZ = 3.0, 20_000.0
 
 
 @refusing_old_names
+@interrupts.kept()
 def capacity(
     strategy: AnyStrategy,
     work: Work,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Unpack, cast
 
+from labkit.base import interrupts
 from labkit.base.errors import LabError, UsageError
 from labkit.base.renamed import refusing_old_names
 from labkit.experiments.measure import AnyStrategy, measure, require_measurable
@@ -27,6 +28,7 @@ Progress = Callable[[int, int, Run], object]
 
 
 @refusing_old_names
+@interrupts.kept()
 def compare(
     strategies: Sequence[AnyStrategy] | AnyStrategy,
     work: Work,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from labkit.base import clock
+from labkit.base import clock, interrupts
 from labkit.base.errors import LabError, UsageError
 from labkit.base.listed import is_number, listed
 from labkit.experiments.capacity_search import MOST_HZ
@@ -62,6 +62,7 @@ BESIDE_S = 4.0
 HOP_HZ, HOP_S, HOP_WORK_MS = 100.0, 2.0, 0.01
 
 
+@interrupts.kept()
 def crossover(
     strategies: Sequence[AnyStrategy] | AnyStrategy = STRATEGIES,
     *,

@@ -4,7 +4,7 @@ import importlib.util
 import math
 from collections.abc import Callable
 
-from labkit.base import clock
+from labkit.base import clock, interrupts
 from labkit.base.errors import MissingExtra, UsageError
 from labkit.client.outbox_process import OutboxProcess
 from labkit.experiments.deployment import Deployment
@@ -20,6 +20,7 @@ from labkit.strategies import Register, Strategy
 _LOOK_S = 0.01
 
 
+@interrupts.kept()
 def delivery(
     strategy: str | Register | Strategy,
     work: Work,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack, cast
 
-from labkit.base import checkout, clock
+from labkit.base import checkout, clock, interrupts
 from labkit.base.errors import ConnectFailed, NotStarted, UsageError
 from labkit.base.renamed import refuse_unknown
 from labkit.base.warden import Watch
@@ -99,6 +99,7 @@ class GateSettings(FireSettings, UrlSettings, total=False):
     """What can be said of what is fired at both versions: as of :func:`labkit.fire` at a URL."""
 
 
+@interrupts.kept()
 def gate(
     base: str | os.PathLike[str],
     head: str | os.PathLike[str],
@@ -149,6 +150,6 @@ def gate(
             seed,
         )
         asked.try_both()
-        for name, run in asked.runs():
+        for name, run in interrupts.each(asked.runs()):
             sides[name].append(run)
     return judge(sides, resolution=resolution)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Unpack, cast
 
-from labkit.base import clock, interpreter
+from labkit.base import clock, interpreter, interrupts
 from labkit.base.errors import ConnectFailed, LabError, NotStarted, UsageError
 from labkit.base.interpreter import HERE, Interpreter
 from labkit.base.renamed import refuse_unknown
@@ -163,6 +163,7 @@ class ServersSettings(FireSettings, UrlSettings, total=False):
     """What can be said of what is fired at each server: as of :func:`labkit.fire` at a URL."""
 
 
+@interrupts.kept()
 def compare_servers(
     app: str,
     plan: Schedule,
@@ -224,7 +225,7 @@ def compare_servers(
     runs: list[Run] = []
     asked.try_all()
     try:
-        for run in asked.runs():
+        for run in interrupts.each(asked.runs()):
             if target is not None:
                 run.save(target / file_name(len(runs), run))
             runs.append(run)

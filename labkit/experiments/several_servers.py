@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from labkit.base import clock
+from labkit.base import clock, interrupts
 from labkit.base.errors import LabError, UsageError
 from labkit.base.files import whole
 from labkit.base.text import about, milliseconds
@@ -208,6 +208,7 @@ def _row(name: str, found: Deliveries) -> tuple[str, ...]:
     )
 
 
+@interrupts.kept()
 def several_servers(
     app: str = "",
     *,

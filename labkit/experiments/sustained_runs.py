@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, Unpack, cast
 
+from labkit.base import interrupts
 from labkit.base.errors import LabError, UsageError
 from labkit.base.files import unused_folder
 from labkit.base.listed import listed
@@ -27,6 +28,7 @@ from labkit.runs.summary import BOUNDS_MS
 
 
 @refusing_old_names
+@interrupts.kept()
 def sustain(
     strategies: Sequence[AnyStrategy] | AnyStrategy,
     work: Work,

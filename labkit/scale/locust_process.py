@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from labkit.base import clock, processes
+from labkit.base import clock, interrupts, processes
 from labkit.base.errors import ClientError, ConnectFailed, MissingExtra, UsageError
 from labkit.base.ports import free_port
 from labkit.base.warden import Watch
@@ -127,6 +127,7 @@ def _ended(started: dict[str, subprocess.Popen[bytes]], stop: Path, limit_s: flo
     try:
         started["master"].wait(limit_s)
     except KeyboardInterrupt as error:
+        interrupts.heard()
         interrupt = error
         stop.touch()
     for process in started.values():

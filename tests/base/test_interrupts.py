@@ -1,11 +1,11 @@
 """An interrupt that falls into a callback, where Python ignores what is raised, is raised after it."""
 
+import contextlib
 import gc
 import os
 import signal
 import sys
 import threading
-import weakref
 
 import pytest
 
@@ -13,22 +13,7 @@ from labkit.base import interrupts
 from labkit.experiments import measure as experiment
 from labkit.plan.schedules import burst
 from labkit.plan.work import io_wait
-
-
-class Thing:
-    pass
-
-
-def swallowed(error):
-    """Let a weakref's callback raise."""
-
-    def callback(reference):
-        raise error
-
-    thing = Thing()
-    reference = weakref.ref(thing, callback)
-    del thing
-    return reference
+from tests.support.helpers import swallowed
 
 
 def test_an_interrupt_in_a_callback_is_raised_at_the_end_of_the_block():
@@ -61,6 +46,31 @@ def test_an_error_of_the_block_is_its_own():
 
     with pytest.raises(ZeroDivisionError):
         block()
+
+
+def test_what_a_block_that_failed_has_swallowed_is_raised_by_the_one_around_it():
+    @interrupts.kept()
+    def inner():
+        swallowed(KeyboardInterrupt())
+        raise ZeroDivisionError
+
+    reached = []
+
+    @interrupts.kept()
+    def outer():
+        with contextlib.suppress(ZeroDivisionError):
+            inner()
+        reached.append("the rest of the block")
+
+    with pytest.raises(KeyboardInterrupt):
+        outer()
+    assert reached
+
+
+def test_of_an_error_that_leaves_the_last_block_nothing_is_raised_later():
+    test_an_error_of_the_block_is_its_own()
+    with interrupts.kept():
+        pass
 
 
 @pytest.mark.measured
@@ -115,7 +125,7 @@ TERMINATIONS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasat
 @pytest.mark.parametrize("number", TERMINATIONS)
 def test_a_signal_to_end_is_an_interrupt_with_an_exit_code_and_a_name(number):
     before = signal.getsignal(number)
-    with pytest.raises(KeyboardInterrupt) as ended, interrupts.terminations():
+    with pytest.raises(KeyboardInterrupt) as ended, interrupts.remembered():
         os.kill(os.getpid(), number)
     assert interrupts.exit_code(ended.value) == 128 + number
     assert interrupts.said(ended.value) == f"Ended by {number.name}"
@@ -127,9 +137,73 @@ def test_ctrl_c_has_its_own():
     assert interrupts.said(KeyboardInterrupt()) == "Interrupted"
 
 
+def swallowing(number):
+    """As libraries do."""
+    try:
+        os.kill(os.getpid(), number)
+    except BaseException:  # noqa: BLE001 (see above)
+        return "the rest of the block"
+    return "not reached"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, *TERMINATIONS])
+def test_a_signal_that_a_library_swallows_is_raised_at_the_end_of_the_block_once(number):
+    reached = []
+    with interrupts.remembered():
+        with pytest.raises(KeyboardInterrupt) as ended, interrupts.kept():
+            reached.append(swallowing(number))
+        with interrupts.kept():
+            reached.append("heard")
+    assert reached == ["the rest of the block", "heard"]
+    assert interrupts.exit_code(ended.value) == 128 + number
+
+
+def test_what_somebody_has_heard_is_not_raised_again():
+    with interrupts.remembered(), interrupts.kept():
+        swallowing(signal.SIGINT)
+        interrupts.heard()
+
+
+def test_every_ctrl_c_is_raised():
+    """The second ends what keeps what was measured."""
+    with interrupts.remembered():
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_whoever_handles_ctrl_c_itself_is_left_to_it():
+    heard = []
+    before = signal.signal(signal.SIGINT, lambda *_: heard.append("by itself"))
+    try:
+        with interrupts.remembered(), interrupts.kept():
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert heard == ["by itself"]
+
+
+def test_beside_the_main_thread_nobody_is_interrupted():
+    """What the main thread has not heard yet is raised there."""
+    ended = []
+
+    def beside():
+        with interrupts.kept():
+            pass
+        ended.append("without an interrupt")
+
+    with interrupts.remembered():
+        swallowing(signal.SIGINT)
+        thread = threading.Thread(target=beside)
+        thread.start()
+        thread.join()
+    assert ended
+
+
 def test_only_the_first_signal_ends_what_then_keeps_what_was_measured():
     kept = False
-    with interrupts.terminations():
+    with interrupts.remembered():
         try:
             os.kill(os.getpid(), signal.SIGTERM)
         except KeyboardInterrupt:
@@ -144,7 +218,7 @@ def test_what_is_ignored_stays_ignored():
     """As under nohup."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with interrupts.terminations():
+        with interrupts.remembered():
             os.kill(os.getpid(), signal.SIGHUP)
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
@@ -155,7 +229,7 @@ def test_beside_the_main_thread_nothing_changes():
     entered = []
 
     def beside():
-        with interrupts.terminations():
+        with interrupts.remembered():
             entered.append(signal.getsignal(signal.SIGTERM))
 
     thread = threading.Thread(target=beside)
@@ -168,21 +242,3 @@ def test_a_signal_in_a_callback_keeps_its_number():
     with pytest.raises(interrupts.Terminated) as ended, interrupts.kept():
         swallowed(interrupts.Terminated(signal.SIGTERM))
     assert ended.value.number == signal.SIGTERM
-
-
-def test_a_signal_that_a_library_swallows_is_raised_at_the_end_of_the_block_once():
-    def swallowing():
-        try:
-            os.kill(os.getpid(), signal.SIGTERM)
-        except BaseException:  # noqa: BLE001 (as libraries do)
-            return "the rest of the block"
-        return "not reached"
-
-    with interrupts.terminations():
-        reached = []
-        with pytest.raises(interrupts.Terminated), interrupts.kept():
-            reached.append(swallowing())
-        assert reached == ["the rest of the block"]
-        with interrupts.kept():
-            reached.append("heard")
-    assert len(reached) == 2

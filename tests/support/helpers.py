@@ -9,6 +9,7 @@ import socket
 import struct
 import threading
 import time
+import weakref
 
 import numpy as np
 import psutil
@@ -30,6 +31,21 @@ def wait_until(condition, timeout_s=5.0):
             return False
         time.sleep(0.005)
     return True
+
+
+def swallowed(error):
+    """Raise it in a weakref's callback, where Python prints it and goes on."""
+
+    class Thing:
+        pass
+
+    def callback(reference):
+        raise error
+
+    thing = Thing()
+    reference = weakref.ref(thing, callback)
+    del thing
+    return reference
 
 
 def gone(pid):

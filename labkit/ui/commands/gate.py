@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from labkit.base import clock
+from labkit.base import clock, interrupts
 from labkit.base.errors import NotStarted, UsageError
 from labkit.ui.commands import expecting, session
 from labkit.ui.commands.duration import Duration
@@ -180,7 +180,7 @@ class _Gating(Session):
         try:
             self.gate.try_both()
             total = self.gate.repeats * len(self.sides)
-            for number, (side, run) in enumerate(self.gate.runs(), 1):
+            for number, (side, run) in enumerate(interrupts.each(self.gate.runs()), 1):
                 folder = self.folder / side.replace(" ", "-")
                 folder.mkdir(exist_ok=True)
                 run.save(folder / file_name(len(self.sides[side]), run))

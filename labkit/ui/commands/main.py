@@ -63,7 +63,7 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            with interrupts.terminations():
+            with interrupts.remembered():
                 return super().invoke(ctx)
         except click.UsageError as error:
             raise _as_labkit_says_it(error) from error

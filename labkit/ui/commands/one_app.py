@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from labkit.base import interrupts
 from labkit.base.errors import NotStarted
 from labkit.ui.commands import expecting, session
 from labkit.ui.commands.duration import Duration
@@ -127,7 +128,7 @@ class _ComparingServers(Session):
         total = self.order.rounds * (len(self.order.names) - len(self.order.failed))
         try:
             with terminal.progress(self.console, total) as progress:
-                for run in self.order.runs():
+                for run in interrupts.each(self.order.runs()):
                     run.save(self.folder / file_name(len(self.runs), run))
                     self.runs.append(run)
                     progress.update(self.found.result, run)

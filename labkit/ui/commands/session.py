@@ -49,7 +49,8 @@ class Session(ABC):
         """Measure and finish; what was measured before an early end is finished in the same way."""
         with warden.kept():
             try:
-                self.measure()
+                with interrupts.kept():
+                    self.measure()
                 self.finish(MEASURED)
             except KeyboardInterrupt as interrupt:
                 if not self.kept:

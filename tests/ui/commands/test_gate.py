@@ -1,5 +1,6 @@
 """``labkit gate``: exit codes, what it shows and keeps, its refusals, and an end that leaves nothing."""
 
+import itertools
 import json
 import os
 import shlex
@@ -18,7 +19,7 @@ from labkit.runs.gate import AGAIN, BASE, HEAD, SIDES
 from labkit.ui.commands.gate import gate
 from tests.base.test_checkout import git
 from tests.runs.test_gate import side
-from tests.support.helpers import wait_until
+from tests.support.helpers import swallowed, wait_until
 from tests.ui.commands.running import LABKIT, assert_is_refused, labkit, written
 
 pytestmark = pytest.mark.measured  # git and the warden are processes
@@ -59,12 +60,15 @@ def measured(monkeypatch):
     monkeypatch.setattr(difference, "RESAMPLES", 99)
     monkeypatch.setattr("labkit.plots.style.save", lambda figure, path: path)
 
-    def given(rounds=10, error=None, **head):
+    def given(rounds=10, error=None, swallows=False, **head):
         sides = {name: side(rounds, i, weather=0.05) for i, name in enumerate((BASE, AGAIN))}
         sides[HEAD] = side(rounds, 2, **{"weather": 0.05, **head})
 
         def runs(_):
-            yield from ((name, sides[name][number]) for number in range(rounds) for name in SIDES)
+            for number, name in itertools.product(range(rounds), SIDES):
+                yield name, sides[name][number]
+                if swallows and number == 2:
+                    swallowed(KeyboardInterrupt())
             if error is not None:
                 raise error
 
@@ -89,6 +93,7 @@ def measured(monkeypatch):
         (5, {}, ("own.p50 < 2ms",)),
         (4, {}, ("own.p98 < 200ms",)),
         (130, {"slower": 1.5, "error": KeyboardInterrupt()}, ()),
+        (130, {"swallows": True}, ()),
         (6, {"error": NotStarted("base does not start", "base")}, ()),
         (7, {"error": NotStarted("head does not start", "head")}, ()),
     ],

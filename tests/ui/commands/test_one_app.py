@@ -14,7 +14,7 @@ from labkit.runs import difference
 from labkit.ui.commands.fire import fire
 from labkit.ui.commands.one_app import servers
 from tests.runs.test_one_app import across
-from tests.support.helpers import wait_until
+from tests.support.helpers import swallowed, wait_until
 from tests.ui.commands.running import LABKIT, assert_is_refused, labkit, written
 
 SERVE = ("compare", "--serve", "shop:app", "--event", "price", "--data", "{}", "--burst", 10)
@@ -27,14 +27,17 @@ def measured(monkeypatch):
     monkeypatch.setattr(difference, "RESAMPLES", 99)
     monkeypatch.setattr("labkit.plots.style.save", lambda figure, path: path)
 
-    def given(servers=BOTH, failed=None, error=None, repeats=6):
+    def given(servers=BOTH, failed=None, error=None, repeats=6, swallows=False):
         found = across(servers, repeats)
 
         def try_all(order):
             order.failed.update(failed or {})
 
         def runs(order):
-            yield from found.result.runs
+            for run in found.result.runs:
+                yield run
+                if swallows:
+                    swallowed(KeyboardInterrupt())
             if isinstance(error, NotStarted):
                 order.failed.update(dict.fromkeys(order.names, str(error)))
             if error is not None:
@@ -70,6 +73,12 @@ def test_exit_codes(measured, code, given, lines):
     assert [one["name"] for one in told["servers"]] == [one["name"] for one in told["strategies"]]
     assert told["servers"][0]["gil"] is True
     assert len(written(Path("kept"))) > 4
+
+
+def test_an_interrupt_that_python_swallows_ends_it_soon(measured):
+    measured(swallows=True)
+    assert labkit(*SERVE, "--out", "kept", "--modes", "threading,gevent").exit_code == 130
+    assert len(list(Path("kept").glob("run-*.json"))) == 2  # the one in which it came, too
 
 
 def test_what_follows_is_shown(measured):

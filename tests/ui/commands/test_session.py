@@ -12,6 +12,7 @@ from labkit.base.errors import ServerError, UsageError
 from labkit.base.interrupts import Terminated
 from labkit.ui.commands import session
 from labkit.ui.commands.session import INTERRUPTED, INVALID, MEASURED, Session
+from tests.support.helpers import swallowed
 from tests.ui.commands.running import written
 
 
@@ -53,6 +54,18 @@ def test_what_is_measured_is_finished():
 
 def test_an_interrupt_finishes_what_was_measured():
     assert ended(1, 2, KeyboardInterrupt()) == (INTERRUPTED, "Interrupted after 2 steps.")
+
+
+def test_an_interrupt_that_python_swallows_is_one():
+    class Swallowing(Counting):
+        def measure(self):
+            super().measure()
+            swallowed(KeyboardInterrupt())
+
+    counting = Swallowing(1, 2)
+    with pytest.raises(SystemExit) as end:
+        counting.run()
+    assert (end.value.code, counting.ends) == (INTERRUPTED, [(INTERRUPTED, "Interrupted after 2 steps.")])
 
 
 def test_a_signal_to_end_is_told_and_is_the_exit_code():
