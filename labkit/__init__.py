@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from labkit.experiments.crossover import Crossover
     from labkit.experiments.crossover_runs import crossover
     from labkit.experiments.delivery import delivery
-    from labkit.experiments.diagnose import Diagnosis, diagnose
+    from labkit.experiments.diagnose import diagnose
+    from labkit.experiments.diagnosis import Diagnosis
     from labkit.experiments.eight_cases import EightCases, eight_cases
     from labkit.experiments.fire import fire
     from labkit.experiments.gate import gate
@@ -74,7 +75,7 @@ _HOMES = {
     "Conditions": "runs.conditions",
     "Delivery": "runs.delivery",
     "Crossover": "experiments.crossover",
-    "Diagnosis": "experiments.diagnose",
+    "Diagnosis": "experiments.diagnosis",
     "Diff": "runs.diff",
     "Difference": "runs.difference",
     "EightCases": "experiments.eight_cases",

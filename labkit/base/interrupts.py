@@ -110,7 +110,7 @@ def kept() -> Iterator[None]:
     if not _is_main():  # where no interrupt is raised
         yield
         return
-    before = sys.unraisablehook
+    before, under_way = sys.unraisablehook, _signals.unheard
 
     def remember(unraisable: Any) -> None:
         if isinstance(unraisable.exc_value, KeyboardInterrupt):
@@ -132,7 +132,8 @@ def kept() -> Iterator[None]:
     finally:
         _signals.blocks -= 1
         sys.unraisablehook = before
-    if (unheard := _signals.unheard) is not None:
+    # One that was raised before is on its way up, and this block belongs to what tidies up after it.
+    if (unheard := _signals.unheard) is not None and unheard is not under_way:
         heard()
         raise unheard
 

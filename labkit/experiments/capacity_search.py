@@ -209,6 +209,7 @@ class _Search:
         """So long that p98 has its samples, and that a queue which grows by a tenth passes the bound."""
         return max(TAIL_SAMPLES / rate_hz, TAIL_SAMPLES / 50, 2.5 * self.asked.bound_ms / 1000 / (ABOVE - 1))
 
+    @interrupts.kept()
     def _try(self, rate_hz: float) -> None:
         if not self._affordable(rate_hz):
             self.limit = f"the time limit of {self.asked.limit_s:g} s came first: raise it for a narrower bracket"

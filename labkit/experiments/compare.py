@@ -172,7 +172,7 @@ class Ordered:
         folder = None if save_to is None else unused(save_to)
         runs: list[Run] = []
         try:
-            for run in self.runs():
+            for run in interrupts.each(self.runs()):
                 if folder is not None:
                     run.save(folder / file_name(len(runs), run))
                 runs.append(run)

@@ -161,7 +161,7 @@ class Survey:
             alone = folder.alone
         runs = {} if folder is None else folder.runs()
         try:
-            for cell, run in self._measured(by, alone, self.left(runs)):
+            for cell, run in interrupts.each(self._measured(by, alone, self.left(runs))):
                 runs[cell] = run
                 if folder is not None:
                     folder.keep(cell, run)

@@ -10,7 +10,7 @@ from labkit.experiments import kinds
 from labkit.experiments.at_once import GREENLETS, NO_GAIN, PROCESSES, THREADS, AtOnce
 
 if TYPE_CHECKING:
-    from labkit.experiments.diagnose import Diagnosis
+    from labkit.experiments.diagnosis import Diagnosis
 
 #: From so many cores a call uses several at once, by itself.
 SEVERAL_CORES = 1.3

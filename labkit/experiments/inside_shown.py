@@ -3,7 +3,7 @@
 from html import escape
 
 from labkit.base.text import milliseconds
-from labkit.experiments import inside_summary
+from labkit.experiments import inside_summary, inside_told
 from labkit.experiments.blame import Blame
 from labkit.experiments.blame_matrix import matrix
 from labkit.experiments.inside_summary import EventRow, Spread
@@ -31,7 +31,7 @@ def html(record: Record, blame: Blame | None = None) -> str:
 
 def paragraphs(record: Record, blame: Blame | None) -> tuple[str, ...]:
     """Who is to blame, where that was watched, and then what the record says by itself; a line a sentence."""
-    own = "\n".join(inside_summary.sentences(record))
+    own = "\n".join(inside_told.sentences(record))
     return (own,) if blame is None else (str(blame.told()), own)
 
 

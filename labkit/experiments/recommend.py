@@ -30,7 +30,7 @@ from typing import Any
 
 from labkit.base.errors import UsageError
 from labkit.base.text import about
-from labkit.experiments.diagnose import Diagnosis
+from labkit.experiments.diagnosis import Diagnosis
 from labkit.experiments.order_rule import KEEPERS, Candidate, InOrder, in_order
 from labkit.plan import queueing, state
 from labkit.runs import difference as stats

@@ -260,7 +260,7 @@ def several_servers(
         gather = functools.partial(audience.connect, servers.url, receivers, count, manners)
         measuring = _Measuring(servers, audience, gather, rate_hz, tell)
         result = SeveralServers(app, count, receivers, rate_hz, manners, threads, {}, machine)
-        for name, found in measuring.phases(seconds, own=not app, ends=ends and count > 1):
+        for name, found in interrupts.each(measuring.phases(seconds, own=not app, ends=ends and count > 1)):
             result = replace(result, phases={**result.phases, name: found})
             if keep is not None:
                 keep(result)

@@ -132,7 +132,8 @@ def _measured(orders: Sequence[Ordered], seed: int, progress: Progress | None, f
     runs: list[list[Run]] = [[] for _ in orders]
     total = sum(len(order) for order in orders)
     try:
-        for done, number in enumerate(interleaved(range(len(orders)), len(orders[0]), seed), 1):
+        turns = interleaved(range(len(orders)), len(orders[0]), seed)
+        for done, number in enumerate(interrupts.each(turns), 1):
             runs[number].append(run := next(coming[number]))
             if folder is not None:
                 folder.keep(number, runs[number])

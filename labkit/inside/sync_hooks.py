@@ -6,68 +6,14 @@ inbox is seen, which no hook further down the way can see.
 """
 
 import threading
-from collections import deque
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from labkit.base.clock import Now
 from labkit.inside.connections import Live
 from labkit.inside.hooking import Hooking, greenlets
 from labkit.inside.seeing import ACKS, MESSAGE, Event, Seeing, Sending, size
-from labkit.runs.stages import MISSING
-
-# Looked up once: these are called for every message.
-_append, _pop = list.append, list.pop
-
-
-class SeenInbox(list):  # type: ignore[type-arg]
-    """simple-websocket's ``input_buffer``, which remembers when a message came and when it was taken.
-
-    Attributes:
-        most: the most messages that waited.
-    """
-
-    __slots__ = ("_fail", "_now", "arrivals", "dispatched_ns", "most", "read_ns")
-
-    def __init__(self, now: Now, fail: Callable[[], None]) -> None:
-        super().__init__()
-        self._now = now
-        self._fail = fail
-        self.arrivals: deque[int] | None = deque()  # None: it stamps no more
-        self.read_ns = self.dispatched_ns = MISSING
-        self.most = 0
-
-    def append(self, message: Any) -> None:
-        arrivals = self.arrivals
-        if arrivals is not None:
-            try:
-                # The stamp first: once the message is visible, the receive loop may take it at once.
-                arrivals.append(self._now())
-                if (waiting := len(arrivals)) > self.most:
-                    self.most = waiting
-            except Exception:  # noqa: BLE001 (whatever a hook raises is no business of the app)
-                self._give_up()
-        _append(self, message)
-
-    def pop(self, index: Any = -1) -> Any:
-        message = _pop(self, index)
-        arrivals = self.arrivals
-        if arrivals is not None:
-            try:
-                self.read_ns = arrivals.popleft()
-                self.dispatched_ns = self._now()
-            except Exception:  # noqa: BLE001
-                self._give_up()
-        return message
-
-    def _give_up(self) -> None:
-        self.stop()
-        self._fail()
-
-    def stop(self) -> None:
-        """Stamp no more, and be a list."""
-        self.arrivals, self.read_ns, self.dispatched_ns = None, MISSING, MISSING
+from labkit.inside.seen_inbox import SeenInbox
 
 
 def _green_thread() -> Callable[[], Any]:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from labkit.base.text import about
-from labkit.experiments.diagnose import Diagnosis
+from labkit.experiments.diagnosis import Diagnosis
 from labkit.experiments.kinds import HOLDS
 from labkit.plots.style import BLUE, GREEN, ORANGE, RED, SKY, WIDTH_IN, apart, log_ms, message, styled, wrapped
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from labkit.base.clock import NS_PER_S
 from labkit.base.text import milliseconds
-from labkit.experiments import inside_summary
+from labkit.experiments import inside_summary, inside_told
 from labkit.experiments.inside_process import Looked, looked
 from labkit.experiments.inside_summary import ConnectionsRow, EmitRow, EventRow, Spread
 from labkit.inside.run_folder import Ran, Served
@@ -85,7 +85,7 @@ def of_process(shown: Looked, width: int) -> RenderableType:
         parts += [Text(), _emits(emits[:_ROWS], width), Text(_EMIT_LEGEND, style="dim")]
     parts += [Text(), Text(_connections(inside_summary.connections(record)))]
     blame = None if shown.blame is None else str(shown.blame.told())
-    parts += [Text(), Text(inside_summary.told(record, blame))]
+    parts += [Text(), Text(inside_told.told(record, blame))]
     parts += [Text(note, style="yellow") for note in (shown.why_not, *_doubts(served)) if note]
     parts += [Text(f"Not seen: {each}", style="dim") for each in record.unseen]
     return Group(*parts)

@@ -19,7 +19,7 @@ from labkit.base.errors import UsageError
 from labkit.base.files import whole
 from labkit.base.text import about, milliseconds
 from labkit.base.typed import typed
-from labkit.experiments import inside_shown, inside_summary
+from labkit.experiments import inside_shown, inside_summary, inside_told
 from labkit.experiments.blame import Blame
 from labkit.experiments.blame_matrix import Matrix, matrix, seconds
 from labkit.experiments.inside_process import Looked
@@ -150,7 +150,7 @@ def _process(at: int, looked: Looked, most: int) -> dict[str, Any]:
         "id": f"process-{at + 1}",
         "heading": inside_tables._heading(looked.served),
         "findings": [] if looked.blame is None else str(looked.blame.told()).splitlines(),
-        "sentences": _SENTENCES.split(inside_summary.told(record)),
+        "sentences": _SENTENCES.split(inside_told.told(record)),
         "why_not": looked.why_not,
         "doubts": inside_tables._doubts(looked.served),
         "unseen": dict.fromkeys((*record.unseen, *(looked.blame.unseen if looked.blame else ()))),
@@ -203,7 +203,7 @@ def _longest(looked: Looked) -> list[dict[str, Any]]:
     waited = np.where((came != MISSING) & (start != MISSING), start - came, -1)
     found = []
     for row in np.argsort(-waited, kind="stable")[:10].tolist():
-        if waited[row] < inside_summary.WORTH_TELLING_MS * 1e6 / 20:
+        if waited[row] < inside_told.WORTH_TELLING_MS * 1e6 / 20:
             break
         found.append(
             {
@@ -225,11 +225,11 @@ def _notable(looked: Looked) -> list[Connection]:
     timeout_s = record.settings.get("ping_timeout_s") or 0
 
     def weight(each: Connection) -> float:
-        little = each.headroom_s is not None and each.headroom_s < inside_summary.LITTLE_HEADROOM * timeout_s
+        little = each.headroom_s is not None and each.headroom_s < inside_told.LITTLE_HEADROOM * timeout_s
         heap = max(each.unread_most, each.unsent_most)
         stays = each.never_upgraded and (each.open_s(record.taken_ns) or 0) >= inside_summary.UPGRADES_WITHIN_S
         timed_out = each.reason not in ("", "client disconnect", "server disconnect", "transport close")
-        return 1000 * little + 1000 * timed_out + 500 * stays + (heap if heap >= inside_summary.HEAP else 0)
+        return 1000 * little + 1000 * timed_out + 500 * stays + (heap if heap >= inside_told.HEAP else 0)
 
     found = sorted((each for each in record.connections if weight(each)), key=lambda each: -weight(each))
     return found[:CONNECTIONS_SHOWN]

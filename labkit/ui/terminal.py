@@ -16,7 +16,7 @@ from rich.text import Text
 from labkit.base.clock import NS_PER_MS
 from labkit.base.errors import MissingExtra
 from labkit.base.text import milliseconds
-from labkit.experiments.diagnose import Diagnosis
+from labkit.experiments.diagnosis import Diagnosis
 from labkit.experiments.recommend import recommend
 from labkit.plan import modes
 from labkit.plan.mix import Mix

@@ -158,6 +158,22 @@ def test_a_signal_that_a_library_swallows_is_raised_at_the_end_of_the_block_once
     assert interrupts.exit_code(ended.value) == 128 + number
 
 
+def test_what_tidies_up_after_an_interrupt_is_not_interrupted_by_it():
+    tidied = []
+
+    def interrupted():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            with interrupts.kept():
+                tidied.append("within the block")
+            tidied.append("after it")
+
+    with interrupts.remembered(), pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert tidied == ["within the block", "after it"]
+
+
 def test_what_somebody_has_heard_is_not_raised_again():
     with interrupts.remembered(), interrupts.kept():
         swallowing(signal.SIGINT)

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from labkit.experiments import inside_summary
+from labkit.experiments import inside_told
 from labkit.experiments.broadcasts import FEWEST_CLIENTS, broadcasts, told
 from labkit.inside.record import EMIT_COLUMNS, UNKNOWN, Connection
 from tests.experiments.test_inside_summary import columns
@@ -59,5 +59,5 @@ def test_who_has_left_is_not_waited_for():
 
 
 def test_it_is_among_what_a_record_comes_to():
-    assert "`basket`, emitted in the handler of `basket`, goes to everybody" in inside_summary.told(emitted([4, 4]))
-    assert "everybody" not in inside_summary.told(emitted([1, 1]))
+    assert "`basket`, emitted in the handler of `basket`, goes to everybody" in inside_told.told(emitted([4, 4]))
+    assert "everybody" not in inside_told.told(emitted([1, 1]))

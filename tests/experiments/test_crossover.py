@@ -19,6 +19,7 @@ from labkit.runs.holding import BREAKS, HOLDS, UNKNOWN
 from labkit.scale import redis_server
 from tests.support.crossed import HOPS, World
 from tests.support.damage import damage
+from tests.support.helpers import swallowed
 
 ALL = ("inline", "process-pool", "celery")
 
@@ -184,6 +185,18 @@ def test_an_interrupted_map_goes_on_where_it_stopped(tmp_path, error):
     assert len(world.asked) == 2  # nothing is calibrated again either
     at_once = asked.measure(measured=World().measured)
     assert repr(whole) == repr(at_once) == repr(Crossover.load(tmp_path / "X"))
+
+
+def test_an_interrupt_that_python_swallows_ends_it_after_the_cell():
+    told = []
+
+    def tell(*news):
+        told.append(news)
+        swallowed(KeyboardInterrupt())
+
+    with pytest.raises(KeyboardInterrupt):
+        small(progress=tell, **FEW)
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize(

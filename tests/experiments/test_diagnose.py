@@ -18,7 +18,8 @@ from labkit.base.errors import UsageError, WorkloadError
 from labkit.experiments import apart, sampling
 from labkit.experiments import diagnose as diagnosis
 from labkit.experiments.at_once import AtOnce
-from labkit.experiments.diagnose import Diagnosis, diagnose
+from labkit.experiments.diagnose import diagnose
+from labkit.experiments.diagnosis import Diagnosis
 from labkit.experiments.kinds import HOLDS, MIXED, RELEASES, WAITS, kind_of
 from labkit.plan.calibration import expected_answers
 from labkit.plan.calls import Call

@@ -35,6 +35,7 @@ from labkit.runs.stages import NEVER, STAGES
 from labkit.server import serving
 from labkit.strategies import strategy
 from tests.support import simulated
+from tests.support.helpers import swallowed
 
 QUICK = io_wait(2)
 
@@ -340,16 +341,23 @@ def test_after_a_run_that_failed_the_next_one_works(client):
     assert measure("inline", QUICK, burst(2), client=client).outcomes["answered"] == 2
 
 
+def raises(error):
+    raise error
+
+
 @pytest.mark.measured
-def test_an_interrupt_between_two_runs_leaves_nothing_behind(client):
-    before = alive()
+@pytest.mark.parametrize("come", [raises, swallowed], ids=["raised", "swallowed"])
+def test_an_interrupt_between_two_runs_leaves_nothing_behind(client, come):
+    before, told = alive(), []
 
     def interrupt(done, total, run):
+        told.append(done)
         if done == 2:
-            raise KeyboardInterrupt
+            come(KeyboardInterrupt())
 
     with pytest.raises(KeyboardInterrupt):
         compare(["inline", "thread-pool"], QUICK, burst(2), progress=interrupt, client=client)
+    assert told == [1, 2]
     assert nothing_new_since(before)
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from labkit.base.errors import UsageError
-from labkit.experiments.diagnose import HOLDS, WAITS, Diagnosis
+from labkit.experiments.diagnosis import Diagnosis
+from labkit.experiments.kinds import HOLDS, WAITS
 from labkit.experiments.recommend import SIMPLICITY, recommend, told_apart
 from labkit.plan.schedules import burst, constant
 from labkit.runs.comparison import Comparison

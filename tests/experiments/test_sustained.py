@@ -15,6 +15,7 @@ from labkit.plan import queueing
 from labkit.plan.schedules import burst
 from labkit.plan.work import io_wait
 from tests.support import queued, simulated
+from tests.support.helpers import swallowed
 
 WORK = io_wait(20)
 
@@ -80,6 +81,18 @@ def test_each_run_is_told_as_soon_as_it_is_there(measured):
     sustain("inline", WORK, loads=(0.5, 1.5), seconds=1, connections=10, progress=lambda *news: told.append(news))
     assert [(done, of) for done, of, _ in told] == [(1, 2), (2, 2)]
     assert {len(run) for _, _, run in told} == {25, 75}
+
+
+def test_an_interrupt_that_python_swallows_ends_it_after_the_run(measured):
+    told = []
+
+    def tell(*news):
+        told.append(news)
+        swallowed(KeyboardInterrupt())
+
+    with pytest.raises(KeyboardInterrupt):
+        sustain("inline", WORK, loads=(0.5, 1.5), seconds=1, connections=10, progress=tell)
+    assert len(told) == 1
 
 
 def test_one_load_is_a_number(measured):

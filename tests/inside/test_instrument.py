@@ -14,7 +14,7 @@ from labkit.base.errors import ServerError, UsageError
 from labkit.inside.hooking import Hooking
 from labkit.inside.instrument import Inside
 from labkit.inside.seeing import Seeing
-from labkit.inside.sync_hooks import SeenInbox
+from labkit.inside.seen_inbox import SeenInbox
 from tests.support.helpers import RawClient, make_server, no_thread_dies, wait_until
 
 
@@ -313,21 +313,6 @@ def test_a_hook_that_fails_says_so_once_and_the_app_goes_on(monkeypatch, caplog,
     finally:
         inside.detach()
         running.stop()
-
-
-def test_an_inbox_that_fails_is_a_list():
-    failed = []
-    stamps = iter([1, 2, 3])
-
-    def now():
-        return next(stamps, None) or broken()
-
-    inbox = SeenInbox(now, lambda: failed.append(True))
-    for message in "abcde":
-        inbox.append(message)
-    assert [inbox.pop(0) for _ in range(5)] == list("abcde")
-    assert failed == [True]
-    assert inbox.read_ns == inbox.dispatched_ns == 0
 
 
 # The record

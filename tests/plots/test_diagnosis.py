@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from labkit.experiments.diagnose import HOLDS, MIXED, WAITS
+from labkit.experiments.kinds import HOLDS, MIXED, WAITS
 from labkit.plots.diagnosis import kinds, shares
 from labkit.runs.summary import Distribution
 from tests.experiments.test_diagnose import of

@@ -16,7 +16,8 @@ from labkit.claims import CLAIMS, Verdict, claims_table
 from labkit.claims import HOLDS as HOLDS_HERE
 from labkit.client.audience import Manners
 from labkit.experiments.capacity import Capacity, Trial
-from labkit.experiments.diagnose import HOLDS, Diagnosis
+from labkit.experiments.diagnosis import Diagnosis
+from labkit.experiments.kinds import HOLDS
 from labkit.experiments.recommend import recommend
 from labkit.experiments.several_servers import SeveralServers
 from labkit.plan.address import parsed
@@ -119,7 +120,7 @@ MAKERS = {
     "labkit.claims.table.ClaimsTable": lambda: claims_table({"computing": comparison()}, lines=[2, 4]),
     "labkit.runs.comparison.Comparison": comparison,
     "labkit.experiments.crossover.Crossover": crossed.crossover,
-    "labkit.experiments.diagnose.Diagnosis": diagnosis,
+    "labkit.experiments.diagnosis.Diagnosis": diagnosis,
     "labkit.experiments.recommend.Recommendation": lambda: recommend(diagnosis(), comparison()),
     "labkit.runs.diff.Diff": lambda: diff(comparison(), comparison()),
     "labkit.runs.gate.Judgement": lambda: judge(dict.fromkeys(SIDES, comparison().runs)),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from labkit.base import interrupts
 from labkit.base.errors import UsageError
 from labkit.ui.commands import session
 from labkit.ui.commands.session import INVALID, MEASURED, Session
@@ -111,7 +112,7 @@ class _Searching(Session):
     def measure(self) -> None:
         from labkit.experiments.capacity_search import capacity as find
 
-        for strategy in self.chosen:
+        for strategy in interrupts.each(self.chosen):
 
             def tell(trial: "Trial", name: str = strategy.name) -> None:
                 click.echo(f"{name}, {trial.rate_hz:.4g} per second: {trial.verdict}", err=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from labkit.base import interrupts
 from labkit.base.errors import UsageError
 from labkit.ui.commands import session
 from labkit.ui.commands.session import INVALID, MEASURED, Session
@@ -105,7 +106,7 @@ class _Claims(Session):
         return "; what was judged until then is kept" if judged else ""
 
     def measure(self) -> None:
-        for number in range(self.request.repeats):
+        for number in interrupts.each(range(self.request.repeats)):
             self.found = {}
             self._measure(number)
             self.runs.append(self._table())

@@ -13,7 +13,7 @@ from labkit.ui.commands.session import INVALID, MEASURED, Session
 
 if TYPE_CHECKING:
     from labkit.experiments.compare import Ordered
-    from labkit.experiments.diagnose import Diagnosis
+    from labkit.experiments.diagnosis import Diagnosis
     from labkit.experiments.settings import Settings
     from labkit.plan.calibration import Expected
     from labkit.plan.schedules import Schedule

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from labkit.base import interrupts
 from labkit.base.errors import UsageError
 from labkit.ui.commands import session
 from labkit.ui.commands.session import MEASURED, Session
@@ -105,7 +106,7 @@ class _Killing(Session):
         work: Work = session.named(self.request.target, mode="gunicorn")
         for fault, strategy in self.rounds:  # all of them, before the first is measured
             require(strategy, work, fault, patience_s=self.request.patience)
-        for fault, strategy in self.rounds:
+        for fault, strategy in interrupts.each(self.rounds):
             with self.console.status(f"{strategy.name}, {fault}") as shown:
 
                 def tell(sent: int, answered: int, what: str = f"{strategy.name}, {fault}", shown: Any = shown) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from labkit.base import interrupts
 from labkit.ui.commands import session
 from labkit.ui.commands.session import INVALID, MEASURED, Session
 
@@ -126,7 +127,7 @@ class _Showing(Session):
     def measure(self) -> None:
         from labkit.experiments import server_faults
 
-        for name in self.names:
+        for name in interrupts.each(self.names):
             click.echo(f"{name} ...", err=True)
             self.found.append(server_faults.FAULTS[name]())
             if not self.json:
