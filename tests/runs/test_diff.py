@@ -81,6 +81,14 @@ def test_slower_is_said_with_factor_and_interval():
     assert back.direction is Direction.FASTER
 
 
+@pytest.mark.parametrize(("slower", "direction"), [(1.003, "none seen"), (0.997, "none seen"), (1.01, "slower")])
+def test_a_factor_in_which_nobody_reads_a_difference_is_none(slower, direction):
+    found = diff(side(10, 0, weather=1e-5), side(10, 1, slower=slower, weather=1e-5))
+    assert all(change.p_value < 0.05 for change in found if change.quantity.name == "own.p50")
+    assert str(found.direction) == direction
+    assert "no difference above 1%" in found.sentences[0] or direction == "slower"
+
+
 def test_without_a_difference_it_is_said_what_could_have_been_hidden():
     found = diff(side(10, 1), side(10, 2))
     (told,) = found.sentences
