@@ -338,7 +338,7 @@ def _change(figure: _Figure, found: Difference, p_value: float, figures: int) ->
         why = f"too few runs to tell ({count}; {enough} of each can{several})"
     if why:
         direction = Direction.UNKNOWN
-    elif p_value < ALPHA and not _is_told_as_none(found.factor):
+    elif p_value < ALPHA and not found.is_told_as_none:
         direction = Direction.SLOWER if found.superiority > 0.5 else Direction.FASTER
     else:
         direction, hidden = Direction.SAME, difference.largest_hidden(figure.first, figure.second)
@@ -346,11 +346,6 @@ def _change(figure: _Figure, found: Difference, p_value: float, figures: int) ->
             direction, why = Direction.UNKNOWN, "no difference was seen, but answers never came: any may be hidden"
     means = (_mean(figure.first), _mean(figure.second))
     return Change(figure.strategy, figure.quantity, *means, found, p_value, direction, hidden, why)
-
-
-def _is_told_as_none(factor: float) -> bool:
-    """Whether nobody would read a difference in it: where runs are very alike, chance is soon an unlikely reason."""
-    return not math.isnan(factor) and _digits(max(factor, 1 / factor)) == "1.00"
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -72,6 +72,11 @@ class Difference:
         """Whether chance is an unlikely explanation."""
         return not self.too_few and self.p_value < ALPHA
 
+    @property
+    def is_told_as_none(self) -> bool:
+        """Whether it is 1.00x to two digits: where runs are very alike, so little is soon more than chance gives."""
+        return not math.isnan(self.factor) and f"{max(self.factor, 1 / self.factor):.2f}" == "1.00"
+
     def __repr__(self) -> str:
         """Plain words: which is lower, by how much, how sure."""
         first, second, what = self.first, self.second, self.what

@@ -120,7 +120,10 @@ class AcrossServers:
         found = {by: tuple(self._against_best(by)) for by in ("own", "bystander")}
         each = [one for of_measure in found.values() for one in of_measure]
         adjusted = iter(difference.adjusted([1.0 if math.isnan(one.p_value) else one.p_value for one in each]))
-        return {by: tuple((one, next(adjusted) < ALPHA) for one in ones) for by, ones in found.items()}
+        return {
+            by: tuple((one, next(adjusted) < ALPHA and not one.is_told_as_none) for one in ones)
+            for by, ones in found.items()
+        }
 
     def _against_best(self, by: str) -> Iterator[Difference]:
         known = [name for name in self.ranked.order(by) if self._is_known(name, by)]

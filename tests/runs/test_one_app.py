@@ -50,6 +50,13 @@ def test_the_soonest_is_said_with_the_factor_and_its_interval():
     assert pings.startswith("Ping frames: nobody can tell ")
 
 
+def test_a_factor_in_which_nobody_reads_a_difference_is_none():
+    alike = {"threading": {"own_ms": 40.1, "spread": 1e-6}, "gevent": {"own_ms": 40, "spread": 1e-6}}
+    found = across(alike)
+    assert found.result.versus("gevent", "threading", "own").is_distinguishable
+    assert "nobody can tell gevent and threading apart" in found.soonest[0]
+
+
 def test_what_cannot_be_told_apart_stays_together():
     found = across({"threading": {"own_ms": 40}, "gunicorn": {"own_ms": 20}, "gevent": {"own_ms": 20}})
     assert " come as soon under " in found.soonest[0]
