@@ -93,7 +93,6 @@ def measured(monkeypatch):
         (5, {}, ("own.p50 < 2ms",)),
         (4, {}, ("own.p98 < 200ms",)),
         (130, {"slower": 1.5, "error": KeyboardInterrupt()}, ()),
-        (130, {"swallows": True}, ()),
         (6, {"error": NotStarted("base does not start", "base")}, ()),
         (7, {"error": NotStarted("head does not start", "head")}, ()),
     ],
@@ -109,6 +108,13 @@ def test_exit_codes(measured, code, given, lines):
     assert told["exit_code"] == code
     assert ElementTree.parse("gate.xml").getroot()[0].get("tests") == str(len(told["changes"]) + len(lines))
     assert (told["early"] != "") == (code in (6, 7, 130))
+
+
+def test_an_interrupt_that_python_swallows_ends_it_soon(measured):
+    measured(swallows=True)
+    assert labkit("gate", "--base", ".", *FIRE, "--out", "kept").exit_code == 130
+    kept = list(Path("kept").glob("*/run-*.json"))
+    assert len(kept) == 2 * len(SIDES) + 2  # two rounds, a run, and the one into which it fell
 
 
 def test_slower_is_told_everywhere(measured):
