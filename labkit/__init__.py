@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from labkit.experiments.measure import measure
     from labkit.experiments.one_app import compare_servers
     from labkit.experiments.predict import Prediction, predict
-    from labkit.experiments.recommend import Recommendation, recommend
+    from labkit.experiments.recommend import recommend
+    from labkit.experiments.recommendation import Recommendation
     from labkit.experiments.settings import Settings
     from labkit.experiments.several_servers import SeveralServers, several_servers
     from labkit.experiments.slow_reader import Backlog, slow_reader
@@ -85,7 +86,7 @@ _HOMES = {
     "Link": "plan.link",
     "Network": "scale.network",
     "Prediction": "experiments.predict",
-    "Recommendation": "experiments.recommend",
+    "Recommendation": "experiments.recommendation",
     "Record": "inside.record",
     "Replay": "plan.replay",
     "Run": "runs.run",

@@ -9,7 +9,8 @@ The rules, in this order; each is a sentence of the paragraph:
 3. A strategy *holds* if the tails of its callers and of its neighbours (p98 where the sample supports it, else the
    maximum) are within the first bound, every event was answered rightly, and no stranger got an answer. Where answers
    are meant for everybody, the last who has one has it within the bound, too.
-4. Of those that hold, the simplest is recommended, by :data:`SIMPLICITY`; being faster within the bound is no reason.
+4. Of those that hold, the simplest is recommended (:mod:`labkit.experiments.simplicity`); being faster within the
+   bound is no reason.
 5. If a simpler one failed by its tail only, and the runs cannot tell the two apart, that is said and nothing is
    recommended. With four runs of each and more :mod:`labkit.runs.difference` decides, with fewer whether their ranges
    overlap.
@@ -24,14 +25,14 @@ The rules, in this order; each is a sentence of the paragraph:
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from labkit.base.errors import UsageError
 from labkit.base.text import about
 from labkit.experiments.diagnosis import Diagnosis
 from labkit.experiments.order_rule import KEEPERS, Candidate, InOrder, in_order
+from labkit.experiments.recommendation import Recommendation
+from labkit.experiments.simplicity import SIMPLICITY, base_of, rank
 from labkit.plan import queueing, state
 from labkit.runs import difference as stats
 from labkit.runs.comparison import Comparison
@@ -41,73 +42,8 @@ from labkit.runs.run import Run
 from labkit.runs.summary import Distribution, Summary
 from labkit.strategies import NAMES, strategy
 
-#: From simple to less so, each with what it costs the one who writes and runs it. `thread-broadcast` is not here: its
-#: answers go to everybody.
-SIMPLICITY = {
-    "inline": "nothing to add",
-    "asgi-inline": "nothing to add to an async handler",
-    "inline-serial": "one setting, and a client's events stay in order",
-    "background-task": "one call; the answer needs to=sid",
-    "asgi-to-thread": "one await in an async handler",
-    "thread": "a thread an event; the answer needs to=sid",
-    "gevent-hub-pool": "a call of the hub's pool, whose threads gevent does not patch",
-    "thread-pool": "a pool to size and to close, and a busy answer to handle",
-    "ordered-pool": "a pool and a queue for each client",
-    "load-shedding": "a bounded queue, and a refusal that the page must handle",
-    "ack-first": "two answers an event, which the page must join",
-    "server-batch": "answers come in lists, which the page must unpack",
-    "conflate": "only the newest event of a key is answered, which must be right for the app",
-    "drop-for-slow": "a bounded queue for each client, and answers that are dropped",
-    "dear-elsewhere": "one other process for the dear kind alone: memory, and work and data that can be pickled",
-    "process-pool": "other processes: memory for each, work and data that can be pickled, a start that takes a while",
-    "interpreter-pool": "other interpreters: memory for each, work and data that can be pickled, and no NumPy in them",
-    "asgi-process-pool": "other processes, awaited: memory for each, and work and data that can be pickled",
-    "celery": "a Redis and workers to run and to watch beside the server, and work that workers can import",
-    "celery-zero-loss": "the same, results kept in Redis, and clients with an outbox that ask again",
-}
-
 #: Why `thread-broadcast` and the like are never recommended.
 _TO_STRANGERS = "its answers reach strangers"
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """What follows from a diagnosis and a comparison.
-
-    Attributes:
-        strategy: what to write; None where the runs do not say.
-        holding: the strategies that held the bound, simplest first.
-        rejected: of every other one, why not.
-        offered_cores: CPU seconds of work a second that the plan asked for; NaN for a burst.
-        sentences: the paragraph, a sentence each.
-        in_order: what to write where a client's events must stay in order; None where the runs do not say.
-    """
-
-    strategy: str | None
-    holding: tuple[str, ...]
-    rejected: dict[str, str]
-    offered_cores: float
-    sentences: tuple[str, ...]
-    in_order: str | None = None
-
-    def __repr__(self) -> str:
-        return " ".join(self.sentences)
-
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        return f"<p>{escape(repr(self))}</p>"
-
-    def to_dict(self) -> dict[str, Any]:
-        """The same as JSON."""
-        return {
-            "strategy": self.strategy,
-            "holding": list(self.holding),
-            "rejected": self.rejected,
-            "in_order": self.in_order,
-            "offered_cores": None if math.isnan(self.offered_cores) else round(self.offered_cores, 3),
-            "text": repr(self),
-        }
 
 
 def recommend(
@@ -186,7 +122,7 @@ class _Weighing:
         self.offered = math.nan if self.rate_hz is None else queueing.utilisation(self.rate_hz, self.cpu_s)
         self.at_once_s = len(plan) * self.cpu_s if self.rate_hz is None else math.nan
         self.rejected = {s.strategy: why for s in result.summaries if (why := self._why_not(s))}
-        self.holding = tuple(sorted((n for n in result.strategies if n not in self.rejected), key=_rank))
+        self.holding = tuple(sorted((n for n in result.strategies if n not in self.rejected), key=rank))
 
     def recommendation(self, doubt: str = "") -> Recommendation:
         """The paragraph; `doubt` is why nothing is recommended whatever the runs say."""
@@ -222,11 +158,11 @@ class _Weighing:
             return None, [self._nothing_holds(), *self._least_harm()]
         chosen = self.holding[0]
         held = f"Within {self.bound_ms:g} ms for callers and neighbours, in mode {self.mode}: {_listed(self.holding)}."
-        for simpler in sorted(self.rejected, key=_rank):
-            if _rank(simpler) < _rank(chosen) and (doubt := self._doubt(chosen, simpler)):
+        for simpler in sorted(self.rejected, key=rank):
+            if rank(simpler) < rank(chosen) and (doubt := self._doubt(chosen, simpler)):
                 return None, [held, doubt]
         simplest = "the only one that holds" if len(self.holding) == 1 else "the simplest of them"
-        cost = SIMPLICITY.get(_base(chosen), "yours")
+        cost = SIMPLICITY.get(base_of(chosen), "yours")
         ordered = self._in_order(chosen)
         is_enough = not ordered.sentence or ordered.strategy == chosen
         anyhow = "" if is_enough else ", where a client's answers may come in any order"
@@ -244,12 +180,12 @@ class _Weighing:
         candidates = [
             Candidate(
                 each,
-                _base(each),
+                base_of(each),
                 total(summary.order for one in both for summary in one.result.summaries if summary.strategy == each),
                 self.rejected.get(each),
                 None if self.greedy is None else self.greedy.rejected.get(each),
             )
-            for each in sorted(self.result.strategies, key=_rank)
+            for each in sorted(self.result.strategies, key=rank)
         ]
         return in_order(name, candidates, [each for each in KEEPERS if strategy(each).runs_in(self.mode)])
 
@@ -270,7 +206,7 @@ class _Weighing:
         """Who cannot help the callers may still spare everybody else."""
         if not self._sparing:
             return [self._in_order(None).sentence, *self._for_whom(None)]
-        best = min(self._sparing, key=lambda s: _rank(s.strategy))
+        best = min(self._sparing, key=lambda s: rank(s.strategy))
         tail = _tail(best.bystander)
         spares = f"If callers can wait: {best.strategy} is the simplest that spares the neighbours ({tail})."
         ordered = self._in_order(best.strategy).sentence
@@ -314,10 +250,10 @@ class _Weighing:
         if name in self.result.strategies and (why := self._worse(name, many)):
             said.append(f"For one greedy client {name} is no answer: {why}.")
         if holding:
-            best = min(holding, key=_rank)
+            best = min(holding, key=rank)
             said.append(f"For one greedy client {best} holds as well; for {room} it does not: {many.rejected[best]}.")
         elif sparing:
-            best = min(sparing, key=_rank)
+            best = min(sparing, key=rank)
             one, other = (_tail(w.result[best].bystander) for w in (self, many))
             said.append(
                 f"For one greedy client {best} spares the neighbours as well ({one}); for {room} it does not ({other})."
@@ -350,7 +286,7 @@ class _Weighing:
 
     def _broken(self, summary: Summary) -> str | None:
         """What disqualifies, however fast it is."""
-        if summary.strays or _base(summary.strategy) == "thread-broadcast":
+        if summary.strays or base_of(summary.strategy) == "thread-broadcast":
             return _TO_STRANGERS
         fine = ("answered", "shed", "superseded")  # the latter two count as never answered, in the tail
         bad = {name: count for name, count in summary.outcomes.items() if count and name not in fine}
@@ -390,25 +326,13 @@ def _tails(runs: Sequence[Run], which: str) -> list[float]:
     return [max(Distribution.of(getattr(run, f"{which}_ms")).tail[1], 1e-6) for run in runs]
 
 
-def _rank(name: str) -> tuple[int, int, str]:
-    order = list(SIMPLICITY)
-    base = _base(name)
-    # One with parameters is a little less simple than the same without; a reader's own cannot be ranked, so comes last.
-    return (order.index(base) if base in order else len(order), int(name != base), name)
-
-
-def _base(name: str) -> str:
-    base, _, rest = name.partition(",")
-    return "inline-serial" if base == "inline" and rest.strip() == "async_handlers=False" else base
-
-
 def _tail(values: Distribution) -> str:
     name, tail_ms = values.tail
     return "not all answered" if math.isinf(tail_ms) else f"{about(tail_ms)} ({name})"
 
 
 def _code(name: str) -> str:
-    return f"Its code: labkit show {_base(name)}." if _base(name) in NAMES else ""
+    return f"Its code: labkit show {base_of(name)}." if base_of(name) in NAMES else ""
 
 
 def _seconds(value_s: float) -> str:

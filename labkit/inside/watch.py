@@ -30,6 +30,7 @@ from typing import Any
 from labkit.base import clock
 from labkit.base.clock import NS_PER_MS, NS_PER_S, cpu_ns_of, now_ns
 from labkit.base.real_threads import RealThread, original
+from labkit.inside.core_queue import CoreQueue, has_schedstat
 from labkit.inside.hooking import Hooking
 from labkit.inside.places import EVENT, MACHINE, UNNAMED, Place, Places
 from labkit.inside.record import UNKNOWN
@@ -125,7 +126,7 @@ class Watch:
         unseen = []
         if cpu_ns_of(threading.get_native_id()) is None:
             unseen.append("held the GIL: this system does not tell the CPU time of another thread")
-        if not _has_schedstat():
+        if not has_schedstat():
             unseen.append("no free core: this system does not tell for how long a thread was ready without one")
         if any(hooks.server.is_asyncio_based() for hooks in self._hooks):
             unseen.append("held a lock: of asyncio's locks nobody can see who holds them")
@@ -150,13 +151,13 @@ class Watch:
 
     def _run(self) -> None:
         try:
-            with _Queue() as queue:
+            with CoreQueue() as queue:
                 self._probe(queue)
         except Exception as error:  # noqa: BLE001 (whatever a watch raises is no business of the app)
             self.failed = repr(error)
             log.exception("labkit's watch failed and ends; the app goes on without it")
 
-    def _probe(self, queue: "_Queue") -> None:
+    def _probe(self, queue: CoreQueue) -> None:
         sleep = original("time", "sleep")
         self._ident = original("_thread", "get_ident")()
         self._process_ns = clock.process_cpu_ns()
@@ -195,7 +196,7 @@ class Watch:
         spent_ns = clock.process_cpu_ns() - self._process_ns
         return spent_ns > NS_PER_MS and spent_ns * 3 > now - self._read_ns
 
-    def _late(self, due: int, woke: int, queue: "_Queue", queue_before_ns: int) -> int:
+    def _late(self, due: int, woke: int, queue: CoreQueue, queue_before_ns: int) -> int:
         """It got the GIL late: who had it? The counter of its queue for a core, for the next time."""
         again = woke < self._episode_ns
         read_ns = self._read_ns
@@ -354,30 +355,6 @@ class Watch:
     def _pile(self, frame: FrameType) -> Place:
         """The line that sends to somebody whose packets pile up."""
         return self.places.read(frame).place
-
-
-class _Queue:
-    """The calling thread's queue for a core."""
-
-    def __init__(self) -> None:
-        self._file = -1
-        if _has_schedstat():
-            self._file = os.open(f"/proc/self/task/{original('_thread', 'get_native_id')()}/schedstat", os.O_RDONLY)
-
-    def __enter__(self) -> "_Queue":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file >= 0:
-            os.close(self._file)
-
-    def ready_ns(self) -> int:
-        """Ready, but without a core, since the thread began; 0 where unknown. Gives the GIL up for a moment."""
-        return int(os.pread(self._file, 96, 0).split()[1]) if self._file >= 0 else 0
-
-
-def _has_schedstat() -> bool:
-    return os.path.exists("/proc/self/schedstat")
 
 
 def _is_idle(frame: FrameType | None) -> bool:

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from labkit.plots.load import batching_windows, resources, slow_readers, told
     from labkit.plots.mixed import by_kind
     from labkit.plots.modes import by_mode
+    from labkit.plots.percentiles import distribution
     from labkit.plots.processes import processes_and_threads
-    from labkit.plots.runs import bystander_strip, distribution, overview, residual, two_by_two, waterfall
+    from labkit.plots.runs import bystander_strip, overview, residual, two_by_two, waterfall
     from labkit.plots.servers import several_servers
     from labkit.plots.utilisation import sustained
 
@@ -49,7 +50,7 @@ _HOMES = {
     "delivery_times": "deliveries",
     "crossover": "holders",
     "diff": "differences",
-    "distribution": "runs",
+    "distribution": "percentiles",
     "eight_cases": "cases",
     "event_times": "app",
     "fan_out": "audience",

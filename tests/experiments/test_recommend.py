@@ -9,7 +9,8 @@ import pytest
 from labkit.base.errors import UsageError
 from labkit.experiments.diagnosis import Diagnosis
 from labkit.experiments.kinds import HOLDS, WAITS
-from labkit.experiments.recommend import SIMPLICITY, recommend, told_apart
+from labkit.experiments.recommend import recommend, told_apart
+from labkit.experiments.simplicity import SIMPLICITY
 from labkit.plan.schedules import burst, constant
 from labkit.runs.comparison import Comparison
 from labkit.runs.summary import Distribution

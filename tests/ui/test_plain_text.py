@@ -121,7 +121,7 @@ MAKERS = {
     "labkit.runs.comparison.Comparison": comparison,
     "labkit.experiments.crossover.Crossover": crossed.crossover,
     "labkit.experiments.diagnosis.Diagnosis": diagnosis,
-    "labkit.experiments.recommend.Recommendation": lambda: recommend(diagnosis(), comparison()),
+    "labkit.experiments.recommendation.Recommendation": lambda: recommend(diagnosis(), comparison()),
     "labkit.runs.diff.Diff": lambda: diff(comparison(), comparison()),
     "labkit.runs.gate.Judgement": lambda: judge(dict.fromkeys(SIDES, comparison().runs)),
     "labkit.runs.one_app.AcrossServers": lambda: AcrossServers(comparison(), {"gunicorn": "it is not there"}),
