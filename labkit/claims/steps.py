@@ -35,7 +35,7 @@ CLICKS = 3
 
 #: What is equal by theory scatters most: one run's ratio of B to A is anything from 0.8 to 1.2. So many are pooled of
 #: each, on the socket and in the page.
-POOLED, POOLED_CLICKS = 8, 8
+POOLED, POOLED_CLICKS = 12, 8
 
 #: One client that sends everything, and a room in which each sends one event.
 BOTH = (1, EVENTS)
