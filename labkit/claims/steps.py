@@ -37,11 +37,15 @@ CLICKS = 3
 #: each, on the socket and in the page.
 POOLED, POOLED_CLICKS = 12, 8
 
+#: A window of 50 ms is three frames of a usual screen: all batches of a run wait for the next frame equally long, and
+#: each run has a wait of its own, anything up to a frame. So many runs are pooled.
+PHASES = 3
+
 #: One client that sends everything, and a room in which each sends one event.
 BOTH = (1, EVENTS)
 
-#: Enough to judge, not to record: runs of each, and how long work lasts that only waits.
-QUICK, QUICK_WAIT_MS = 2, 60.0
+#: Enough to judge, not to record: runs of each, and how long work computes, and waits.
+QUICK, QUICK_WORK_MS, QUICK_WAIT_MS = 2, 60.0, 40.0
 
 #: And in the other modes with one client only, about which one of their claims is.
 QUICK_ROOM = (1,)
@@ -79,13 +83,13 @@ def _one_event(seed: int) -> Run:
     return measure_run("inline", cpu(WORK_MS), burst(1, seed=seed))
 
 
-def _computing(seed: int, pooled: int = POOLED) -> Comparison:
+def _computing(seed: int, pooled: int = POOLED, work_ms: float = WORK_MS) -> Comparison:
     others = [strategy("thread-broadcast"), strategy("process-pool")]
     # Equal by theory: A and B with default settings, and on a serial server with many clients.
     equal = {1: four()[:2], EVENTS: four()}
     found = Comparison(())
     for clients in BOTH:
-        work, plan = cpu(WORK_MS), burst(EVENTS, connections=clients)
+        work, plan = cpu(work_ms), burst(EVENTS, connections=clients)
         found += compare([*four(), *others], work, plan, repeats=1, seed=seed)
         if pooled > 1:
             found += compare(equal[clients], work, plan, repeats=pooled - 1, seed=seed)
@@ -144,11 +148,11 @@ def _counted(seed: int) -> Any:
     return render(["naive", "forced", "dom-batch", "conflate"], clicks=0, passes=("exact",), seed=seed)
 
 
-def _batched(seed: int) -> Any:
+def _batched(seed: int, phases: int = PHASES) -> Any:
     from labkit.browser.measure import render
 
     ways = ["naive", "server-batch-50"]
-    return render(ways, events=200, clicks=0, repeats=1, passes=("timed",), seed=seed)
+    return render(ways, events=200, clicks=0, repeats=phases, passes=("timed",), seed=seed)
 
 
 def _heavy(seed: int) -> Any:
@@ -202,7 +206,7 @@ STEPS: tuple[Step, ...] = (
             "ledger-is-closed",
         ),
         _computing,
-        quick=lambda seed: _computing(seed, 1),
+        quick=lambda seed: _computing(seed, 1, QUICK_WORK_MS),
     ),
     Step(
         "waiting",
@@ -274,6 +278,7 @@ STEPS: tuple[Step, ...] = (
         ("server-batching-saves-layouts", "server-batching-costs-staleness"),
         _batched,
         browser=True,
+        quick=lambda seed: _batched(seed, 1),
     ),
     Step(
         "page, heavy handlers",

@@ -33,7 +33,7 @@ ENOUGH_HEADROOM = 1.5
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the order; then one higher.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for claims.html and claims.json.")
 def claims(only: str | None, no_browser: bool, out: Path | None, **asked: Any) -> None:
-    """Put every line of the advice to the test on this machine, in about two minutes.
+    """Put every line of the advice to the test on this machine, in about four minutes.
 
     A line HOLDS, DEPENDS (its claims disagree: by reading or by condition), DOES NOT HOLD or is NOT TESTABLE here.
     Each of its claims is judged by a measured value over a bound from theory; 1 or more holds. Beside it is what was
