@@ -1,11 +1,13 @@
 """Several measurements to be compared: of strategies, of settings, of modes. Interleaved: a slow minute hits all."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Unpack, cast
 
 from labkit.base import interrupts
+from labkit.base.collector import collector_frozen
 from labkit.base.errors import LabError, UsageError
 from labkit.base.renamed import refusing_old_names
 from labkit.experiments.measure import AnyStrategy, measure, require_measurable
@@ -158,12 +160,15 @@ class Ordered:
         """Measure them one by one, for those who show or save each as it comes. The work is calibrated at first."""
         lacking = any(settings.get("expected") is None for _, settings, _ in self.turns)
         expected = expected_answers(self.work, self.plan) if lacking else None
-        for number, (strategy, settings, variant) in enumerate(self.turns):
-            own = cast(Settings, {**settings, "expected": settings.get("expected") or expected})
-            if (link := Link.of(own.get("network"))) is not None:
-                # Else each repeat would meet the same jitter and lose the same segments, and be no sample of its own.
-                own["network"] = replace(link, seed=link.seed + number)
-            yield replace(measure(strategy, self.work, self.plan, **own), variant=variant)
+        # Each run collects before it freezes: a tenth of a second in a notebook, and once is enough for what is old.
+        freeze_gc = all(settings.get("freeze_gc", True) for _, settings, _ in self.turns)
+        with collector_frozen() if freeze_gc else nullcontext():
+            for number, (strategy, settings, variant) in enumerate(self.turns):
+                own = cast(Settings, {**settings, "expected": settings.get("expected") or expected})
+                if (link := Link.of(own.get("network"))) is not None:
+                    # Else each repeat would meet the same jitter and lose the same segments, no sample of its own.
+                    own["network"] = replace(link, seed=link.seed + number)
+                yield replace(measure(strategy, self.work, self.plan, **own), variant=variant)
 
     def measure(
         self, bounds_ms: tuple[float, float], progress: Progress | None, save_to: str | Path | None
