@@ -44,8 +44,8 @@ PHASES = 3
 #: One client that sends everything, and a room in which each sends one event.
 BOTH = (1, EVENTS)
 
-#: Enough to judge, not to record: runs of each, and how long work computes, and waits.
-QUICK, QUICK_WORK_MS, QUICK_WAIT_MS = 2, 60.0, 40.0
+#: Enough to judge, not to record: runs or clicks of each, and how long work lasts that only waits.
+QUICK, QUICK_WAIT_MS = 2, 40.0
 
 #: And in the other modes with one client only, about which one of their claims is.
 QUICK_ROOM = (1,)
@@ -83,13 +83,13 @@ def _one_event(seed: int) -> Run:
     return measure_run("inline", cpu(WORK_MS), burst(1, seed=seed))
 
 
-def _computing(seed: int, pooled: int = POOLED, work_ms: float = WORK_MS) -> Comparison:
+def _computing(seed: int, pooled: int = POOLED) -> Comparison:
     others = [strategy("thread-broadcast"), strategy("process-pool")]
     # Equal by theory: A and B with default settings, and on a serial server with many clients.
     equal = {1: four()[:2], EVENTS: four()}
     found = Comparison(())
     for clients in BOTH:
-        work, plan = cpu(work_ms), burst(EVENTS, connections=clients)
+        work, plan = cpu(WORK_MS), burst(EVENTS, connections=clients)
         found += compare([*four(), *others], work, plan, repeats=1, seed=seed)
         if pooled > 1:
             found += compare(equal[clients], work, plan, repeats=pooled - 1, seed=seed)
@@ -155,7 +155,7 @@ def _batched(seed: int, phases: int = PHASES) -> Any:
     return render(ways, events=200, clicks=0, repeats=phases, passes=("timed",), seed=seed)
 
 
-def _heavy(seed: int) -> Any:
+def _heavy(seed: int, clicks: int = CLICKS) -> Any:
     from labkit.browser.variants import interact_each
 
     ways: dict[str, dict[str, Any]] = {
@@ -163,7 +163,7 @@ def _heavy(seed: int) -> Any:
         page.PAGE_HEAVY: {"click_block_ms": 300, "trace": True},
         page.NEITHER: {},
     }
-    return interact_each(ways, clicks=CLICKS, seed=seed)
+    return interact_each(ways, clicks=clicks, seed=seed)
 
 
 def _a_and_b(seed: int, pooled: int = POOLED_CLICKS) -> Any:
@@ -206,7 +206,7 @@ STEPS: tuple[Step, ...] = (
             "ledger-is-closed",
         ),
         _computing,
-        quick=lambda seed: _computing(seed, 1, QUICK_WORK_MS),
+        quick=lambda seed: _computing(seed, 1),
     ),
     Step(
         "waiting",
@@ -293,6 +293,7 @@ STEPS: tuple[Step, ...] = (
         ),
         _heavy,
         browser=True,
+        quick=lambda seed: _heavy(seed, QUICK),
     ),
     Step(
         "page, A and B",
