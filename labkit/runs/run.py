@@ -5,10 +5,7 @@ stage was not reached or cannot be shown. A run is frozen, is saved as ``NAME.np
 executes nothing.
 """
 
-import json
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,13 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labkit.base.clock import NS_PER_MS
-from labkit.base.errors import LabError, MissingExtra, RecordError, UsageError
-from labkit.base.files import record_text, require_small_columns, whole
+from labkit.base.errors import MissingExtra, RecordError, UsageError
 from labkit.plan.schedules import Schedule
 from labkit.runs import fan_out as fan_outs
-from labkit.runs import order, quality
+from labkit.runs import order, quality, run_file
 from labkit.runs.conditions import Conditions
-from labkit.runs.environment import MACHINE_KEYS
 from labkit.runs.note import Note
 from labkit.runs.stages import DELIVERIES, NEVER, SIDE_MARKS, STAGES, Delivery, Outcome, outcome_label
 
@@ -35,27 +30,10 @@ if TYPE_CHECKING:
 Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
 
-#: The layout of saved files. One that is newer than this is refused.
-SCHEMA_VERSION = 3
-
 _EVENT_COLUMNS = (*STAGES, *SIDE_MARKS, "work_cpu", "outcome", "service")
 #: A run has the first only where its client asked for acknowledgements, the second only where its work is a mix.
 _OPTIONAL_COLUMNS = {"acked", "kind"}
 _DELIVERY_COLUMNS = ("event", "connection", "at", "kind")
-#: What reading a file that is no run, or half of one, can raise in json, numpy and zipfile.
-_DAMAGED = (
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-
 _PING_COLUMNS = ("intended", "sent", "acked")
 _SAMPLE_COLUMNS = ("at", "threads", "resident_bytes", "cpu")
 _ARRIVAL_COLUMNS = ("began", "opened", "upgraded", "greeted", "set_up")
@@ -340,34 +318,7 @@ class Run:
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write ``path.npz`` and ``path.json``, whole or not at all; returns the path of the second."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        arrays = {
-            f"{part}.{column}": array
-            for part in ("events", "deliveries", "pings", "samples", "arrivals")
-            for column, array in getattr(self, part).items()
-        }
-        about = {
-            # A run without arrivals is as an earlier labkit reads it.
-            "schema_version": SCHEMA_VERSION if self.arrivals else SCHEMA_VERSION - 1,
-            "strategy": self.strategy,
-            "work": self.work,
-            "mode": self.mode,
-            "timeout_s": self.timeout_s,
-            "plan": self.plan.to_dict(),
-            "messages": {str(event): message for event, message in self.messages.items()},
-            "variant": self.variant,
-            "kinds": list(self.kinds),
-            "machine": dict(self.machine),
-            "conditions": self.conditions.to_dict(),
-        }
-        text = json.dumps(about, indent=1)
-        npz, json_ = path.with_name(path.name + ".npz"), path.with_name(path.name + ".json")
-        with whole(json_) as half_json, whole(npz) as half_npz:
-            half_json.write_text(text, encoding="utf-8")
-            with half_npz.open("wb") as file:
-                np.savez_compressed(file, **arrays)
-        return json_
+        return run_file.write(self, Path(path))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -376,51 +327,7 @@ class Run:
         Raises:
             RecordError: it is not there, is no run, is damaged, or was written by a newer labkit.
         """
-        path = Path(path)
-        if path.suffix in (".npz", ".json"):
-            path = path.with_suffix("")
-        npz, json_ = path.with_name(path.name + ".npz"), path.with_name(path.name + ".json")
-        try:
-            about = json.loads(record_text(json_))
-            version = about["schema_version"]
-            if version > SCHEMA_VERSION:
-                raise RecordError(f"{json_.name} has schema version {version}: read it with a newer labkit than this")
-            parts: dict[str, Any] = {"events": {}, "deliveries": {}, "pings": {}, "samples": {}, "arrivals": {}}
-            require_small_columns(npz)
-            with np.load(npz, allow_pickle=False) as arrays:
-                for name in arrays.files:
-                    part, _, column = name.partition(".")
-                    parts[part][column] = arrays[name].astype(np.int64, casting="safe")
-            return cls(
-                strategy=about["strategy"],
-                work=about["work"],
-                mode=about["mode"],
-                plan=Schedule.from_dict(about["plan"]),
-                timeout_s=about["timeout_s"],
-                messages={int(event): message for event, message in about["messages"].items()},
-                **_described(about),
-                **parts,
-            )
-        except RecordError:
-            raise
-        except FileNotFoundError as error:
-            raise RecordError(f"there is no run at {path}: give the name of its .json") from error
-        except (LabError, *_DAMAGED) as error:
-            raise RecordError(f"{path.name} is not a run of labkit, or is damaged ({type(error).__name__})") from error
-
-
-def _described(about: Mapping[str, Any]) -> dict[str, Any]:
-    """Machine, conditions and variant, as this schema or an earlier one has them."""
-    if about["schema_version"] == 1:
-        environment = about["environment"]
-        machine = {name: environment[name] for name in MACHINE_KEYS if name in environment}
-        return {"machine": machine, "conditions": Conditions.from_schema_1(environment)}
-    return {
-        "machine": about["machine"],
-        "conditions": Conditions.from_dict(about["conditions"]),
-        "variant": about["variant"],
-        "kinds": tuple(about.get("kinds", ())),  # a run that was saved before there were mixes has none
-    }
+        return run_file.read(Path(path), cls)
 
 
 def between_ms(start: Int64, end: Int64) -> Float64:

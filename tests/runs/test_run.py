@@ -17,7 +17,8 @@ from labkit.base import files
 from labkit.base.errors import RecordError
 from labkit.runs.conditions import INSIDE, OUTSIDE, Conditions
 from labkit.runs.heartbeats import Heartbeats
-from labkit.runs.run import SCHEMA_VERSION, Run
+from labkit.runs.run import Run
+from labkit.runs.run_file import SCHEMA_VERSION
 from labkit.runs.stages import DELIVERIES, NEVER, OUTCOMES, SIDE_MARKS, STAGES
 from tests.support import simulated
 
