@@ -14,9 +14,12 @@ from tests.support import simulated
 CLOSED, MENDED = (entry.slug for entry in outside.CLAIMS)
 
 
-def loops(opened_ms=20.0, closed_ms=1.0, *, pings=100, answers=100, every=1):
-    """A bystander that searches every 20 ms, or more rarely, and what a client waited that waits for each answer."""
-    run = simulated.run("127.0.0.1:5000", bystander_ms=opened_ms, pings=pings)
+def loops(opened_ms=20.0, closed_ms=1.0, *, pings=100, answers=100, every=1, events=3, **about):
+    """A bystander that searches every 20 ms, or more rarely, and what a client waited that waits for each answer.
+
+    Beside them somebody asks for three reports, a tenth of a second each.
+    """
+    run = simulated.run("127.0.0.1:5000", events, bystander_ms=opened_ms, pings=pings, **about)
     rare = {**run.pings, "intended": run.pings["intended"] * every, "acked": run.pings["acked"] * every}
     return replace(run, pings=rare) if every > 1 else run, np.full(answers, closed_ms)
 
@@ -34,6 +37,7 @@ def versions(before_ms=20.0, after_ms=1.0, runs=5, **about):
 CASES = [
     (CLOSED, lambda: loops(opened_ms=10.1), lambda: loops(opened_ms=9.9)),
     (CLOSED, lambda: loops(closed_ms=9.9), lambda: loops(closed_ms=10.1)),
+    (CLOSED, lambda: loops(events=9), lambda: loops(closed_ms=10.1, events=9)),
     (MENDED, lambda: versions(20, 9.9), lambda: versions(20, 10.1)),
     (MENDED, versions, lambda: versions(20, 20)),
     (MENDED, versions, lambda: versions(1, 20)),
@@ -43,6 +47,8 @@ UNTESTABLE = [
     (CLOSED, lambda: loops(pings=49), "needs 50 answers or more"),
     (CLOSED, lambda: loops(answers=49), "needs 50 answers or more"),
     (CLOSED, lambda: loops(every=2), "more often than every 40 ms"),
+    (CLOSED, lambda: loops(events=11), "others waited during 55% of it"),
+    (CLOSED, lambda: loops(own_ms=[np.inf]), "others waited during 100% of it"),
     (CLOSED, lambda: loops()[:1], "needs a run, and the latencies"),
     (CLOSED, versions, "needs a tuple, not a Diff"),
     (MENDED, lambda: versions(runs=3), "too few runs to tell"),
