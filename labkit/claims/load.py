@@ -12,6 +12,7 @@ from labkit.experiments.slow_reader import Backlog
 from labkit.runs.comparison import Comparison
 from labkit.runs.run import Run
 from labkit.runs.stages import Outcome
+from labkit.strategies import plain_name
 
 _BACKGROUND = "Use background threads or async tasks for expensive computation."
 
@@ -108,7 +109,7 @@ def acknowledged_first(result: Comparison) -> float:
 def dropping_bounds_memory(piles: tuple[Backlog, ...]) -> float:
     found = []
     for strategy in ("inline", "drop-for-slow"):
-        pile = next((p for p in piles if p.run.strategy.partition(",")[0] == strategy), None)
+        pile = next((p for p in piles if plain_name(p.run.strategy) == strategy), None)
         if pile is None:
             raise Untestable(f"needs runs of {strategy} with a client that does not read")
         if len(pile.run) * pile.size_bytes < 2 * SOCKETS_HOLD:

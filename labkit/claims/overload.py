@@ -11,6 +11,7 @@ from labkit.claims.evidence import Untestable, waits
 from labkit.experiments.sustained import Sustained, Theory
 from labkit.runs.comparison import Comparison
 from labkit.runs.run import Run
+from labkit.strategies import plain_name
 
 #: From here on it is overload, and up to here light load, whatever chance does to the arrivals.
 OVERLOAD, LIGHT = 1.2, 0.6
@@ -32,7 +33,7 @@ def _overloaded(found: Sustained) -> tuple[float, Comparison, Theory]:
 def _of(found: Sustained, result: Comparison, strategy: str) -> tuple[Run, ...]:
     """The runs of a strategy, whatever its parameters; its workers must be what the load is counted by."""
     for name in result.strategies:
-        if name.partition(",")[0] == strategy:
+        if plain_name(name) == strategy:
             runs = result.of(name)
             if runs[0].conditions.parameters.get("workers") != found.servers:
                 raise Untestable(f"needs {strategy} with as many workers as servers=... says")

@@ -22,6 +22,7 @@ from labkit.claims.judging import CLAIMS
 from labkit.claims.table import ClaimsTable, claims_table
 from labkit.runs.comparison import Comparison
 from labkit.runs.summary import Distribution
+from labkit.strategies import plain_name
 
 #: When an answer is right: the claim holds, it does not, or never.
 IF_HOLDS, IF_NOT, NEVER_RIGHT = "holds", "does not", "never"
@@ -65,7 +66,7 @@ def _waits(of: str, *strategies: str, serial: bool = False, greedy: bool = False
             values_ms = [
                 getattr(run, f"{of}_ms")
                 for run in result.runs
-                if run.strategy.partition(",")[0] == name
+                if plain_name(run.strategy) == name
                 and (run.conditions.is_serial, run.plan.connections) == (is_serial, clients)
             ]
             if values_ms:

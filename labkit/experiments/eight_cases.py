@@ -17,7 +17,7 @@ from labkit.plan.work import cpu, io_wait
 from labkit.runs.comparison import Comparison
 from labkit.runs.summary import Summary
 from labkit.runs.table import Table
-from labkit.strategies import Strategy, strategy
+from labkit.strategies import Strategy, plain_name, strategy
 
 COMPUTES, WAITS = "computes", "waits"
 
@@ -133,16 +133,14 @@ class EightCases:
 _A, _B = ("inline", "inline-serial"), ("thread",)
 
 
-def _base(name: str) -> str:
-    return name.partition(",")[0]
-
-
 def cases(work: str, result: Comparison) -> Iterator[Case]:
     """The four cases of one kind of work, in the order of the lab: default and serial, one client and many each."""
     for is_serial in (False, True):
         for clients in result.clients:
             here = [r for r in result.runs if (r.conditions.is_serial, r.plan.connections) == (is_serial, clients)]
-            a, b = (replace(result, runs=tuple(r for r in here if _base(r.strategy) in names)) for names in (_A, _B))
+            a, b = (
+                replace(result, runs=tuple(r for r in here if plain_name(r.strategy) in names)) for names in (_A, _B)
+            )
             if a.runs and b.runs:
                 yield Case(work, is_serial, clients, a.summaries[0], b.summaries[0])
 

@@ -1,5 +1,7 @@
 """Which of two strategies is the simpler to write and to run, and what each costs the one who does."""
 
+from labkit.strategies import plain_name
+
 #: From simple to less so, each with what it costs the one who writes and runs it. `thread-broadcast` is not here: its
 #: answers go to everybody.
 SIMPLICITY = {
@@ -36,5 +38,4 @@ def rank(name: str) -> tuple[int, int, str]:
 
 def base_of(name: str) -> str:
     """The strategy's own name, without the parameters that stand behind it."""
-    base, _, rest = name.partition(",")
-    return "inline-serial" if base == "inline" and rest.strip() == "async_handlers=False" else base
+    return "inline-serial" if name == "inline, async_handlers=False" else plain_name(name)

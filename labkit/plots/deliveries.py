@@ -13,6 +13,7 @@ from labkit.base.clock import NS_PER_MS, NS_PER_S
 from labkit.base.errors import UsageError
 from labkit.plots.style import BLUE, ORANGE, RED, WIDTH_IN, message, styled
 from labkit.runs.delivery import FAULTS, NO_FAULT, Delivery, Fate
+from labkit.strategies import plain_name
 
 _MS_PER_S = NS_PER_S // NS_PER_MS
 
@@ -97,7 +98,7 @@ def _rows(results: Sequence[Delivery]) -> list[_Row]:
 
 def _setting(one: Delivery) -> str:
     """Of a name with parameters the name; and what is unusual about the clients."""
-    name = one.strategy.partition(",")[0]
+    name = plain_name(one.strategy)
     return name if one.outbox == name.endswith("zero-loss") else f"{name}, {'an' if one.outbox else 'no'} outbox"
 
 

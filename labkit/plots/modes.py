@@ -14,7 +14,7 @@ from labkit.base.text import about, milliseconds
 from labkit.plan.modes import MODES
 from labkit.plots.style import BLUE, ORANGE, WIDTH_IN, apart, log_ms, message, styled
 from labkit.runs.comparison import Comparison
-from labkit.strategies import NAMES
+from labkit.strategies import NAMES, plain_name
 
 #: Shorter medians than this are alike: below it nobody notices anything.
 LOWEST_MS = 1.0
@@ -80,7 +80,7 @@ def _medians(result: Comparison, of: str) -> dict[Pair, float]:
             if not math.isnan(median_ms := getattr(within[name], of).p50_ms):
                 found[name, mode] = median_ms
     # Parameters and clients stand behind it: "inline (10 clients)".
-    known = {name: name.partition(" (")[0].partition(",")[0] for name, _ in found}
+    known = {name: plain_name(name.partition(" (")[0]) for name, _ in found}
     names = {name: NAMES.index(base) if base in NAMES else len(NAMES) for name, base in known.items()}
     families = {_family(name): min(at for n, at in names.items() if _family(n) == _family(name)) for name in names}
     modes = list(MODES)

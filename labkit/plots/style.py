@@ -31,6 +31,7 @@ from labkit.experiments.sustained import Sustained
 from labkit.runs.comparison import Comparison
 from labkit.runs.run import Run
 from labkit.runs.stages import NEVER
+from labkit.strategies import plain_name
 
 P = ParamSpec("P")
 
@@ -232,8 +233,8 @@ def log_ms(axes: Axes, which: str, minimum_decades: int, ticks: int = 12) -> Non
 
 def shortest(name: str, names: Sequence[str]) -> str:
     """A strategy's name without its parameters, where no other has the same."""
-    plain = name.partition(",")[0]
-    return plain if sum(other.partition(",")[0] == plain for other in names) == 1 else name
+    plain = plain_name(name)
+    return plain if sum(plain_name(other) == plain for other in names) == 1 else name
 
 
 def short(name: str) -> str:

@@ -13,6 +13,7 @@ from labkit.runs.comparison import Comparison
 from labkit.runs.kinds import by_cost, came_during
 from labkit.runs.run import Run
 from labkit.runs.summary import Distribution
+from labkit.strategies import plain_name
 
 #: Ratios nearer to 1 than this are no finding on two shared cores.
 SAME = 1.33
@@ -30,7 +31,7 @@ LETTERS = {
 def letters(result: Comparison) -> dict[str, str]:
     """Which rows are A and which are B; empty where not both were measured, for then it is not what is compared."""
     # A strategy's options and parameters stand behind a comma: "thread, async_handlers=False" is B too.
-    found = {n: LETTERS.get(result.of(n)[0].strategy.partition(",")[0], "") for n in result.strategies}
+    found = {n: LETTERS.get(plain_name(result.of(n)[0].strategy), "") for n in result.strategies}
     return found if {"A", "B"} <= set(found.values()) else {}
 
 

@@ -205,6 +205,11 @@ def strategy(
     )
 
 
+def plain_name(name: str) -> str:
+    """The name of a strategy without what stands behind it where options or parameters were given."""
+    return name.partition(",")[0]
+
+
 def _base(given: str | Register | ModuleType | Strategy) -> Strategy:
     if isinstance(given, Strategy):
         return given

@@ -10,6 +10,7 @@ import pytest
 from labkit.plots import titles
 from labkit.runs.comparison import Comparison
 from labkit.runs.stages import NEVER as NO_STAMP
+from labkit.strategies import plain_name
 from tests.support import simulated
 
 NEVER = math.inf
@@ -55,7 +56,7 @@ def test_b_is_held_against_the_a_of_its_own_settings():
         "inline": {"own_ms": 100, "handler_ms": 100}, "thread": quick,
         "inline-serial": {"own_ms": 550, "handler_ms": 100, **SERIAL}, "thread, async_handlers=False": quick | SERIAL,
     }  # fmt: skip
-    runs = [simulated.run(name.partition(",")[0], clients=1, **about) for name, about in names.items()]
+    runs = [simulated.run(plain_name(name), clients=1, **about) for name, about in names.items()]
     runs = [dataclasses.replace(run, variant=name) for run, name in zip(runs, names, strict=True)]
     said = titles.headline(Comparison(tuple(runs)))
     assert said == "B returns at least 100x sooner and answers sooner only as thread, async_handlers=False."

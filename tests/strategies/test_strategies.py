@@ -26,7 +26,18 @@ from labkit.plan.work import Calculation, io_wait
 from labkit.runs.stages import Outcome
 from labkit.scale.redis_server import RedisServer
 from labkit.server.in_process import Server
-from labkit.strategies import DEFAULT, MODES, NAMES, Strategy, default_in, names_in, runnable, show, strategy
+from labkit.strategies import (
+    DEFAULT,
+    MODES,
+    NAMES,
+    Strategy,
+    default_in,
+    names_in,
+    plain_name,
+    runnable,
+    show,
+    strategy,
+)
 from tests.support.redis_needed import behind, require_redis
 
 every_strategy = pytest.mark.parametrize("name", NAMES)
@@ -209,6 +220,10 @@ def test_a_strategy_takes_everything_from_its_strategy():
 def test_a_strategy_is_named_after_what_differs():
     assert strategy("thread-pool", workers=8, waiting=0).name == "thread-pool, workers=8, waiting=0"
     assert strategy("inline", options={"async_handlers": False}).name == "inline, async_handlers=False"
+
+
+def test_the_plain_name_is_what_is_left_without_them():
+    assert plain_name("thread-pool, workers=8, waiting=0") == plain_name("thread-pool") == "thread-pool"
 
 
 def test_a_strategy_tells_all_of_its_parameters():

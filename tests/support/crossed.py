@@ -12,6 +12,7 @@ from labkit.base.clock import NS_PER_S
 from labkit.experiments.crossover import Crossover
 from labkit.experiments.crossover_grid import Alone, Grid
 from labkit.plan.hop import Hop
+from labkit.strategies import plain_name
 from tests.support import simulated
 
 HOPS = {
@@ -41,7 +42,7 @@ class World:
 
     def measured(self, strategy, work, plan, **settings):
         """Stands in for :func:`labkit.measure`."""
-        name = strategy.name.partition(",")[0]
+        name = plain_name(strategy.name)
         workers = strategy.parameters.get("workers", 0)
         hop = self.hops[name]
         self.asked.append((name, workers, work.name, plan, settings))

@@ -20,6 +20,7 @@ from labkit.plan import queueing
 from labkit.plan.schedules import burst
 from labkit.runs.comparison import Comparison
 from labkit.runs.run import Run
+from labkit.strategies import plain_name
 from tests.support import simulated
 
 B_SERIAL = "thread, async_handlers=False"
@@ -66,7 +67,7 @@ def run(
 ) -> Run:  # fmt: skip
     """A burst, as the world has it."""
     plan = burst(events, connections=clients)
-    base = strategy.partition(",")[0]
+    base = plain_name(strategy)
     is_serial = "serial" in strategy or "async_handlers=False" in strategy
     in_handler = base in ("inline", "inline-serial")
     pool = base == "process-pool"
