@@ -13,6 +13,7 @@ from labkit.inside import published
 from labkit.inside.published import LIVE, SIZE, WANTED, Published, want
 from labkit.inside.publishing import PROCESS, Publishing, own_folder
 from labkit.inside.recent import EventNow, Recent, Times
+from labkit.server.steady import switch_interval
 from tests.support.helpers import no_thread_dies, wait_until
 
 
@@ -108,16 +109,17 @@ def test_a_reader_beside_a_writer_never_reads_half(tmp_path):
 
     writer = RealThread(write)
     writer.start()
+    read, until = [], time.monotonic() + 20
     try:
-        read, until = [], time.monotonic() + 20
-        while len(read) < 500 and time.monotonic() < until:
-            told = published.read(tmp_path)
-            read.extend([told] if told else [])
+        with switch_interval(0.0001):  # both get their turn in the middle of what the other does
+            while (len(read) < 500 or len({number for number, _ in read}) <= 10) and time.monotonic() < until:
+                told = published.read(tmp_path)
+                read.extend([told] if told else [])
     finally:
         end.set()
         writer.join(5)
         file.close()
-    assert len(read) == 500
+    assert len(read) >= 500
     assert len({number for number, _ in read}) > 10
     assert all(told.events_seen == number and len(told.events) == 1 + number % 50 for number, told in read)
 
