@@ -1,5 +1,6 @@
 """How `pytest --nbval` runs the notebooks, and the summary that it ends with."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ CLAIM_TAG = "nbval-check-output"
 
 #: How a verdict begins, on a claim or on a line of the advice.
 VERDICTS = ("HOLDS", "DEPENDS", "DOES NOT HOLD", "NOT TESTABLE")
+
+#: What a claim measured, in the part of its output that a notebook folds.
+MEASURED = re.compile("<summary>measured ([^<]+ times) the bound")
 
 _claims: list[tuple[str, str]] = []
 
@@ -47,11 +51,14 @@ def pytest_runtest_call(item: pytest.Item):
         cell = getattr(item, "cell", None)
         if cell is not None and CLAIM_TAG in cell.metadata.get("tags", ()):
             for output in getattr(item, "test_outputs", None) or ():
-                sentence = output.get("data", {}).get("text/plain", "")
+                data = output.get("data", {})
+                sentence = data.get("text/plain", "")
                 first, _, rest = sentence.partition("\n")
                 # A claim's sentence, or a line's verdict before its cases; a table of them says too much for a summary.
                 if first and (not rest or first.startswith(VERDICTS)):
-                    item.user_properties.append(("claim", first))
+                    found = MEASURED.search(data.get("text/html", ""))
+                    measured = f" [{found[1]} its bound]" if found else ""
+                    item.user_properties.append(("claim", first + measured))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,4 +1,4 @@
-"""Every claim of the notebooks 20 times: how often it holds, and the smallest headroom (measured over bound)."""
+"""Every claim about handlers 20 times: how often it holds, and the smallest headroom (measured over bound)."""
 
 import sys
 from collections import defaultdict
