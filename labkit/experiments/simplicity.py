@@ -37,5 +37,5 @@ def rank(name: str) -> tuple[int, int, str]:
 
 
 def base_of(name: str) -> str:
-    """The strategy's own name, without the parameters that stand behind it."""
+    """The plain name; A under ``async_handlers=False`` is what the lab calls inline-serial."""
     return "inline-serial" if name == "inline, async_handlers=False" else plain_name(name)

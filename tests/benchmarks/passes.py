@@ -5,6 +5,7 @@ where one failed.
 """
 
 import argparse
+import math
 import os
 import re
 import subprocess
@@ -65,7 +66,7 @@ def tell(passes: list[str]) -> int:
     print(tabulate(rows, ("claim", "holds", "smallest headroom"), tablefmt="github", disable_numparse=True))
     ended = [DONE.search(printed) for printed in passes]
     failed = sum(end is None or end["failed"] is not None for end in ended)
-    seconds = [float(end["seconds"]) for end in ended if end is not None]
+    seconds = [float(end["seconds"]) for end in ended if end is not None] or [math.nan]
     print(f"\n{len(passes)} passes, {failed} failed; {min(seconds):.0f} to {max(seconds):.0f} s each")
     return int(failed > 0)
 
