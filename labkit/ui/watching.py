@@ -88,14 +88,15 @@ class Watching:
         Raises:
             UsageError: the block has not ended, or the server was instrumented before, and nobody watches.
         """
-        from labkit.experiments.blame import blame
-        from labkit.experiments.seen import Seen
-
         if self._kept is None:
             raise UsageError(
                 "there is nothing to see yet: write `with lab.watch(server) as watching:`, and ask for watching.seen "
                 "after the block; of a server that is instrumented already, say lab.instrument(..., blame=True)"
             )
+        # After the block only: what is imported in it holds the GIL of what is watched.
+        from labkit.experiments.blame import blame
+        from labkit.experiments.seen import Seen
+
         return Seen(self._kept[0], blame(self._kept))
 
     def __repr__(self) -> str:
