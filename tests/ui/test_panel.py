@@ -338,6 +338,8 @@ CELLS = (
     "import labkit as lab\n"
     "panel = lab.panel(['inline', 'inline-serial'], kind='io_wait', work_ms=5, repeats=20)\n"
     "panel",
+    # With its first message above 64 KiB, a figure say, Jupyter starts a thread of its own: before we count.
+    "from IPython.display import display\ndisplay({'text/plain': ' ' * 2**17}, raw=True)",
     "import threading, time\nbefore = set(threading.enumerate())",
     # The thread that says that all is over is the panel's own, and ends a moment later.
     "until = time.monotonic() + 2\n"
@@ -370,6 +372,7 @@ def test_in_a_kernel_run_and_cancel_are_heard_and_the_next_cell_has_the_result()
 
         client.execute_cell(book.cells[0], 0)
         client.execute_cell(book.cells[1], 1)
+        client.execute_cell(book.cells[2], 2)
         press("start")
         deadline = time.monotonic() + 40
         while said("panel.result is None or len(panel.result.runs) < 2") == "True" and time.monotonic() < deadline:
@@ -377,7 +380,7 @@ def test_in_a_kernel_run_and_cancel_are_heard_and_the_next_cell_has_the_result()
         press("cancel")
         while said("panel.cancel.disabled") != "True" and time.monotonic() < deadline:
             time.sleep(0.1)
-        client.execute_cell(book.cells[2], 2)
+        client.execute_cell(book.cells[3], 3)
     shown = book.cells[0].outputs[0].data
     assert "application/vnd.jupyter.widget-view+json" in shown
-    assert book.cells[2].outputs[0].data["text/plain"] == "(('inline', 'inline-serial'), True, set())"
+    assert book.cells[3].outputs[0].data["text/plain"] == "(('inline', 'inline-serial'), True, set())"
