@@ -5,9 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
+from labkit.base.typed import built, typed
 from labkit.experiments import offered
 from labkit.plan.hop import Hop
 from labkit.plan.schedules import Schedule
+
+#: More than any map has: entries on a side, workers or events, ms or seconds.
+MOST_ENTRIES, MOST_COUNTED, MOST = 1000, 1_000_000, 1e9
 
 
 @dataclass(frozen=True)
@@ -105,50 +109,17 @@ class Grid:
         """What :meth:`to_dict` wrote.
 
         Raises:
-            LookupError, TypeError, ValueError: it is not that.
+            ValueError: it is not that.
         """
-        seed = told["seed"]
-        if type(seed) is not int or seed < 0:
-            raise ValueError("the seed is no number")
-        return cls(
-            strategies=tuple(map(_text, _list(told["strategies"]))),
-            pooled=tuple(map(_text, _list(told["pooled"]))),
-            elsewhere=tuple(map(_text, _list(told["elsewhere"]))),
-            service_ms=tuple(map(_above_0, _list(told["service_ms"]))),
-            loads=tuple(map(_above_0, _list(told["loads"]))),
-            workers=tuple(map(_whole, _list(told["workers"]))),
-            bound_ms=_above_0(told["bound_ms"]),
-            events=_whole(told["events"]),
-            least_s=_above_0(told["least_s"]),
-            most_s=_above_0(told["most_s"]),
-            connections=_whole(told["connections"]),
-            mode=_text(told["mode"]),
-            seed=seed,
-        )
-
-
-def _list(value: Any) -> list[Any]:
-    if not isinstance(value, list) or len(value) > 1000:
-        raise TypeError("not a list")
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError("not a text")
-    return value
-
-
-def _whole(value: Any) -> int:
-    if type(value) is not int or not 1 <= value <= 1_000_000:
-        raise ValueError("not a whole number above 0")
-    return value
-
-
-def _above_0(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
-        raise ValueError("not a number above 0")
-    return float(value)
+        grid = built(cls, told)
+        sides = (grid.strategies, grid.service_ms, grid.loads, grid.workers)
+        counts = (*grid.workers, grid.events, grid.connections)
+        measures = (*grid.service_ms, *grid.loads, grid.bound_ms, grid.least_s, grid.most_s)
+        if not all(0 < len(side) <= MOST_ENTRIES for side in sides) or grid.seed < 0:
+            raise ValueError("a side is empty or too long, or the seed is below 0")
+        if not all(0 < count <= MOST_COUNTED for count in counts) or not all(0 < value < MOST for value in measures):
+            raise ValueError("a number is not above 0, or too large")
+        return grid
 
 
 @dataclass(frozen=True)
@@ -180,6 +151,8 @@ class Alone:
         Raises:
             RecordError, LookupError, TypeError, ValueError: it is not that.
         """
-        service_ms = {_above_0(asked): _above_0(found) for asked, found in _list(told["service_ms"])}
+        service_ms = dict(typed(list[tuple[float, ...]], told["service_ms"]))
+        if not all(0 < value < MOST for pair in service_ms.items() for value in pair):
+            raise ValueError("a service time is not above 0, or too large")
         hops = {str(name): Hop.from_dict(hop) for name, hop in dict(told["hops"]).items()}
         return cls(service_ms, hops, dict(told["machine"]))

@@ -21,6 +21,7 @@ from labkit.base import clock
 from labkit.base.errors import RecordError, UsageError
 from labkit.base.files import record_text
 from labkit.base.text import milliseconds
+from labkit.base.typed import typed
 from labkit.experiments.capacity import per_second
 from labkit.experiments.offered import arrivals
 from labkit.plan import queueing
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 #: Of a folder: what belongs to all loads. The runs of each load lie in a folder below it.
 ABOUT = "sustained.json"
+
+#: More servers, seconds or load than anybody measures.
+MOST = 1e6
 
 #: Work that takes so many times as long as in the calibration, or as much less, makes a load another.
 SLOWED = 1.25
@@ -283,8 +287,10 @@ class Sustained:
         about = Path(folder) / ABOUT
         try:
             told = json.loads(record_text(about))
-            servers, seconds = int(told["servers"]), float(told["seconds"])
-            loads, elsewhere = [float(load) for load in told["loads"]], tuple(map(str, told["elsewhere"]))
+            servers, seconds = typed(int, told["servers"]), typed(float, told["seconds"])
+            loads, elsewhere = typed(list[float], told["loads"]), typed(tuple[str, ...], told["elsewhere"])
+            if not all(0 < number < MOST for number in (servers, seconds, *loads)):
+                raise ValueError("a number is not above 0, or too large")
         except FileNotFoundError as error:
             raise RecordError(f"there is no {ABOUT} in {folder}: give the folder that lab.sustain wrote") from error
         except (OSError, RecursionError, ValueError, LookupError, TypeError) as error:

@@ -270,6 +270,15 @@ def test_a_damaged_folder_is_one_sentence_or_a_map(kept, tmp_path, hurt):
     json.dumps(found.to_dict(), allow_nan=False)
 
 
+@pytest.mark.parametrize("side", ["strategies", "service_ms", "loads", "workers"])
+def test_a_map_without_a_side_is_damaged(kept, tmp_path, side):
+    told = json.loads((kept / "crossover.json").read_text())
+    told["grid"][side] = []
+    (tmp_path / "crossover.json").write_text(json.dumps(told))
+    with pytest.raises(RecordError, match="damaged"):
+        Crossover.load(tmp_path)
+
+
 # --- what is refused ---
 
 

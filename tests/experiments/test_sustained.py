@@ -2,9 +2,11 @@
 
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 import labkit as lab
 from labkit.base.errors import LabError, RecordError, ServerError, StrategyError, UsageError
@@ -15,6 +17,7 @@ from labkit.plan import queueing
 from labkit.plan.schedules import burst
 from labkit.plan.work import io_wait
 from tests.support import queued, simulated
+from tests.support.damage import damage
 from tests.support.helpers import swallowed
 
 WORK = io_wait(20)
@@ -176,6 +179,21 @@ def test_a_folder_without_a_measurement_is_no_record(tmp_path):
     (tmp_path / "sustained.json").write_text('{"servers": 1, "seconds": 1, "loads": [1], "elsewhere": []}')
     with pytest.raises(RecordError, match="no runs"):
         Sustained.load(tmp_path)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(hurt=damage("sustained.json"))
+def test_a_damaged_record_is_one_sentence_or_a_table(measured, tmp_path, hurt):
+    shutil.rmtree(tmp_path)
+    sustain("inline", WORK, loads=(0.5, 1.5), seconds=1, servers=2, connections=10, save_to=tmp_path)
+    name, change = hurt
+    (tmp_path / name).write_bytes(change((tmp_path / name).read_bytes()))
+    try:
+        found = Sustained.load(tmp_path)
+    except RecordError:
+        return
+    assert repr(found)
+    json.dumps(found.to_dict(), allow_nan=False)
 
 
 # --- theory ---

@@ -73,7 +73,7 @@ def test_gunicorn_has_a_thread_for_each_connection_and_no_more(others):
     assert f"{GUNICORN_THREADS} threads" in mode.served_by
 
 
-@pytest.mark.parametrize("mode", set(MODES) - {"gunicorn"})
+@pytest.mark.parametrize("mode", sorted(set(MODES) - {"gunicorn"}))
 def test_the_other_modes_have_room_for_whoever_comes(mode):
     MODES[mode].require_room(5_000, 2)
 
