@@ -2,11 +2,10 @@
 
 import json
 import math
-import shutil
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 import labkit as lab
 from labkit.base.errors import LabError, RecordError, ServerError, StrategyError, UsageError
@@ -23,20 +22,22 @@ from tests.support.helpers import swallowed
 WORK = io_wait(20)
 
 
+def by_hand(strategy, work, plan, **settings):
+    """Stand-in for measuring: a run of the plan that was asked for, answered as a queue without a limit does."""
+    own_ms, _ = queued.unbounded(plan)
+    return simulated.run(strategy.name, plan=plan, own_ms=own_ms, service_ms=20)
+
+
 @pytest.fixture
 def measured(monkeypatch):
-    """Stand-in for measuring: a run of the plan that was asked for, answered as a queue without a limit does.
-
-    Gives the list of what was asked: strategy, plan, settings.
-    """
+    """In place of measuring, `by_hand`; the list of what was asked for: strategy, plan, settings."""
     asked = []
 
-    def by_hand(strategy, work, plan, **settings):
+    def listed(strategy, work, plan, **settings):
         asked.append((strategy.name, plan, settings))
-        own_ms, _ = queued.unbounded(plan)
-        return simulated.run(strategy.name, plan=plan, own_ms=own_ms, service_ms=20)
+        return by_hand(strategy, work, plan, **settings)
 
-    monkeypatch.setattr(compare, "measure", by_hand)
+    monkeypatch.setattr(compare, "measure", listed)
     return asked
 
 
@@ -154,7 +155,7 @@ def test_every_run_is_kept_as_soon_as_it_is_there_and_read_again(measured, tmp_p
 
 @pytest.mark.parametrize("failure", [ServerError("it broke"), KeyboardInterrupt()])
 def test_what_was_measured_before_a_failure_is_kept(failure, measured, monkeypatch, tmp_path):
-    by_hand, left = compare.measure, iter([None, None, failure])
+    left = iter([None, None, failure])
 
     def failing(*arguments, **settings):
         if (error := next(left)) is not None:
@@ -181,17 +182,27 @@ def test_a_folder_without_a_measurement_is_no_record(tmp_path):
         Sustained.load(tmp_path)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("kept")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compare, "measure", by_hand)
+        sustain("inline", WORK, loads=(0.5, 1.5), seconds=1, servers=2, connections=10, save_to=folder)
+    return folder
+
+
+@settings(max_examples=50, deadline=None)
 @given(hurt=damage("sustained.json"))
-def test_a_damaged_record_is_one_sentence_or_a_table(measured, tmp_path, hurt):
-    shutil.rmtree(tmp_path)
-    sustain("inline", WORK, loads=(0.5, 1.5), seconds=1, servers=2, connections=10, save_to=tmp_path)
+def test_a_damaged_record_is_one_sentence_or_a_table(kept, hurt):
     name, change = hurt
-    (tmp_path / name).write_bytes(change((tmp_path / name).read_bytes()))
+    whole = (kept / name).read_bytes()
+    (kept / name).write_bytes(change(whole))
     try:
-        found = Sustained.load(tmp_path)
+        found = Sustained.load(kept)
     except RecordError:
         return
+    finally:
+        (kept / name).write_bytes(whole)
     assert repr(found)
     json.dumps(found.to_dict(), allow_nan=False)
 
