@@ -77,6 +77,13 @@ def typed(kind: Any, told: Any) -> Any:
     raise ValueError(f"{_shown(told)} where {getattr(kind, '__name__', kind)} is expected")
 
 
+def require_above_0(*values: float, below: float) -> None:
+    """ValueError where one of them is not above 0, or is not below the other bound; not a number is neither."""
+    for value in values:
+        if not 0 < value < below:
+            raise ValueError(f"{_shown(value)} is not above 0 and below {below:g}")
+
+
 def _is_plain(kind: Any, told: Any) -> bool:
     if kind in (None, NoneType):
         return told is None

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
-from labkit.base.typed import built, typed
+from labkit.base.typed import built, require_above_0, typed
 from labkit.experiments import offered
 from labkit.plan.hop import Hop
 from labkit.plan.schedules import Schedule
 
 #: More than any map has: entries on a side, workers or events, ms or seconds.
-MOST_ENTRIES, MOST_COUNTED, MOST = 1000, 1_000_000, 1e9
+MOST_ENTRIES, MOST_COUNTED, MOST = 1000, 1e6, 1e9
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,8 @@ class Grid:
         measures = (*grid.service_ms, *grid.loads, grid.bound_ms, grid.least_s, grid.most_s)
         if not all(0 < len(side) <= MOST_ENTRIES for side in sides) or grid.seed < 0:
             raise ValueError("a side is empty or too long, or the seed is below 0")
-        if not all(0 < count <= MOST_COUNTED for count in counts) or not all(0 < value < MOST for value in measures):
-            raise ValueError("a number is not above 0, or too large")
+        require_above_0(*counts, below=MOST_COUNTED)
+        require_above_0(*measures, below=MOST)
         return grid
 
 
@@ -152,7 +152,6 @@ class Alone:
             RecordError, LookupError, TypeError, ValueError: it is not that.
         """
         service_ms = dict(typed(list[tuple[float, ...]], told["service_ms"]))
-        if not all(0 < value < MOST for pair in service_ms.items() for value in pair):
-            raise ValueError("a service time is not above 0, or too large")
+        require_above_0(*service_ms, *service_ms.values(), below=MOST)
         hops = {str(name): Hop.from_dict(hop) for name, hop in dict(told["hops"]).items()}
         return cls(service_ms, hops, dict(told["machine"]))

@@ -21,7 +21,7 @@ from labkit.base import clock
 from labkit.base.errors import RecordError, UsageError
 from labkit.base.files import record_text
 from labkit.base.text import milliseconds
-from labkit.base.typed import typed
+from labkit.base.typed import require_above_0, typed
 from labkit.experiments.capacity import per_second
 from labkit.experiments.offered import arrivals
 from labkit.plan import queueing
@@ -289,8 +289,7 @@ class Sustained:
             told = json.loads(record_text(about))
             servers, seconds = typed(int, told["servers"]), typed(float, told["seconds"])
             loads, elsewhere = typed(list[float], told["loads"]), typed(tuple[str, ...], told["elsewhere"])
-            if not all(0 < number < MOST for number in (servers, seconds, *loads)):
-                raise ValueError("a number is not above 0, or too large")
+            require_above_0(servers, seconds, *loads, below=MOST)
         except FileNotFoundError as error:
             raise RecordError(f"there is no {ABOUT} in {folder}: give the folder that lab.sustain wrote") from error
         except (OSError, RecursionError, ValueError, LookupError, TypeError) as error:

@@ -1,6 +1,7 @@
 """JSON of a stranger's as a dataclass: every value has the annotated type, or a ValueError says which has not."""
 
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labkit.base.typed import MOST, built, typed
+from labkit.base.typed import MOST, built, require_above_0, typed
 
 
 @dataclass(frozen=True)
@@ -88,3 +89,10 @@ def test_whatever_json_says_it_is_that_or_a_value_error(told):
         return
     assert all(isinstance(part, Part) for part in whole.parts)
     json.dumps(whole.rest).encode("utf-8")
+
+
+@pytest.mark.parametrize("value", [0, -1, 10, math.inf, math.nan])
+def test_a_number_out_of_bounds_is_refused(value):
+    require_above_0(0.1, 9, below=10)
+    with pytest.raises(ValueError, match="is not above 0 and below 10"):
+        require_above_0(1, value, below=10)
